@@ -1,0 +1,81 @@
+//! The one error that reaches a user: what was being done, why it failed, what to do.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// What sort of trouble it is. It decides the exit status, and with it what a script does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It failed, and nothing below says it better.
+    Failed,
+    /// The command was called wrongly.
+    Usage,
+    /// The work is done as far as it goes, but a person has to decide something.
+    NeedsPerson,
+    /// A bundle is damaged.
+    Damaged,
+    /// The database or the broker cannot be reached; trying again later may help.
+    Unreachable,
+    /// Work is left, safely stored; the next run goes on with it.
+    Postponed,
+    /// Somebody refused: a password, a role, a file mode.
+    Permission,
+    /// The configuration is wrong or missing.
+    Configuration,
+}
+
+/// A failed operation, in the words the user reads.
+///
+/// Its `Display` is one line, `what was being done: why`. The hint is printed on a line of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    kind: Kind,
+    doing: String,
+    why: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure of `kind` while `doing` something (`"connecting to the database"`), because of `why`.
+    pub fn new(kind: Kind, doing: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self { kind, doing: doing.into(), why: why.to_string(), hint: None }
+    }
+
+    /// A file operation that failed; a full disk or a forbidden file is told as such.
+    pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        let doing = format!("{doing} {}", path.display());
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::new(Kind::Permission, doing, error)
+                .hint("give the user that runs salesync access to this path"),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::new(Kind::Failed, doing, error)
+                .hint("free some space and run the command again; nothing half-made was kept"),
+            _ => Self::new(Kind::Failed, doing, error),
+        }
+    }
+
+    /// The same failure with the sentence that says what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What sort of trouble it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What to do about it, if there is something to say.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.doing, self.why)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,3 @@
+//! The `salesync` command.
+
+fn main() {}
