@@ -70,7 +70,7 @@ pub fn cut(
         .map_err(failed)
         .and_then(|()| transaction.commit().map_err(failed));
     recorded.inspect_err(|_| {
-        tracing::warn!("the sealed bundles were not recorded; the next run discards them")
+        tracing::warn!("the sealed bundles were not recorded; the next run discards them");
     })?;
     Marker::write(archive, &node)?;
     Ok(sealed)
