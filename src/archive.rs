@@ -9,6 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use walkdir::WalkDir;
 
@@ -57,9 +58,34 @@ impl Archive {
         self.epoch_folder(branch, epoch).join(format!("{:010}.{EXTENSION}", sequence.get()))
     }
 
-    /// Where a rejected bundle with these bytes is, or would be. `whose` is the branch it came from.
-    pub fn rejected_file(&self, whose: &NodeName, content: Digest) -> PathBuf {
-        self.root.join(REJECTED).join(whose.as_str()).join(format!("{content}.{EXTENSION}"))
+    /// Where a rejected file with this content is, or would be. `whose` is the branch it came from, if
+    /// that is known.
+    pub fn rejected_file(&self, whose: Option<&NodeName>, content: Digest) -> PathBuf {
+        let folder = whose.map_or("unknown", NodeName::as_str);
+        self.root.join(REJECTED).join(folder).join(format!("{content}.{EXTENSION}"))
+    }
+
+    /// Moves a file that turned out to be rejected out of the way of others.
+    pub fn reject(&self, path: &Path, whose: Option<&NodeName>) -> Result<PathBuf, Failure> {
+        let failed = |error: io::Error| Failure::file("putting the rejected bundle aside", path, &error);
+        let content = content_digest(&mut File::open(path).map_err(failed)?).map_err(failed)?;
+        let target = self.rejected_file(whose, content);
+        make_folder(target.parent().unwrap_or(&self.root))?;
+        fs::rename(path, &target).map_err(failed)?;
+        Ok(target)
+    }
+
+    /// Keeps a draft that turned out to be no bundle, for inspection.
+    pub fn keep_rejected(
+        &self,
+        mut draft: NamedTempFile,
+        whose: Option<&NodeName>,
+    ) -> Result<PathBuf, Failure> {
+        let failed = |error: io::Error| Failure::file("reading back", &self.root, &error);
+        draft.as_file_mut().rewind().map_err(failed)?;
+        let target = self.rejected_file(whose, content_digest(draft.as_file_mut()).map_err(failed)?);
+        self.place(draft, &target)?;
+        Ok(target)
     }
 
     /// The folder for files in the making, made if it is not there.
@@ -192,6 +218,18 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
 fn sync_folder(folder: &Path) -> Result<(), Failure> {
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|error| Failure::file("syncing the folder", folder, &error))
+}
+
+/// SHA-256 of the rest of a file.
+fn content_digest(file: &mut File) -> io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    let mut buffer = [0; 8192];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Digest::from_hasher(hasher)),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
 }
 
 fn same_content(one: &mut File, path: &Path) -> io::Result<bool> {

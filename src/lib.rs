@@ -16,6 +16,8 @@ pub mod database;
 
 /// L3. The branch's side: capture, cut, publish, import.
 pub mod branch;
+/// L3. Head office's side: receive, apply, replay, remember.
+pub mod head_office;
 
 /// L4. Private `PostgreSQL` and `RabbitMQ` servers for the demo and the tests.
 pub mod sandbox;

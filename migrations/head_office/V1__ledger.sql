@@ -38,7 +38,7 @@ CREATE TABLE salesync.bundle (
 -- Every arrival of a bundle, by whatever way, and what it led to.
 CREATE TABLE salesync.delivery (
     delivery_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    branch           text NOT NULL,
+    branch           text,                       -- NULL if nothing says whose it is
     epoch            uuid,
     sequence         bigint,
     manifest_sha256  text,
@@ -62,7 +62,7 @@ CREATE TABLE salesync.receipt (
 -- What a person should know: rejected bundles, divergences.
 CREATE TABLE salesync.incident (
     incident_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    branch       text NOT NULL,
+    branch       text,                           -- NULL if nothing says whose it is
     epoch        uuid,
     sequence     bigint,
     kind         text NOT NULL CHECK (kind IN ('rejected', 'divergence')),

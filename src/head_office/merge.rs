@@ -1,0 +1,144 @@
+//! The set-based statements that bring staged rows into head office's table.
+
+use std::fmt::Write as _;
+
+use crate::database::key_order;
+use crate::domain::{Column, KeyRange, TableChange, key_columns, quote_identifier, quote_literal};
+
+/// The statements for one table of one bundle. `t` is head office's table, `s` the staged rows.
+#[derive(Debug)]
+pub(super) struct Merge<'a> {
+    change: &'a TableChange,
+    branch: String,
+    staging: String,
+}
+
+impl<'a> Merge<'a> {
+    /// For rows of `branch` that are in the temporary table `staging`.
+    pub(super) fn new(change: &'a TableChange, branch: &str, staging: &str) -> Self {
+        Self {
+            change,
+            branch: quote_literal(branch),
+            staging: format!("pg_temp.{}", quote_identifier(staging)),
+        }
+    }
+
+    /// A temporary table like head office's, without its constraints.
+    pub(super) fn create_staging(&self, columns: &[Column]) -> String {
+        let names = list(columns.iter(), "");
+        format!(
+            "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {names} FROM {} WITH NO DATA",
+            self.staging.trim_start_matches("pg_temp."),
+            self.table(),
+        )
+    }
+
+    /// Loads the staged rows. `columns` are those of the member.
+    pub(super) fn copy_to_staging(&self, columns: &[Column]) -> String {
+        format!("COPY {} ({}) FROM STDIN (FORMAT csv)", self.staging, list(columns.iter(), ""))
+    }
+
+    /// Loads rows straight into the table; the `branch` column fills itself.
+    pub(super) fn copy_to_table(&self) -> String {
+        format!("COPY {} ({}) FROM STDIN (FORMAT csv)", self.table(), list(self.change.columns.iter(), ""))
+    }
+
+    pub(super) fn analyze_staging(&self) -> String {
+        format!("ANALYZE {}", self.staging)
+    }
+
+    /// Overwrites the rows that are there.
+    pub(super) fn update(&self) -> String {
+        let mut assignments = String::new();
+        for (index, column) in self.change.columns.iter().enumerate() {
+            let name = quote_identifier(&column.name);
+            let comma = if index == 0 { "" } else { ", " };
+            let _ = write!(assignments, "{comma}{name} = s.{name}");
+        }
+        format!(
+            "UPDATE {} t SET {assignments} FROM {} s WHERE {}",
+            self.table(),
+            self.staging,
+            self.same_row()
+        )
+    }
+
+    /// Adds the rows that are not there.
+    pub(super) fn insert_missing(&self) -> String {
+        let columns = &self.change.columns;
+        format!(
+            "INSERT INTO {table} (branch, {names}) SELECT {branch}, {staged} FROM {staging} s
+             WHERE NOT EXISTS (SELECT FROM {table} t WHERE {same_row})",
+            table = self.table(),
+            names = list(columns.iter(), ""),
+            branch = self.branch,
+            staged = list(columns.iter(), "s."),
+            staging = self.staging,
+            same_row = self.same_row(),
+        )
+    }
+
+    /// Deletes the rows whose keys are staged.
+    pub(super) fn delete_staged(&self) -> String {
+        format!("DELETE FROM {} t USING {} s WHERE {}", self.table(), self.staging, self.same_row())
+    }
+
+    /// Deletes the branch's rows in the range that are not staged.
+    pub(super) fn delete_others(&self, range: &KeyRange) -> String {
+        format!(
+            "DELETE FROM {} t WHERE {} AND NOT EXISTS (SELECT FROM {} s WHERE {})",
+            self.table(),
+            self.in_range(range),
+            self.staging,
+            self.same_row(),
+        )
+    }
+
+    /// Deletes the branch's rows in the range.
+    pub(super) fn delete_range(&self, range: &KeyRange) -> String {
+        format!("DELETE FROM {} t WHERE {}", self.table(), self.in_range(range))
+    }
+
+    /// One row with true if the branch has rows in the range.
+    pub(super) fn has_rows_in(&self, range: &KeyRange) -> String {
+        format!("SELECT EXISTS (SELECT FROM {} t WHERE {})", self.table(), self.in_range(range))
+    }
+
+    fn table(&self) -> String {
+        self.change.name.sql()
+    }
+
+    fn same_row(&self) -> String {
+        let same = |column: &&Column| {
+            let name = quote_identifier(&column.name);
+            format!("t.{name} = s.{name}")
+        };
+        let keys: Vec<String> = key_columns(&self.change.columns).iter().map(same).collect();
+        format!("t.branch = {} AND {}", self.branch, keys.join(" AND "))
+    }
+
+    fn in_range(&self, range: &KeyRange) -> String {
+        let key = key_columns(&self.change.columns);
+        let order: Vec<String> = key
+            .iter()
+            .map(|column| key_order(&format!("t.{}", quote_identifier(&column.name)), &column.type_name))
+            .collect();
+        let bound = |bound: &[String]| {
+            let typed = key.iter().zip(bound).map(|(column, text)| {
+                key_order(&format!("{}::{}", quote_literal(text), column.type_name), &column.type_name)
+            });
+            typed.collect::<Vec<_>>().join(", ")
+        };
+        let mut condition = format!("t.branch = {}", self.branch);
+        for (operator, keys) in [(">", &range.after), ("<=", &range.through)] {
+            if let Some(keys) = keys {
+                let _ = write!(condition, " AND ROW({}) {operator} ROW({})", order.join(", "), bound(keys));
+            }
+        }
+        condition
+    }
+}
+
+fn list<'c>(columns: impl Iterator<Item = &'c Column>, row: &str) -> String {
+    columns.map(|column| format!("{row}{}", quote_identifier(&column.name))).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,18 @@
+//! Head office's side: receiving, verifying, applying, remembering.
+
+mod apply;
+mod check_days;
+mod init;
+mod ledger;
+mod load;
+mod merge;
+mod place;
+mod receive;
+mod refusal;
+mod replay;
+mod target;
+
+pub use init::init_head_office;
+pub use ledger::{BranchState, Source, branch_states};
+pub use receive::{Arrival, Outcome, Receiver, Verdict};
+pub use replay::{ReplayRange, replay_order};

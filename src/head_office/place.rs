@@ -1,0 +1,80 @@
+//! Where a bundle belongs in its branch's sequence.
+//!
+//! | the bundle | it is |
+//! |---|---|
+//! | recorded as applied, same manifest | a duplicate |
+//! | recorded, another manifest | a fork: refused |
+//! | the next of the current epoch, chained to the last | next |
+//! | further on in the current epoch, or in one not yet known | later |
+//! | the first of an epoch not yet known, all tables whole | next |
+//! | of an epoch that another has followed | refused |
+
+use super::ledger::BranchState;
+use crate::domain::{Digest, Manifest, Mode, Sequence};
+
+/// Where a bundle belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It can be applied now.
+    Next,
+    /// It has been applied.
+    Duplicate,
+    /// Others come before it; the first of them.
+    Later(Sequence),
+    /// Nowhere, and why.
+    Refused(String),
+}
+
+/// What the ledger says of a bundle's number and epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Recorded {
+    /// The manifest recorded under this number, and whether it was applied.
+    pub(super) bundle: Option<(Digest, bool)>,
+    /// True if bundles of this epoch have been applied.
+    pub(super) knows_epoch: bool,
+}
+
+/// Where the bundle belongs, as the branch stands.
+pub(super) fn place(state: &BranchState, manifest: &Manifest, digest: Digest, recorded: &Recorded) -> Place {
+    let sequence = manifest.sequence;
+    match recorded.bundle {
+        Some((known, _)) if known != digest => {
+            return Place::Refused(format!(
+                "fork: bundle {sequence} of this epoch is known with another content (manifest {known})"
+            ));
+        }
+        Some((_, true)) => return Place::Duplicate,
+        _ => {}
+    }
+    if state.epoch == Some(manifest.epoch) {
+        in_current_epoch(state, manifest)
+    } else if recorded.knows_epoch {
+        Place::Refused(format!("its epoch {} has been followed by another", manifest.epoch))
+    } else if sequence > Sequence::FIRST {
+        Place::Later(Sequence::FIRST)
+    } else if manifest.tables.iter().all(|table| table.mode == Mode::Range) {
+        Place::Next
+    } else {
+        Place::Refused("a new epoch begins with whole tables, this bundle has changes only".to_owned())
+    }
+}
+
+fn in_current_epoch(state: &BranchState, manifest: &Manifest) -> Place {
+    let next = state.next_sequence();
+    if manifest.sequence > next {
+        return Place::Later(next);
+    }
+    if manifest.sequence < next {
+        return Place::Refused(format!("bundle {} was passed without being recorded", manifest.sequence));
+    }
+    if manifest.previous == state.last_manifest {
+        return Place::Next;
+    }
+    let shown =
+        |digest: Option<Digest>| digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
+    Place::Refused(format!(
+        "fork: it follows manifest {}, head office applied {} last",
+        shown(manifest.previous),
+        shown(state.last_manifest)
+    ))
+}

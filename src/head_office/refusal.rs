@@ -1,0 +1,48 @@
+//! Whose fault it is: the bundle's, which is then rejected, or the world's, which passes.
+
+use postgres::Error;
+
+use crate::database::{database_failure, is_passing};
+use crate::domain::{Failure, Kind};
+
+/// Why a bundle was not applied.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The bundle cannot be applied, now or later: the reason, for the branch and the operator.
+    Rejected(String),
+    /// It could not be tried properly: the message stays where it is.
+    Failed(Failure),
+}
+
+impl Refusal {
+    pub(super) fn rejected(reason: impl Into<String>) -> Self {
+        Self::Rejected(reason.into())
+    }
+}
+
+impl From<Failure> for Refusal {
+    /// Damage is the bundle's own, everything else is not.
+    fn from(failure: Failure) -> Self {
+        if failure.kind() == Kind::Damaged {
+            Self::Rejected(failure.to_string())
+        } else {
+            Self::Failed(failure)
+        }
+    }
+}
+
+/// A database error while `doing` something with a bundle's content.
+pub(super) fn judged(doing: &str, error: &Error) -> Refusal {
+    let Some(db) = error.as_db_error() else {
+        return Refusal::Failed(database_failure(doing, error));
+    };
+    // Missing rights and wrong settings are head office's own trouble, and so is whatever passes.
+    let is_content = ["22", "23", "P0"].iter().any(|class| db.code().code().starts_with(class));
+    if is_passing(error) || !is_content {
+        return Refusal::Failed(database_failure(doing, error));
+    }
+    let parts = [("table", db.table()), ("column", db.column()), ("constraint", db.constraint())];
+    let named: String =
+        parts.iter().filter_map(|(what, name)| Some(format!(", {what} {}", (*name)?))).collect();
+    Refusal::Rejected(format!("{}{named}", database_failure(doing, error)))
+}
