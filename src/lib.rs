@@ -6,5 +6,8 @@
 /// L0. Values and their rules: names, sequences, manifests, totals, failures. No input or output.
 pub mod domain;
 
+/// L3. The branch's side: capture, cut, publish, import.
+pub mod branch;
+
 /// L4. Private `PostgreSQL` and `RabbitMQ` servers for the demo and the tests.
 pub mod sandbox;
