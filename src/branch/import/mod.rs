@@ -6,15 +6,17 @@
 
 mod amount;
 mod dates;
+mod field;
 mod load;
 mod problem;
 mod reader;
 mod records;
 mod sale;
 
+pub use field::{Field, SaleText};
 pub use load::{ImportOutcome, import};
 pub use problem::Problem;
-pub use sale::{Field, FieldProblem, Sale, SaleRules, SaleText};
+pub use sale::{FieldProblem, Sale, SaleRules};
 
 use rust_decimal::Decimal;
 

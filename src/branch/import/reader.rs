@@ -2,10 +2,14 @@
 
 use std::io::{self, Read};
 
+use super::field::{Field, SaleText};
 use super::problem::{Problem, shown};
-use super::records::{Record, Records};
-use super::sale::{Field, Sale, SaleRules, SaleText};
+use super::records::{Fault, Record, Records};
+use super::sale::{FieldProblem, Sale, SaleRules};
 use crate::domain::{Failure, Kind};
+
+/// Most columns told as not belonging here; a file that is no CSV may have thousands.
+const TOLD_STRAYS: usize = 10;
 
 /// The sales of a file, line by line.
 ///
@@ -56,9 +60,8 @@ impl<R: Read> SaleReader<R> {
             return Err(problems);
         }
         self.rules.check(&text).map_err(|found| {
-            let problem = |at: super::FieldProblem| {
-                Problem::new(record.line, Some(at.field.name()), &at.value, at.reason)
-            };
+            let problem =
+                |at: FieldProblem| Problem::new(record.line, Some(at.field.name()), &at.value, at.reason);
             found.into_iter().map(problem).collect()
         })
     }
@@ -72,13 +75,15 @@ impl<R: Read> Iterator for SaleReader<R> {
             Err(error) => Some(Err(unreadable(&error))),
             Ok(None) => None,
             Ok(Some(Ok(()))) => Some(Ok(self.check())),
-            Ok(Some(Err(fault))) => {
-                let record = &self.record;
-                let problem = Problem::new(record.line, None, &record.text(), record.refusal(fault));
-                Some(Ok(Err(vec![problem])))
-            }
+            Ok(Some(Err(fault))) => Some(Ok(Err(vec![damaged(&self.record, fault)]))),
         }
     }
+}
+
+fn damaged(record: &Record, fault: Fault) -> Problem {
+    // That an open quote reaches to the end of the file, or of our patience, says nothing.
+    let reason = if fault == Fault::Unclosed { fault.to_string() } else { record.refusal(fault) };
+    Problem::new(record.line, None, &record.text(), reason)
 }
 
 fn wrong_field_count(record: &Record, column_count: usize) -> Problem {
@@ -88,26 +93,31 @@ fn wrong_field_count(record: &Record, column_count: usize) -> Problem {
     Problem::new(record.line, None, &record.text(), record.refusal(why))
 }
 
-/// Which field each column of the header holds, or everything that is wrong with the header.
+/// Which field each column of the header holds, or what is wrong with the header.
 fn columns(header: &Record) -> Result<Vec<Field>, Failure> {
     let mut columns = Vec::new();
-    let mut faults = Vec::new();
+    let mut strays = Vec::new();
     for bytes in header.fields() {
         let name = String::from_utf8_lossy(bytes);
         let name = name.trim();
         match Field::from_name(name) {
-            None => faults.push(format!("unknown column \"{}\"", shown(name))),
-            Some(field) if columns.contains(&field) => faults.push(format!("column {} twice", field.name())),
+            None => strays.push(format!("unknown column \"{}\"", shown(name))),
+            Some(field) if columns.contains(&field) => strays.push(format!("column {} twice", field.name())),
             Some(field) => columns.push(field),
         }
     }
     let missing = Field::ALL.into_iter().filter(|field| field.is_required() && !columns.contains(field));
-    faults.extend(missing.map(|field| format!("no column {}", field.name())));
+    let mut faults: Vec<_> = missing.map(|field| format!("no column {}", field.name())).collect();
+    let untold = strays.len().saturating_sub(TOLD_STRAYS);
+    faults.extend(strays.into_iter().take(TOLD_STRAYS));
+    if untold > 0 {
+        faults.push(format!("and {untold} more"));
+    }
     if faults.is_empty() { Ok(columns) } else { Err(bad_header(&faults.join(", "))) }
 }
 
 fn bad_header(why: &str) -> Failure {
-    let names = |required| {
+    let names = |required: bool| {
         let fields = Field::ALL.into_iter().filter(|field| field.is_required() == required);
         fields.map(Field::name).collect::<Vec<_>>().join(", ")
     };
@@ -170,8 +180,8 @@ mod tests {
         let failure = open(b"Date,Colour,Product,Qty,qty,id\n").err().unwrap();
         assert_eq!(
             failure.to_string(),
-            "reading the header line of the sales: unknown column \"Colour\", column Qty twice, \
-             unknown column \"id\", no column Region, no column Cost"
+            "reading the header line of the sales: no column Region, no column Cost, \
+             unknown column \"Colour\", column Qty twice, unknown column \"id\""
         );
         assert!(
             failure

@@ -8,77 +8,11 @@ use rust_decimal::Decimal;
 use super::ImportOptions;
 use super::amount::{AMOUNT_DIGITS, COST_DIGITS, parse_amount, parse_quantity, round_amount};
 use super::dates::DateFormat;
+use super::field::{Field, SaleText};
 use crate::domain::{Failure, Kind};
 
 /// More decimals in a tax rate than any law knows; few enough that all products stay exact.
 const TAX_RATE_DECIMALS: u32 = 6;
-
-/// The texts that make a sale, in the order of the table's columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
-    /// The business day.
-    Date,
-    /// Where it was sold.
-    Region,
-    /// What was sold.
-    Product,
-    /// How many; negative for a return.
-    Qty,
-    /// Price of one.
-    Cost,
-    /// `Qty * Cost`.
-    Amt,
-    /// The tax on `Amt`.
-    Tax,
-    /// `Amt + Tax`.
-    Total,
-}
-
-impl Field {
-    /// All of them, in order.
-    pub const ALL: [Self; 8] =
-        [Self::Date, Self::Region, Self::Product, Self::Qty, Self::Cost, Self::Amt, Self::Tax, Self::Total];
-
-    /// The name as a user writes it; case does not matter.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Date => "Date",
-            Self::Region => "Region",
-            Self::Product => "Product",
-            Self::Qty => "Qty",
-            Self::Cost => "Cost",
-            Self::Amt => "Amt",
-            Self::Tax => "Tax",
-            Self::Total => "Total",
-        }
-    }
-
-    /// The field of that name, in any case.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| field.name().eq_ignore_ascii_case(name))
-    }
-
-    /// Whether it has to be given; the others are computed if they are not.
-    pub fn is_required(self) -> bool {
-        !matches!(self, Self::Amt | Self::Tax | Self::Total)
-    }
-}
-
-/// The texts of one sale by field; a field that was never set is empty, which is the same as missing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SaleText<'a>([&'a str; Field::ALL.len()]);
-
-impl<'a> SaleText<'a> {
-    /// Sets the text of `field`.
-    pub fn set(&mut self, field: Field, text: &'a str) {
-        self.0[field as usize] = text;
-    }
-
-    /// The text of `field`, without white space around it.
-    pub fn get(&self, field: Field) -> &'a str {
-        self.0[field as usize].trim()
-    }
-}
 
 /// A sale that the table takes: `amt = qty * cost`, `total = amt + tax`, money with two decimals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,9 +184,10 @@ mod tests {
 
     /// The paper sale with some of its texts replaced.
     fn check(changes: &[(Field, &str)]) -> Result<Sale, Vec<FieldProblem>> {
-        let mut text = SaleText(PAPER);
-        for (field, value) in changes {
-            text.set(*field, value);
+        let mut text = SaleText::default();
+        let paper = Field::ALL.into_iter().zip(PAPER);
+        for (field, value) in paper.chain(changes.iter().copied()) {
+            text.set(field, value);
         }
         rules().check(&text)
     }
