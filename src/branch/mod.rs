@@ -1,5 +1,7 @@
 //! The branch's side: capture of changes, the cut, publishing.
 
+pub mod import;
+
 mod capture;
 mod changes;
 mod cut;
