@@ -6,5 +6,8 @@
 /// L0. Values and their rules: names, sequences, manifests, totals, failures. No input or output.
 pub mod domain;
 
+/// L2. The message broker: publish, fetch, acknowledge. The only place with `lapin` and `tokio`.
+pub mod broker;
+
 /// L4. Private `PostgreSQL` and `RabbitMQ` servers for the demo and the tests.
 pub mod sandbox;
