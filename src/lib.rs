@@ -1,4 +1,4 @@
-//! Store-and-forward replication for `PostgreSQL` over links that are up one hour a day.
+//! Store-and-forward replication for PostgreSQL over links that are up one hour a day.
 //!
 //! The modules are listed from the ground up; each imports only from those above it in this list.
 //! `tests/layers.rs` holds them to it.
@@ -11,6 +11,8 @@ pub mod bundle;
 
 /// L2. Bundles in a folder.
 pub mod archive;
+/// L2. RabbitMQ: publish, fetch, acknowledge. The only place with `lapin` and `tokio`.
+pub mod broker;
 /// L2. PostgreSQL: connections, migrations, the catalog, errors.
 pub mod database;
 
@@ -19,5 +21,5 @@ pub mod branch;
 /// L3. Head office's side: receive, apply, replay, remember.
 pub mod head_office;
 
-/// L4. Private `PostgreSQL` and `RabbitMQ` servers for the demo and the tests.
+/// L4. Private PostgreSQL and RabbitMQ servers for the demo and the tests.
 pub mod sandbox;

@@ -1,0 +1,31 @@
+//! The message broker, behind a blocking face: the only place that knows `lapin` and `tokio`.
+//!
+//! What it promises to the layers above:
+//!
+//! * Every call returns within its deadline ([`Deadlines`]), whatever the broker or the line does.
+//! * [`Broker::publish_bundle`] returns `Ok` only when a queue has the message on disk: persistent,
+//!   routed, confirmed. After any failure the outcome is unknown; publish the same message again.
+//! * [`Broker::acknowledge`] returns `Ok` only when the broker has the acknowledgement. A message
+//!   that was not acknowledged comes again.
+//! * The order of a queue is no promise at all: returned messages move.
+//! * A failure of [`Kind::Unreachable`](crate::domain::Kind::Unreachable) may go away by itself; any
+//!   other needs somebody to change something.
+//!
+//! Architecture invariant: no caller's code ever runs inside the runtime. The `PostgreSQL` client
+//! panics there, and a long transaction between two calls must not stop the heartbeats, which one
+//! worker thread keeps sending.
+
+mod address;
+mod connection;
+mod deadlines;
+mod failure;
+mod link;
+mod publish;
+mod receive;
+mod topology;
+
+pub use address::BrokerAddress;
+pub use connection::{Broker, ConnectOptions};
+pub use deadlines::Deadlines;
+pub use publish::OutgoingBundle;
+pub use receive::{Delivery, Headers};
