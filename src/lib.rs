@@ -23,3 +23,6 @@ pub mod head_office;
 
 /// L4. Private PostgreSQL and RabbitMQ servers for the demo and the tests.
 pub mod sandbox;
+
+/// L5. The command line.
+pub mod cli;

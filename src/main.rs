@@ -1,3 +1,7 @@
-//! The `salesync` command.
+//! The `salesync` command. Everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    salesync::cli::run()
+}

@@ -8,9 +8,15 @@ mod cut;
 mod node;
 mod order;
 mod parts;
+mod publish;
+mod sales;
+mod status;
 mod tracking;
 
 pub use cut::{CutOptions, Since, cut};
 pub use node::Node;
 pub use parts::{PartLimits, SealedBundle};
+pub use publish::{RecordedBundle, numbered_bundles, pending_bundles, publish};
+pub use sales::create_sales;
+pub use status::{BranchStatus, branch_status};
 pub use tracking::{InitReport, TrackedTable, init_branch, tracked_tables};

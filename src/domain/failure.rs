@@ -63,6 +63,13 @@ impl Failure {
         self
     }
 
+    /// The same failure, taken for another sort of trouble.
+    #[must_use]
+    pub fn as_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// What sort of trouble it is.
     pub fn kind(&self) -> Kind {
         self.kind

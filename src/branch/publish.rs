@@ -1,0 +1,127 @@
+//! Sends sealed bundles, oldest first, exactly the bytes that are in the archive.
+
+use std::fs;
+use std::path::PathBuf;
+
+use postgres::{Client, GenericClient, Row};
+
+use super::node::Node;
+use crate::archive::{Archive, open_bundle};
+use crate::broker::{Broker, OutgoingBundle};
+use crate::database::database_failure;
+use crate::domain::{BundleId, Epoch, Failure, Kind, NodeName, Sequence};
+
+/// A recorded bundle.
+#[derive(Debug, Clone)]
+pub struct RecordedBundle {
+    /// The branch.
+    pub branch: NodeName,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its number.
+    pub sequence: Sequence,
+    /// Its identity.
+    pub bundle_id: BundleId,
+    /// SHA-256 of its manifest, as recorded.
+    pub manifest_sha256: String,
+    /// Inserts and updates in it.
+    pub rows: i64,
+    /// Tombstones in it.
+    pub tombstones: i64,
+    /// Size of the file.
+    pub bytes: i64,
+    /// `sealed`, `published`, `applied`, `held` or `rejected`.
+    pub state: String,
+    /// The file.
+    pub path: PathBuf,
+}
+
+const BUNDLES: &str =
+    "SELECT epoch, sequence, bundle_id, manifest_sha256, row_count, tombstone_count, byte_count, state
+                       FROM salesync.bundle WHERE epoch = $1";
+
+/// The bundles of the current epoch that no broker has confirmed yet, oldest first.
+pub fn pending_bundles(
+    client: &mut impl GenericClient,
+    node: &Node,
+    archive: &Archive,
+) -> Result<Vec<RecordedBundle>, Failure> {
+    let rows = client
+        .query(&format!("{BUNDLES} AND state = 'sealed' ORDER BY sequence"), &[&node.epoch.0])
+        .map_err(|error| database_failure("reading the pending bundles", &error))?;
+    Ok(rows.iter().filter_map(|row| recorded(row, node, archive)).collect())
+}
+
+/// The bundles with these numbers. It is an error if one is not recorded.
+pub fn numbered_bundles(
+    client: &mut impl GenericClient,
+    node: &Node,
+    archive: &Archive,
+    first: Sequence,
+    last: Sequence,
+) -> Result<Vec<RecordedBundle>, Failure> {
+    let doing = format!("looking for the bundles {first} to {last}");
+    let rows = client
+        .query(
+            &format!("{BUNDLES} AND sequence BETWEEN $2 AND $3 ORDER BY sequence"),
+            &[&node.epoch.0, &first.as_bigint(), &last.as_bigint()],
+        )
+        .map_err(|error| database_failure(doing.clone(), &error))?;
+    let wanted = (last.get() + 1).saturating_sub(first.get());
+    if rows.len() as u64 == wanted {
+        return Ok(rows.iter().filter_map(|row| recorded(row, node, archive)).collect());
+    }
+    let why = format!("only {} of these {wanted} are recorded in the current epoch", rows.len());
+    Err(Failure::new(Kind::Usage, doing, why).hint("`salesync status` shows the last one"))
+}
+
+fn recorded(row: &Row, node: &Node, archive: &Archive) -> Option<RecordedBundle> {
+    let sequence = Sequence::from_bigint(row.get(1))?;
+    Some(RecordedBundle {
+        branch: node.name.clone(),
+        epoch: Epoch(row.get(0)),
+        sequence,
+        bundle_id: BundleId(row.get(2)),
+        manifest_sha256: row.get(3),
+        rows: row.get(4),
+        tombstones: row.get(5),
+        bytes: row.get(6),
+        state: row.get(7),
+        path: archive.file(&node.name, node.epoch, sequence),
+    })
+}
+
+/// Publishes one bundle and, once the broker has confirmed it, notes that.
+pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &RecordedBundle) -> Result<(), Failure> {
+    let payload = read_verified(bundle)?;
+    broker.publish_bundle(&OutgoingBundle {
+        branch: bundle.branch.as_str(),
+        bundle_id: &bundle.bundle_id.to_string(),
+        epoch: &bundle.epoch.to_string(),
+        sequence: bundle.sequence.get(),
+        manifest_sha256: &bundle.manifest_sha256,
+        payload: &payload,
+    })?;
+    let sql = "UPDATE salesync.bundle SET published_at = clock_timestamp(),
+                      state = CASE state WHEN 'sealed' THEN 'published' ELSE state END
+               WHERE epoch = $1 AND sequence = $2";
+    client
+        .execute(sql, &[&bundle.epoch.0, &bundle.sequence.as_bigint()])
+        .map_err(|error| database_failure("noting that the bundle is published", &error))?;
+    Ok(())
+}
+
+/// What lay on a disk for a while is looked at again before it is sent.
+fn read_verified(bundle: &RecordedBundle) -> Result<Vec<u8>, Failure> {
+    let found = open_bundle(&bundle.path)?.manifest_sha256().to_string();
+    if found != bundle.manifest_sha256 {
+        let doing = format!("checking {}", bundle.path.display());
+        return Err(Failure::new(
+            Kind::Damaged,
+            doing,
+            "it is not the bundle that was recorded under this number",
+        )
+        .hint("put the right file back, or run `salesync bundle --since all` to begin a new epoch"));
+    }
+    fs::read(&bundle.path).map_err(|error| Failure::file("reading", &bundle.path, &error))
+}

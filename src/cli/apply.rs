@@ -1,0 +1,129 @@
+//! `salesync apply`
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use super::args::Apply;
+use super::context::Context;
+use super::exit::Exit;
+use super::settings::{Role, Settings};
+use super::verdicts::Verdicts;
+use crate::archive::{Archive, open_bundle};
+use crate::broker::{Broker, Delivery};
+use crate::database::{Lock, take_lock};
+use crate::domain::{Failure, Kind, NodeName};
+use crate::head_office::{Arrival, Outcome, Receiver, Source, Verdict};
+
+pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
+    let settings = context.settings_of(Role::HeadOffice)?;
+    let mut client = context.prepared_database(&settings, "apply")?;
+    take_lock(&mut client, Lock::Apply)?;
+    let mut receiver = Receiver::new(&mut client, &settings.archive)?;
+    let mut verdicts = Verdicts { check: args.check, ..Verdicts::default() };
+    let outcome = match (&args.files[..], args.check) {
+        ([], _) => drain(context, &settings, &mut receiver, &mut verdicts),
+        (files, true) => files.iter().try_for_each(|file| rehearse(&mut receiver, file, &mut verdicts)),
+        (files, false) => files
+            .iter()
+            .try_for_each(|file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts)),
+    };
+    // What was done is told also if the rest failed.
+    context.print(&verdicts)?;
+    outcome.map(|()| verdicts.exit(!args.files.is_empty()))
+}
+
+/// Receives one file, as it would have come from the queue.
+pub(super) fn receive_file(
+    receiver: &mut Receiver<'_>,
+    archive: &Archive,
+    path: &Path,
+    verdicts: &mut Verdicts,
+) -> Result<(), Failure> {
+    let mut file = File::open(path).map_err(|error| Failure::file("opening the bundle", path, &error))?;
+    let mut draft = archive.draft()?;
+    io::copy(&mut file, draft.as_file_mut())
+        .map_err(|error| Failure::file("copying the bundle", path, &error))?;
+    verdicts.add(receiver.receive(draft, Arrival { branch: None, source: Source::File })?);
+    Ok(())
+}
+
+fn rehearse(receiver: &mut Receiver<'_>, path: &Path, verdicts: &mut Verdicts) -> Result<(), Failure> {
+    match open_bundle(path) {
+        Ok(bundle) => verdicts.add(vec![receiver.rehearse(bundle)?]),
+        Err(failure) if failure.kind() == Kind::Damaged => verdicts.add_damaged(failure.to_string()),
+        Err(failure) => return Err(failure),
+    }
+    Ok(())
+}
+
+/// Empties every branch's queue. A branch whose queue is missing does not stop the others.
+fn drain(
+    context: &Context,
+    settings: &Settings,
+    receiver: &mut Receiver<'_>,
+    verdicts: &mut Verdicts,
+) -> Result<(), Failure> {
+    let mut broker = context.broker(settings)?;
+    let mut trouble = None;
+    for branch in settings.branches.keys() {
+        match drain_branch(&mut broker, &settings.archive, branch, receiver, verdicts) {
+            Err(failure) if failure.kind() == Kind::Configuration => {
+                context.complain(&failure);
+                trouble = Some(failure);
+            }
+            drained => drained?,
+        }
+    }
+    broker.close();
+    trouble.map_or(Ok(()), Err)
+}
+
+fn drain_branch(
+    broker: &mut Broker,
+    archive: &Archive,
+    branch: &NodeName,
+    receiver: &mut Receiver<'_>,
+    verdicts: &mut Verdicts,
+) -> Result<(), Failure> {
+    while let Some(delivery) = broker.next_bundle(branch.as_str())? {
+        match receive_delivery(archive, &delivery, branch, receiver) {
+            Ok(received) => {
+                answer(broker, delivery, &received)?;
+                verdicts.add(received);
+            }
+            Err(failure) => {
+                // It is still in the queue; giving it back at once only saves the next run a wait.
+                if let Err(error) = broker.return_to_queue(delivery) {
+                    tracing::debug!("{error}");
+                }
+                return Err(failure);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn receive_delivery(
+    archive: &Archive,
+    delivery: &Delivery,
+    branch: &NodeName,
+    receiver: &mut Receiver<'_>,
+) -> Result<Vec<Verdict>, Failure> {
+    let draft: NamedTempFile = archive.draft()?;
+    draft
+        .as_file()
+        .write_all(&delivery.payload)
+        .map_err(|error| Failure::file("writing", draft.path(), &error))?;
+    receiver.receive(draft, Arrival { branch: Some(branch), source: Source::Queue })
+}
+
+/// What is decided is taken out of the queue; what is rejected goes to the dead letters.
+fn answer(broker: &mut Broker, delivery: Delivery, received: &[Verdict]) -> Result<(), Failure> {
+    match received.first().map(|verdict| &verdict.outcome) {
+        Some(Outcome::Rejected { reason, .. }) => broker.bury(delivery, reason),
+        _ => broker.acknowledge(delivery),
+    }
+}

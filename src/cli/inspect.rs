@@ -1,0 +1,91 @@
+//! `salesync inspect`
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::args::Inspect;
+use super::context::Context;
+use super::exit::Exit;
+use crate::archive::open_bundle;
+use crate::bundle::PourError;
+use crate::domain::{Failure, Kind, Manifest};
+
+#[derive(Debug, Serialize)]
+struct Report {
+    file: String,
+    bytes: u64,
+    manifest_sha256: String,
+    is_signed: bool,
+    manifest: Manifest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<MemberRows>>,
+}
+
+#[derive(Debug, Serialize)]
+struct MemberRows {
+    member: String,
+    csv: String,
+}
+
+pub(super) fn run(context: &Context, args: &Inspect) -> Result<Exit, Failure> {
+    let mut bundle = open_bundle(&args.file)?;
+    let manifest = bundle.manifest().clone();
+    let mut rows = args.rows.then(Vec::new);
+    if let Some(rows) = &mut rows {
+        for table in &manifest.tables {
+            for member in &table.members {
+                let mut csv = Vec::new();
+                bundle.pour(table, member, &mut csv).map_err(|error| refused(args, &error))?;
+                let csv = String::from_utf8_lossy(&csv).into_owned();
+                rows.push(MemberRows { member: member.name.clone(), csv });
+            }
+        }
+    }
+    context.print(&Report {
+        file: args.file.display().to_string(),
+        bytes: bundle.size(),
+        manifest_sha256: bundle.manifest_sha256().to_string(),
+        is_signed: bundle.signature().is_some(),
+        manifest,
+        rows,
+    })?;
+    Ok(Exit::Done)
+}
+
+fn refused(args: &Inspect, error: &PourError) -> Failure {
+    let kind = if matches!(error, PourError::Defect(_)) { Kind::Damaged } else { Kind::Failed };
+    Failure::new(kind, format!("reading the rows of {}", args.file.display()), error)
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Manifest { branch, sequence, epoch, bundle_id, cut, created_at, tool, .. } = &self.manifest;
+        writeln!(f, "{}: bundle {sequence} of {branch}, {} bytes", self.file, self.bytes)?;
+        writeln!(f, "  id        {bundle_id}\n  epoch     {epoch}\n  manifest  {}", self.manifest_sha256)?;
+        let previous =
+            self.manifest.previous.map_or_else(|| "none, it is the first".to_owned(), |p| p.to_string());
+        writeln!(f, "  follows   {previous}")?;
+        let last = if cut.last { ", the last" } else { "" };
+        writeln!(f, "  cut       {}, part {}{last}", cut.watermark, cut.part)?;
+        writeln!(
+            f,
+            "  sealed    {} by {tool}",
+            created_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        )?;
+        for table in &self.manifest.tables {
+            writeln!(f, "  table {} ({:?})", table.name, table.mode)?;
+            for member in &table.members {
+                write!(f, "    {}: {} rows, {} bytes", member.kind.as_str(), member.rows, member.bytes)?;
+                for (column, total) in &member.totals {
+                    write!(f, ", {column} {}", total.sum)?;
+                }
+                writeln!(f)?;
+            }
+        }
+        for MemberRows { member, csv } in self.rows.iter().flatten() {
+            write!(f, "{member}\n{csv}")?;
+        }
+        Ok(())
+    }
+}

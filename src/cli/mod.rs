@@ -1,0 +1,62 @@
+//! The command line: arguments, settings, reports, exit statuses, and one file per command.
+
+mod apply;
+mod args;
+mod bundle;
+mod context;
+mod exit;
+mod import;
+mod init;
+mod inspect;
+mod replay;
+mod resend;
+mod settings;
+mod status;
+mod verdicts;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use self::args::{Args, Command};
+use self::context::Context;
+use self::exit::Exit;
+use crate::domain::Failure;
+
+/// Runs the command of this process's arguments and returns its exit status.
+#[must_use]
+pub fn run() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are what was asked for; clap prints them to stdout by itself.
+            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let _ = error.print();
+            return if asked_for { Exit::Done.into() } else { Exit::Usage.into() };
+        }
+    };
+    let context = Context::new(&args.global);
+    match dispatch(&context, args.command) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            context.complain(&failure);
+            Exit::of(failure.kind()).into()
+        }
+    }
+}
+
+fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(args) => init::run(context, &args),
+        Command::Import(args) => import::run(context, args),
+        Command::Bundle(args) => bundle::run(context, &args),
+        Command::Resend(args) => resend::run(context, &args),
+        Command::Apply(args) => apply::run(context, &args),
+        Command::Replay(args) => replay::run(context, args),
+        Command::Status(args) => status::run(context, &args),
+        Command::Verify(args) => verify::run(context, &args),
+        Command::Inspect(args) => inspect::run(context, &args),
+    }
+}

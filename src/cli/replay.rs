@@ -1,0 +1,26 @@
+//! `salesync replay`
+
+use super::apply::receive_file;
+use super::args::Replay;
+use super::context::Context;
+use super::exit::Exit;
+use super::settings::Role;
+use super::verdicts::Verdicts;
+use crate::database::{Lock, take_lock};
+use crate::domain::Failure;
+use crate::head_office::{Receiver, ReplayRange, replay_order};
+
+pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
+    let settings = context.settings_of(Role::HeadOffice)?;
+    let range = ReplayRange { branch: args.branch, from: args.from, to: args.to };
+    let (files, damaged) = replay_order(&args.folder, &range)?;
+    let mut client = context.prepared_database(&settings, "replay")?;
+    take_lock(&mut client, Lock::Apply)?;
+    let mut receiver = Receiver::new(&mut client, &settings.archive)?;
+    let mut verdicts = Verdicts::default();
+    damaged.iter().for_each(|failure| verdicts.add_damaged(failure.to_string()));
+    let outcome =
+        files.iter().try_for_each(|file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts));
+    context.print(&verdicts)?;
+    outcome.map(|()| verdicts.exit(true))
+}

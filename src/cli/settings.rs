@@ -1,0 +1,239 @@
+//! The configuration file, with what the environment overrides.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+use crate::archive::Archive;
+use crate::branch::PartLimits;
+use crate::broker::{BrokerAddress, ConnectOptions};
+use crate::database::DatabaseUrl;
+use crate::domain::{Failure, Kind, NodeName, TableName};
+
+/// Everything that is configured.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) node: NodeName,
+    pub(super) role: Role,
+    /// Tracked tables, each with its business-day column if it has one.
+    pub(super) tables: BTreeMap<TableName, Option<String>>,
+    pub(super) archive: Archive,
+    pub(super) limits: PartLimits,
+    /// Head office's branches.
+    pub(super) branches: BTreeMap<NodeName, BranchSettings>,
+    pub(super) broker_options: ConnectOptions,
+    database_url: Option<String>,
+    broker_url: Option<String>,
+}
+
+/// What this node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Role {
+    Branch,
+    HeadOffice,
+}
+
+/// What head office knows of a branch.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BranchSettings {
+    /// Silence longer than this is an alarm.
+    #[serde(default, deserialize_with = "duration")]
+    pub(super) expect_every: Option<std::time::Duration>,
+}
+
+/// A bundle smaller than this could not hold its own manifest and a useful number of rows.
+const SMALLEST_BUNDLE: u64 = 64 << 10;
+/// What no broker takes.
+const LARGEST_BUNDLE: u64 = 512 << 20;
+
+impl Settings {
+    /// Reads the file that `--config` names, or the first there is of the usual ones.
+    pub(super) fn load(named: Option<&Path>) -> Result<Self, Failure> {
+        let path = find(named)?;
+        let text = fs::read_to_string(&path).map_err(|error| {
+            let failure = Failure::file("reading the configuration", &path, &error);
+            if failure.kind() == Kind::Permission { failure } else { in_file(&path, error) }
+        })?;
+        let file: File =
+            toml::from_str(&text).map_err(|error| in_file(&path, error.to_string().trim_end()))?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        file.into_settings(base).map_err(|failure| {
+            let located = in_file(&path, &failure);
+            failure.advice().map_or_else(|| in_file(&path, &failure), |hint| located.hint(hint))
+        })
+    }
+
+    /// The database to connect to.
+    pub(super) fn database_url(&self) -> Result<DatabaseUrl, Failure> {
+        let url = env::var("SALESYNC_DATABASE_URL").ok().or_else(|| self.database_url.clone());
+        let missing =
+            || Failure::new(Kind::Configuration, "looking for the database", "no URL is configured");
+        url.ok_or_else(|| missing().hint("set SALESYNC_DATABASE_URL, or `url` in the section [database]"))?
+            .parse()
+    }
+
+    /// The broker to connect to.
+    pub(super) fn broker_address(&self) -> Result<BrokerAddress, Failure> {
+        let url = env::var("SALESYNC_BROKER_URL").ok().or_else(|| self.broker_url.clone());
+        let missing = || Failure::new(Kind::Configuration, "looking for the broker", "no URL is configured");
+        BrokerAddress::parse(
+            &url.ok_or_else(|| missing().hint("set SALESYNC_BROKER_URL, or `url` in the section [broker]"))?,
+        )
+    }
+
+    /// The command is one for this role only.
+    pub(super) fn require(&self, role: Role) -> Result<(), Failure> {
+        if self.role == role {
+            return Ok(());
+        }
+        let (is, works) = match role {
+            Role::Branch => ("head office", "at a branch"),
+            Role::HeadOffice => ("a branch", "at head office"),
+        };
+        let why = format!("{} is {is}, and this command works {works}", self.node);
+        Err(Failure::new(Kind::Usage, "looking at this node's role", why)
+            .hint("run it there, or name that node's configuration with --config"))
+    }
+}
+
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    node: NodeName,
+    role: Role,
+    #[serde(default)]
+    tables: Vec<String>,
+    #[serde(default)]
+    table: Vec<TableSection>,
+    #[serde(default)]
+    database: DatabaseSection,
+    #[serde(default)]
+    broker: BrokerSection,
+    #[serde(default)]
+    archive: ArchiveSection,
+    #[serde(default)]
+    bundle: BundleSection,
+    #[serde(default)]
+    branches: BTreeMap<NodeName, BranchSettings>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TableSection {
+    name: String,
+    day: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DatabaseSection {
+    url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BrokerSection {
+    url: Option<String>,
+    #[serde(default)]
+    allow_plaintext: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ArchiveSection {
+    dir: PathBuf,
+}
+
+impl Default for ArchiveSection {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("bundles") }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct BundleSection {
+    max_bytes: ByteSize,
+    compression_level: i32,
+}
+
+impl Default for BundleSection {
+    fn default() -> Self {
+        Self { max_bytes: ByteSize::mib(4), compression_level: 9 }
+    }
+}
+
+impl File {
+    fn into_settings(self, base: &Path) -> Result<Settings, Failure> {
+        let limits = self.bundle.limits()?;
+        let mut tables = BTreeMap::new();
+        for name in &self.tables {
+            tables.insert(name.parse()?, None);
+        }
+        for section in self.table {
+            tables.insert(section.name.parse()?, section.day);
+        }
+        Ok(Settings {
+            node: self.node,
+            role: self.role,
+            tables,
+            archive: Archive::new(base.join(self.archive.dir)),
+            limits,
+            branches: self.branches,
+            broker_options: ConnectOptions {
+                allow_plaintext: self.broker.allow_plaintext,
+                ..ConnectOptions::default()
+            },
+            database_url: self.database.url,
+            broker_url: self.broker.url,
+        })
+    }
+}
+
+impl BundleSection {
+    fn limits(&self) -> Result<PartLimits, Failure> {
+        let wrong = |why: &str| Failure::new(Kind::Configuration, "reading [bundle]", why);
+        if !(SMALLEST_BUNDLE..=LARGEST_BUNDLE).contains(&self.max_bytes.as_u64()) {
+            return Err(wrong("max_bytes must be from 64 KiB to 512 MiB")
+                .hint("4 MiB suits most lines; RabbitMQ 4 refuses more than 16 MiB unless told otherwise"));
+        }
+        if !(1..=19).contains(&self.compression_level) {
+            return Err(wrong("compression_level must be from 1 to 19"));
+        }
+        Ok(PartLimits { max_bytes: self.max_bytes.as_u64(), compression_level: self.compression_level })
+    }
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<std::time::Duration>, D::Error> {
+    let text = String::deserialize(source)?;
+    humantime::parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(path) = named {
+        return Ok(path.to_owned());
+    }
+    if let Some(path) = env::var_os("SALESYNC_CONFIG") {
+        return Ok(path.into());
+    }
+    let usual = ["salesync.toml", "/etc/salesync/salesync.toml"].map(PathBuf::from);
+    usual.into_iter().find(|path| path.exists()).ok_or_else(|| {
+        Failure::new(
+            Kind::Configuration,
+            "looking for the configuration",
+            "there is no salesync.toml here and none in /etc/salesync",
+        )
+        .hint("write one (README, \"Configuration\"), or name it with --config or SALESYNC_CONFIG")
+    })
+}
+
+fn in_file(path: &Path, why: impl std::fmt::Display) -> Failure {
+    Failure::new(Kind::Configuration, format!("reading the configuration {}", path.display()), why)
+}

@@ -1,0 +1,113 @@
+//! What `apply` and `replay` report: the verdict on every bundle.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::exit::Exit;
+use crate::head_office::{Outcome, Verdict};
+
+/// The verdicts of one run.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Verdicts {
+    applied: Vec<Applied>,
+    duplicates: u64,
+    held: u64,
+    rejected: Vec<Rejected>,
+    /// True if everything was rolled back.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) check: bool,
+    #[serde(skip)]
+    waiting: Vec<String>,
+    #[serde(skip)]
+    is_damaged: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Applied {
+    branch: String,
+    sequence: u64,
+    bundle_id: String,
+    rows: u64,
+    tombstones: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Rejected {
+    branch: Option<String>,
+    sequence: Option<u64>,
+    reason: String,
+}
+
+impl Verdicts {
+    /// Adds what became of some bundles.
+    pub(super) fn add(&mut self, verdicts: Vec<Verdict>) {
+        verdicts.into_iter().for_each(|verdict| self.add_one(verdict));
+    }
+
+    fn add_one(&mut self, verdict: Verdict) {
+        let branch = verdict.branch.map(String::from);
+        let sequence = verdict.identity.map(|(sequence, _)| sequence.get());
+        match verdict.outcome {
+            Outcome::Applied => self.applied.push(Applied {
+                branch: branch.unwrap_or_default(),
+                sequence: sequence.unwrap_or_default(),
+                bundle_id: verdict.identity.map(|(_, id)| id.to_string()).unwrap_or_default(),
+                rows: verdict.rows,
+                tombstones: verdict.tombstones,
+            }),
+            Outcome::Duplicate => self.duplicates += 1,
+            Outcome::Held(expected) => {
+                self.held += 1;
+                let (branch, sequence) = (branch.unwrap_or_default(), sequence.unwrap_or_default());
+                self.waiting.push(format!("{branch} {sequence}: held, bundle {expected} has not come"));
+            }
+            Outcome::Rejected { reason, is_damaged } => {
+                self.is_damaged |= is_damaged;
+                self.rejected.push(Rejected { branch, sequence, reason });
+            }
+        }
+    }
+
+    /// A file that could not be read as a bundle at all.
+    pub(super) fn add_damaged(&mut self, reason: String) {
+        self.is_damaged = true;
+        self.rejected.push(Rejected { branch: None, sequence: None, reason });
+    }
+
+    /// The exit status these verdicts call for. Files are named by a person who can get them again, so
+    /// damage has a status of its own there.
+    pub(super) fn exit(&self, are_files: bool) -> Exit {
+        if self.is_damaged && are_files {
+            Exit::Damaged
+        } else if self.rejected.is_empty() && self.held == 0 {
+            Exit::Done
+        } else {
+            Exit::NeedsPerson
+        }
+    }
+}
+
+impl fmt::Display for Verdicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.check { "could be applied" } else { "applied" };
+        for Applied { branch, sequence, rows, tombstones, .. } in &self.applied {
+            writeln!(f, "{branch} {sequence}: {word}, {rows} rows, {tombstones} tombstones")?;
+        }
+        for line in &self.waiting {
+            writeln!(f, "{line}")?;
+        }
+        for Rejected { branch, sequence, reason } in &self.rejected {
+            let branch = branch.as_deref().unwrap_or("unknown branch");
+            let sequence = sequence.map(|sequence| format!(" {sequence}")).unwrap_or_default();
+            writeln!(f, "{branch}{sequence}: rejected, {reason}")?;
+        }
+        if self.duplicates > 0 {
+            writeln!(f, "{} applied before, nothing changed", self.duplicates)?;
+        }
+        if self.applied.is_empty() && self.held == 0 && self.rejected.is_empty() && self.duplicates == 0 {
+            writeln!(f, "nothing has arrived")?;
+        }
+        Ok(())
+    }
+}

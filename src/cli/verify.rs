@@ -1,0 +1,110 @@
+//! `salesync verify`
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::args::Verify;
+use super::context::Context;
+use super::exit::Exit;
+use crate::archive::{find_bundles, open_bundle};
+use crate::bundle::PourError;
+use crate::domain::{Digest, Epoch, Failure, Kind, Manifest, NodeName, Sequence};
+
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    files: Vec<Line>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    file: String,
+    branch: Option<String>,
+    sequence: Option<u64>,
+    ok: bool,
+    error: Option<String>,
+}
+
+/// The manifests seen, to check the chain between files.
+type Chain = BTreeMap<(NodeName, Epoch, Sequence), Digest>;
+
+pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
+    let mut report = Report::default();
+    let mut chain = Chain::new();
+    for path in &args.paths {
+        let files = find_bundles(path)?;
+        if files.is_empty() {
+            let doing = format!("looking for bundles in {}", path.display());
+            return Err(
+                Failure::new(Kind::Usage, doing, "there are none").hint("name a bundle file or an archive")
+            );
+        }
+        for file in files {
+            report.files.push(line(&file, &mut chain)?);
+        }
+    }
+    context.print(&report)?;
+    Ok(if report.files.iter().all(|line| line.ok) { Exit::Done } else { Exit::Damaged })
+}
+
+fn line(path: &Path, chain: &mut Chain) -> Result<Line, Failure> {
+    let file = path.display().to_string();
+    match check(path, chain) {
+        Ok(manifest) => Ok(Line {
+            file,
+            branch: Some(manifest.branch.to_string()),
+            sequence: Some(manifest.sequence.get()),
+            ok: true,
+            error: None,
+        }),
+        Err(failure) if failure.kind() == Kind::Damaged => {
+            Ok(Line { file, branch: None, sequence: None, ok: false, error: Some(failure.to_string()) })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Everything: shape, checksums, rows, control totals, and the chain to the file before it, which
+/// stands before it in the order of the names.
+fn check(path: &Path, chain: &mut Chain) -> Result<Manifest, Failure> {
+    let damaged =
+        |why: String| Failure::new(Kind::Damaged, format!("checking the bundle {}", path.display()), why);
+    let mut bundle = open_bundle(path)?;
+    let manifest = bundle.manifest().clone();
+    for table in &manifest.tables {
+        for member in &table.members {
+            bundle.pour(table, member, &mut io::sink()).map_err(|error| match error {
+                PourError::Defect(defect) => damaged(defect.to_string()),
+                PourError::Source(error) | PourError::Sink(error) => Failure::file("reading", path, &error),
+            })?;
+        }
+    }
+    let key = |sequence| (manifest.branch.clone(), manifest.epoch, sequence);
+    let before = Sequence::new(manifest.sequence.get() - 1).and_then(|before| chain.get(&key(before)));
+    if before.is_some_and(|before| manifest.previous != Some(*before)) {
+        return Err(damaged(
+            "it does not follow the bundle before it: one of the two was exchanged".to_owned(),
+        ));
+    }
+    match chain.insert(key(manifest.sequence), bundle.manifest_sha256()) {
+        Some(other) if other != bundle.manifest_sha256() => {
+            Err(damaged("another bundle has the same branch, epoch and sequence".to_owned()))
+        }
+        _ => Ok(manifest),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Line { file, branch, sequence, error, .. } in &self.files {
+            match (branch, sequence, error) {
+                (Some(branch), Some(sequence), None) => writeln!(f, "{file}: {branch} {sequence}, ok")?,
+                (_, _, error) => writeln!(f, "{file}: DAMAGED, {}", error.as_deref().unwrap_or_default())?,
+            }
+        }
+        Ok(())
+    }
+}
