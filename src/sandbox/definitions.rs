@@ -21,7 +21,7 @@ pub struct Definitions {
 }
 
 impl Definitions {
-    /// The given virtual hosts. They cost the broker's start about 25 ms each.
+    /// The given virtual hosts. They cost the broker's start about 35 ms each.
     pub fn with_vhosts<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Self {
         let mut definitions = Self {
             users: vec![user(USER, PASSWORD)],

@@ -32,8 +32,8 @@ echo "salesync: the server has ended with status $?" >>"$log"
 kill -s KILL 0
 "#;
 
-/// How many of a log's last lines a failure shows.
-const SHOWN_LINES: usize = 20;
+/// How many of a log's last lines a failure shows: Erlang says the cause first and then much more.
+const SHOWN_LINES: usize = 60;
 
 /// A running server in a process group of its own. Dropping it ends the server and waits for that.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! What the private `RabbitMQ` promises.
 
+use std::fs;
 use std::future::Future;
 use std::time::Duration;
 
@@ -109,6 +110,7 @@ fn a_rejected_bundle_is_dead_lettered_and_a_confirmed_one_survives_a_kill() {
     .unwrap();
     assert_eq!(take(&url, "salesync.dead"), b"bad");
 
+    broker.record_queues().unwrap();
     broker.kill();
     assert!(within_a_minute(open(&url)).is_err());
     broker.start_again().unwrap();
@@ -139,10 +141,13 @@ fn take(url: &str, queue: &str) -> Vec<u8> {
 #[test]
 fn a_broker_that_cannot_start_says_how_it_was_called_and_shows_its_log() {
     let sandbox = Sandbox::new().unwrap();
-    let definitions = Definitions::with_vhosts(["salesync"]).with_branch("undeclared", "east", "secret");
-    let text = BrokerServer::start(&sandbox, "broker", &definitions).unwrap_err().to_string();
+    let mut broker = BrokerServer::start(&sandbox, "broker", &Definitions::with_vhosts(["v"])).unwrap();
+    broker.kill();
+    fs::write(sandbox.path().join("broker/rabbitmq.conf"), "no_such_setting = 1\n").unwrap();
+
+    let text = broker.start_again().unwrap_err().to_string();
     let log = sandbox.path().join("broker/node.log").display().to_string();
-    for part in ["starting a private RabbitMQ server", "bin/rabbitmq-server", &log, "undeclared"] {
+    for part in ["starting a private RabbitMQ server", "bin/rabbitmq-server", &log, "no_such_setting"] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
 }
