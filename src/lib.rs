@@ -6,5 +6,16 @@
 /// L0. Values and their rules: names, sequences, manifests, totals, failures. No input or output.
 pub mod domain;
 
+/// L1. The bundle file: written and read over `Read` and `Write`.
+pub mod bundle;
+
+/// L2. Bundles in a folder.
+pub mod archive;
+/// L2. PostgreSQL: connections, migrations, the catalog, errors.
+pub mod database;
+
+/// L3. The branch's side: capture, cut, publish, import.
+pub mod branch;
+
 /// L4. Private `PostgreSQL` and `RabbitMQ` servers for the demo and the tests.
 pub mod sandbox;

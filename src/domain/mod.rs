@@ -1,5 +1,23 @@
 //! Values and their rules. Nothing here reads or writes anything.
 
 mod failure;
+mod identity;
+mod manifest;
+mod manifest_check;
+mod name;
+mod sql;
+mod sum;
+mod table;
+mod totals;
 
 pub use failure::{Failure, Kind};
+pub use identity::{BundleId, Digest, Epoch, Sequence};
+pub use manifest::{
+    BUNDLE_FORMAT, Cut, KeyRange, MANIFEST_LIMIT, Manifest, ManifestError, Member, MemberKind, Mode,
+    TableChange,
+};
+pub use name::NodeName;
+pub use sql::{quote_identifier, quote_literal};
+pub use sum::{ExactSum, NotANumber};
+pub use table::{Column, TableName, is_summed, key_columns, orders_as_text};
+pub use totals::{ColumnTotal, DayTotal, DayTotals, Totals};

@@ -1,0 +1,43 @@
+-- The branch's side: who this database is, which tables are tracked, which bundles were sealed.
+
+-- One row: the node this database belongs to, and where its last cut stands.
+CREATE TABLE salesync.node (
+    only_row           boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    name               text NOT NULL,
+    role               text NOT NULL CHECK (role = 'branch'),
+    epoch              uuid NOT NULL,            -- incarnation of this database
+    last_sequence      bigint NOT NULL DEFAULT 0 CHECK (last_sequence >= 0),
+    last_manifest      text,                     -- SHA-256 of the last bundle's manifest.json
+    watermark          pg_snapshot,              -- snapshot of the last cut; NULL before the first
+    system_identifier  bigint NOT NULL,          -- the cluster that wrote the last bundle
+    database_oid       oid NOT NULL              -- the database in that cluster
+);
+
+-- One row per table whose changes are captured. Its log is salesync.log_<table_id>.
+CREATE TABLE salesync.tracked_table (
+    table_id     integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    schema_name  text NOT NULL,
+    table_name   text NOT NULL,
+    capture      text NOT NULL,                  -- SHA-256 of the statements that installed capture
+    is_complete  boolean NOT NULL DEFAULT false, -- true once its whole content has been in a cut
+    UNIQUE (schema_name, table_name)
+);
+
+-- One row per sealed bundle; the file is in the archive.
+CREATE TABLE salesync.bundle (
+    epoch            uuid NOT NULL,
+    sequence         bigint NOT NULL CHECK (sequence > 0),
+    bundle_id        uuid NOT NULL UNIQUE,
+    manifest_sha256  text NOT NULL,
+    watermark        pg_snapshot NOT NULL,
+    part             integer NOT NULL CHECK (part > 0),
+    is_last_part     boolean NOT NULL,
+    row_count        bigint NOT NULL,            -- inserts and updates
+    tombstone_count  bigint NOT NULL,
+    byte_count       bigint NOT NULL,            -- size of the file
+    state            text NOT NULL DEFAULT 'sealed'
+                     CHECK (state IN ('sealed', 'published', 'applied', 'held', 'rejected')),
+    sealed_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    published_at     timestamptz,
+    PRIMARY KEY (epoch, sequence)
+);

@@ -1,0 +1,214 @@
+//! Bundles in a folder: `<archive>/<branch>/<epoch>/<sequence, 10 digits>.bundle`.
+//!
+//! A file appears under its name only when it is complete and on disk: it is written under a
+//! temporary name, synced, renamed without overwriting, and the folder is synced. Whatever a killed
+//! process leaves behind has a temporary name, and the next run removes it.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+use walkdir::WalkDir;
+
+use crate::bundle::{Bundle, ReadError};
+use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
+
+const EXTENSION: &str = "bundle";
+const DRAFTS: &str = ".drafts";
+const REJECTED: &str = "rejected";
+
+/// The folder that keeps the bundles.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    root: PathBuf,
+}
+
+/// What became of a file that was to be kept under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// It is there now.
+    New,
+    /// The same bytes were there already.
+    AlreadyThere,
+    /// Another file has the name; nothing was changed, the new one is gone.
+    Taken,
+}
+
+impl Archive {
+    /// The archive in this folder, which is made when it is first written to.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the bundles of one epoch of a branch are.
+    pub fn epoch_folder(&self, branch: &NodeName, epoch: Epoch) -> PathBuf {
+        self.root.join(branch.as_str()).join(epoch.to_string())
+    }
+
+    /// Where a bundle is, or would be.
+    pub fn file(&self, branch: &NodeName, epoch: Epoch, sequence: Sequence) -> PathBuf {
+        self.epoch_folder(branch, epoch).join(format!("{:010}.{EXTENSION}", sequence.get()))
+    }
+
+    /// Where a rejected bundle with these bytes is, or would be. `whose` is the branch it came from.
+    pub fn rejected_file(&self, whose: &NodeName, content: Digest) -> PathBuf {
+        self.root.join(REJECTED).join(whose.as_str()).join(format!("{content}.{EXTENSION}"))
+    }
+
+    /// The folder for files in the making, made if it is not there.
+    pub fn drafts(&self) -> Result<PathBuf, Failure> {
+        let folder = self.root.join(DRAFTS);
+        make_folder(&folder)?;
+        Ok(folder)
+    }
+
+    /// A file in the making. It is removed when it is dropped without having been placed.
+    pub fn draft(&self) -> Result<NamedTempFile, Failure> {
+        let folder = self.drafts()?;
+        let mode = Permissions::from_mode(0o640);
+        tempfile::Builder::new()
+            .permissions(mode)
+            .tempfile_in(&folder)
+            .map_err(|error| Failure::file("making a temporary file in", &folder, &error))
+    }
+
+    /// Keeps a finished file under its name: synced, renamed without overwriting, folder synced.
+    pub fn place(&self, mut draft: NamedTempFile, path: &Path) -> Result<Placed, Failure> {
+        let failed = |error: &io::Error| Failure::file("storing", path, error);
+        let folder = path.parent().unwrap_or(&self.root);
+        make_folder(folder)?;
+        draft.as_file().sync_all().map_err(|error| failed(&error))?;
+        match draft.persist_noclobber(path) {
+            Ok(_) => {
+                sync_folder(folder)?;
+                Ok(Placed::New)
+            }
+            Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => {
+                draft = refused.file;
+                let same = same_content(draft.as_file_mut(), path).map_err(|error| failed(&error))?;
+                Ok(if same { Placed::AlreadyThere } else { Placed::Taken })
+            }
+            Err(refused) => Err(failed(&refused.error)),
+        }
+    }
+
+    /// Keeps a finished small file under its name in place of the one that is there.
+    pub fn replace(&self, draft: NamedTempFile, path: &Path) -> Result<(), Failure> {
+        let failed = |error: &io::Error| Failure::file("storing", path, error);
+        let folder = path.parent().unwrap_or(&self.root);
+        make_folder(folder)?;
+        draft.as_file().sync_all().map_err(|error| failed(&error))?;
+        draft.persist(path).map_err(|refused| failed(&refused.error))?;
+        sync_folder(folder)
+    }
+
+    /// Removes what a killed process left in the making. The caller holds the lock that says that no
+    /// other process is making anything.
+    pub fn remove_drafts(&self) -> Result<(), Failure> {
+        let folder = self.root.join(DRAFTS);
+        let failed = |error: io::Error| Failure::file("removing unfinished files from", &folder, &error);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            fs::remove_file(entry.map_err(failed)?.path()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the bundles of an epoch that come after `last`: a run that was cut short sealed them,
+    /// but its transaction did not commit, so they were never recorded nor sent.
+    pub fn discard_after(
+        &self,
+        branch: &NodeName,
+        epoch: Epoch,
+        last: Option<Sequence>,
+    ) -> Result<u32, Failure> {
+        let mut discarded = 0;
+        let mut sequence = last.map_or(Sequence::FIRST, Sequence::next);
+        loop {
+            let path = self.file(branch, epoch, sequence);
+            match fs::remove_file(&path) {
+                Ok(()) => discarded += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(discarded),
+                Err(error) => return Err(Failure::file("discarding the unrecorded bundle", &path, &error)),
+            }
+            sequence = sequence.next();
+        }
+    }
+}
+
+/// Opens a bundle file and checks its shape and checksums. Damage is [`Kind::Damaged`].
+pub fn open_bundle(path: &Path) -> Result<Bundle<File>, Failure> {
+    let file = File::open(path).map_err(|error| Failure::file("opening the bundle", path, &error))?;
+    Bundle::open(file).map_err(|error| match error {
+        ReadError::Io(error) => Failure::file("reading the bundle", path, &error),
+        ReadError::Defect(defect) => {
+            Failure::new(Kind::Damaged, format!("checking the bundle {}", path.display()), defect)
+                .hint("get the file again from the branch's archive; nothing of it was used")
+        }
+    })
+}
+
+/// The bundle files at `path`, which is one or a folder of them, in the order of their names.
+/// Folders whose names begin with a dot, and rejected bundles below an archive, are passed over.
+pub fn find_bundles(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let passed_over = |name: &str| name.starts_with('.') || name == REJECTED;
+    let walk = WalkDir::new(path)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_str().is_some_and(passed_over));
+    let mut files = Vec::new();
+    for entry in walk {
+        let entry = entry.map_err(|error| {
+            Failure::new(Kind::Failed, format!("looking for bundles in {}", path.display()), error)
+        })?;
+        if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == EXTENSION) {
+            files.push(entry.into_path());
+        }
+    }
+    Ok(files)
+}
+
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    let made = DirBuilder::new().recursive(true).mode(0o750).create(folder);
+    made.map_err(|error| {
+        Failure::file("making the folder", folder, &error)
+            .hint("archive.dir must name a folder salesync may write to")
+    })
+}
+
+fn sync_folder(folder: &Path) -> Result<(), Failure> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| Failure::file("syncing the folder", folder, &error))
+}
+
+fn same_content(one: &mut File, path: &Path) -> io::Result<bool> {
+    let mut other = File::open(path)?;
+    if one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    one.seek(SeekFrom::Start(0))?;
+    let (mut left, mut right) = ([0; 8192], [0; 8192]);
+    loop {
+        let count = one.read(&mut left)?;
+        if count == 0 {
+            return Ok(true);
+        }
+        other.read_exact(&mut right[..count])?;
+        if left[..count] != right[..count] {
+            return Ok(false);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The statements that make a table write its change log.
+//!
+//! The log holds keys only: `(k1 … kn, op, xid)`, with the types of the table's own key, no index, no
+//! sequence, no row content. Statement triggers with transition tables write it, so that a bulk load
+//! pays per statement and not per row; a row trigger adds the old and the new key where an update
+//! changes the key itself.
+//!
+//! The functions run as their owner with a fixed search path: the application needs no rights on the
+//! schema, and cannot put another table in the log's place.
+
+use crate::database::{KeyColumn, TableDescription};
+use crate::domain::{TableName, quote_identifier, quote_literal};
+
+/// The capture of one table.
+#[derive(Debug)]
+pub(super) struct Capture<'a> {
+    id: i32,
+    table: String,
+    key: &'a [KeyColumn],
+}
+
+impl<'a> Capture<'a> {
+    /// The triggers, by name.
+    pub(super) const TRIGGERS: [&'static str; 5] =
+        ["salesync_delete", "salesync_insert", "salesync_rekey", "salesync_truncate", "salesync_update"];
+
+    pub(super) fn new(id: i32, table: &TableName, description: &'a TableDescription) -> Self {
+        Self { id, table: table.sql(), key: &description.key }
+    }
+
+    /// The statements that install it, the log included.
+    pub(super) fn install(&self) -> String {
+        [
+            self.log(),
+            self.statement_function(),
+            self.rekey_function(),
+            self.truncate_function(),
+            self.triggers(),
+        ]
+        .join("\n")
+    }
+
+    /// The statements that remove it.
+    pub(super) fn remove(id: i32, table: &TableName, table_exists: bool) -> String {
+        let drop = |name: &str| format!("DROP TRIGGER IF EXISTS {name} ON {};", table.sql());
+        let triggers: String = if table_exists { Self::TRIGGERS.map(drop).join("\n") } else { String::new() };
+        let functions = ["changed", "rekeyed", "truncated"];
+        let functions = functions.map(|what| format!("DROP FUNCTION IF EXISTS salesync.{what}_{id}();"));
+        format!("{triggers}\n{}\nDROP TABLE IF EXISTS salesync.log_{id};", functions.join("\n"))
+    }
+
+    /// The trigger functions, as `regprocedure` reads them.
+    pub(super) fn functions(&self) -> Vec<String> {
+        ["changed", "rekeyed", "truncated"].map(|what| format!("salesync.{what}_{}()", self.id)).to_vec()
+    }
+
+    fn log(&self) -> String {
+        let column =
+            |(place, key): (usize, &KeyColumn)| format!("k{} {}{}", place + 1, key.own_type, key.collate);
+        format!(
+            "CREATE TABLE salesync.log_{} ({}, op \"char\" NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xact_id());",
+            self.id,
+            self.key.iter().enumerate().map(column).collect::<Vec<_>>().join(", "),
+        )
+    }
+
+    /// `r."id", r."no"`: the key columns of the row or table called `row`.
+    fn key_of(&self, row: &str) -> String {
+        let column = |key: &KeyColumn| format!("{row}.{}", quote_identifier(&key.name));
+        self.key.iter().map(column).collect::<Vec<_>>().join(", ")
+    }
+
+    fn insert(&self) -> String {
+        let columns: Vec<String> = (1..=self.key.len()).map(|place| format!("k{place}")).collect();
+        format!("INSERT INTO salesync.log_{} ({}, op)", self.id, columns.join(", "))
+    }
+
+    fn function(&self, what: &str, body: &str) -> String {
+        format!(
+            "CREATE FUNCTION salesync.{what}_{}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
+             SET search_path = pg_catalog, pg_temp AS {};",
+            self.id,
+            quote_literal(&format!("BEGIN {body} RETURN NULL; END")),
+        )
+    }
+
+    fn statement_function(&self) -> String {
+        let log = |op: &str, rows: &str| {
+            format!("{} SELECT {}, '{op}' FROM {rows} r;", self.insert(), self.key_of("r"))
+        };
+        let body = format!(
+            "IF TG_OP = 'INSERT' THEN {} ELSIF TG_OP = 'UPDATE' THEN {} ELSE {} END IF;",
+            log("I", "new_rows"),
+            log("U", "new_rows"),
+            log("D", "old_rows"),
+        );
+        self.function("changed", &body)
+    }
+
+    fn rekey_function(&self) -> String {
+        let body =
+            format!("{} VALUES ({}, 'D'), ({}, 'I');", self.insert(), self.key_of("OLD"), self.key_of("NEW"));
+        self.function("rekeyed", &body)
+    }
+
+    /// TRUNCATE removes also what its own snapshot cannot see, and only a snapshot taken after its lock
+    /// sees everything: in the stricter isolation levels there is none.
+    fn truncate_function(&self) -> String {
+        let body = format!(
+            "IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN \
+             RAISE EXCEPTION 'TRUNCATE of a table that salesync captures needs READ COMMITTED' \
+             USING HINT = 'Use DELETE, or run TRUNCATE in a READ COMMITTED transaction.'; END IF; \
+             {} SELECT {}, 'D' FROM ONLY {} r;",
+            self.insert(),
+            self.key_of("r"),
+            self.table,
+        );
+        self.function("truncated", &body)
+    }
+
+    fn triggers(&self) -> String {
+        let (id, table) = (self.id, &self.table);
+        let order = |row: &str| self.key.iter().map(|key| key.order_of(row)).collect::<Vec<_>>().join(", ");
+        let rekeyed = format!("ROW({}) IS DISTINCT FROM ROW({})", order("OLD"), order("NEW"));
+        let create = [
+            format!(
+                "salesync_insert AFTER INSERT ON {table} REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION salesync.changed_{id}()"
+            ),
+            format!(
+                "salesync_update AFTER UPDATE ON {table} REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION salesync.changed_{id}()"
+            ),
+            format!(
+                "salesync_delete AFTER DELETE ON {table} REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION salesync.changed_{id}()"
+            ),
+            format!(
+                "salesync_rekey AFTER UPDATE ON {table} FOR EACH ROW WHEN ({rekeyed}) EXECUTE FUNCTION salesync.rekeyed_{id}()"
+            ),
+            format!(
+                "salesync_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION salesync.truncated_{id}()"
+            ),
+        ];
+        let create = create.map(|trigger| format!("CREATE TRIGGER {trigger};"));
+        let always = |name: &str| format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name};");
+        format!("{}\n{}", create.join("\n"), Self::TRIGGERS.map(always).join("\n"))
+    }
+}

@@ -1,0 +1,188 @@
+//! What of a tracked table goes into a cut, as SQL.
+//!
+//! Per key, *existed at the last cut = exists now - inserts logged + deletes logged*, in whatever
+//! order they were logged. So the log's counts and one look at the live table say whether a row is
+//! new to head office, known to it, or gone, and what was born and died in between drops out.
+
+use postgres::Transaction;
+
+use super::tracking::TrackedTable;
+use crate::database::{Days, KeyColumn, TableDescription, database_failure, day_expression, day_totals};
+use crate::domain::{DayTotals, Failure, Kind, MemberKind, Mode, quote_identifier, quote_literal};
+
+/// A tracked table in a cut.
+#[derive(Debug)]
+pub(super) struct TableCut {
+    pub(super) table: TrackedTable,
+    pub(super) description: TableDescription,
+    pub(super) mode: Mode,
+    /// How many rows there are of each kind; in range mode nobody has counted.
+    counts: [i64; 3],
+}
+
+/// Business days a manifest speaks of at most, per table: the latest. It keeps the manifest small
+/// when a table travels whole.
+const MOST_DAYS: u32 = 2000;
+
+impl TableCut {
+    /// The whole table, in range mode.
+    pub(super) fn whole(table: TrackedTable, description: TableDescription) -> Self {
+        Self { table, description, mode: Mode::Range, counts: [0; 3] }
+    }
+
+    /// The keys logged since the snapshot `since`. They go to a temporary table of this transaction.
+    pub(super) fn since(
+        transaction: &mut Transaction<'_>,
+        table: TrackedTable,
+        description: TableDescription,
+        mode: Mode,
+        since: &str,
+    ) -> Result<Self, Failure> {
+        let doing = format!("collecting the changes of {}", table.name);
+        let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
+        let mut cut = Self { table, description, mode, counts: [0; 3] };
+        transaction.batch_execute(&cut.collect_keys(since)).map_err(failed)?;
+        let conditions = [MemberKind::Inserts, MemberKind::Updates, MemberKind::Tombstones]
+            .map(|kind| cut.condition(kind));
+        let counts = conditions.map(|condition| format!("count(*) FILTER (WHERE {condition})")).join(", ");
+        let sql = format!("SELECT {counts}, count(*) FILTER (WHERE had NOT IN (0, 1)) FROM {}", cut.keys());
+        let row = transaction.query_one(&sql, &[]).map_err(failed)?;
+        cut.counts = [row.get(0), row.get(1), row.get(2)];
+        let impossible: i64 = row.get(3);
+        if impossible > 0 && mode == Mode::Changes {
+            let why = format!(
+                "{impossible} keys were logged in a way that cannot be: the log of {} has been changed",
+                cut.table.name
+            );
+            return Err(Failure::new(Kind::Failed, "reading the change log", why)
+                .hint("run `salesync bundle --since all`: head office is then made equal to this database"));
+        }
+        Ok(cut)
+    }
+
+    /// True if nothing of it travels.
+    pub(super) fn is_empty(&self) -> bool {
+        self.mode != Mode::Range && self.counts == [0; 3]
+    }
+
+    /// The query for the rows of one kind, in key order; none if there are none.
+    pub(super) fn rows(&self, kind: MemberKind) -> Option<String> {
+        let name = self.table.name.sql();
+        let columns = |row: &str, names: Vec<&str>| {
+            names
+                .iter()
+                .map(|name| format!("{row}.{}", quote_identifier(name)))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let all = columns("t", self.description.columns.iter().map(|column| column.name.as_str()).collect());
+        match (self.mode, kind) {
+            (Mode::Range, MemberKind::Inserts) => {
+                let order: Vec<String> = self.description.key.iter().map(|key| key.order_of("t")).collect();
+                Some(format!("SELECT {all} FROM ONLY {name} t ORDER BY {}", order.join(", ")))
+            }
+            (Mode::Range, _) => None,
+            _ if self.counts[kind as usize] == 0 => None,
+            (_, MemberKind::Tombstones) => {
+                let keys = self.places("c").join(", ");
+                Some(format!(
+                    "SELECT {keys} FROM {} c WHERE {} ORDER BY {keys}",
+                    self.keys(),
+                    self.condition(kind)
+                ))
+            }
+            _ => Some(format!(
+                "SELECT {all} FROM {} c JOIN ONLY {name} t ON {} WHERE {} ORDER BY {}",
+                self.keys(),
+                self.same_key(),
+                self.condition(kind),
+                self.places("c").join(", "),
+            )),
+        }
+    }
+
+    /// Live totals of the business days that the rows of this cut are on.
+    pub(super) fn day_totals(
+        &self,
+        transaction: &mut Transaction<'_>,
+        day: &str,
+    ) -> Result<DayTotals, Failure> {
+        let columns = &self.description.columns;
+        if !columns.iter().any(|column| column.name == day) {
+            let doing = format!("adding up the business days of {}", self.table.name);
+            return Err(Failure::new(Kind::Configuration, doing, format!("it has no column {day:?}"))
+                .hint("correct `day` in its [[table]] section"));
+        }
+        let rows = format!("ONLY {} t", self.table.name.sql());
+        let touched = match self.mode {
+            Mode::Range => rows.clone(),
+            _ => format!("{} c JOIN {rows} ON {}", self.keys(), self.same_key()),
+        };
+        let expression = day_expression(columns, day);
+        let wanted = format!(
+            "ARRAY(SELECT DISTINCT {expression} FROM {touched} WHERE {expression} IS NOT NULL \
+             ORDER BY 1 DESC LIMIT {MOST_DAYS})"
+        );
+        day_totals(transaction, &Days { rows: &rows, condition: "true", columns, day, wanted: &wanted })
+    }
+
+    /// The temporary table with the changed keys.
+    fn keys(&self) -> String {
+        format!("pg_temp.salesync_changed_{}", self.table.id)
+    }
+
+    /// `c.k1`, `c.k2` …
+    fn places(&self, row: &str) -> Vec<String> {
+        (1..=self.description.key.len()).map(|place| format!("{row}.k{place}")).collect()
+    }
+
+    fn collect_keys(&self, since: &str) -> String {
+        let ordered = |(place, key): (usize, &KeyColumn)| {
+            let place = format!("k{}", place + 1);
+            format!("{} AS {place}", crate::database::key_order(&place, &key.type_name))
+        };
+        let keys: Vec<String> = self.description.key.iter().enumerate().map(ordered).collect();
+        let numbers: Vec<String> = (1..=keys.len()).map(|place| place.to_string()).collect();
+        format!(
+            "CREATE TEMPORARY TABLE salesync_changed_{id} ON COMMIT DROP AS
+             SELECT c.*, t.tableoid IS NOT NULL AS is_there,
+                    (t.tableoid IS NOT NULL)::int - born + died AS had
+             FROM (SELECT {keys}, count(*) FILTER (WHERE op = 'I') AS born, count(*) FILTER (WHERE op = 'D') AS died
+                   FROM salesync.log_{id} WHERE NOT pg_visible_in_snapshot(xid, {since}::pg_snapshot)
+                   GROUP BY {numbers}) c
+             LEFT JOIN ONLY {table} t ON {same_key};
+             ANALYZE salesync_changed_{id}",
+            id = self.table.id,
+            keys = keys.join(", "),
+            numbers = numbers.join(", "),
+            since = quote_literal(since),
+            table = self.table.name.sql(),
+            same_key = self.same_key(),
+        )
+    }
+
+    /// True where the live row `t` has the changed key `c`. The first comparison is the table's own, so
+    /// that its index serves; the second tells keys apart that only the table's own holds equal.
+    fn same_key(&self) -> String {
+        let same = |(place, key): (usize, &KeyColumn)| {
+            let (live, changed) = (format!("t.{}", quote_identifier(&key.name)), format!("c.k{}", place + 1));
+            let ordered = key.order_of("t");
+            if ordered == live {
+                return format!("{live} = {changed}");
+            }
+            format!("{live} = ({changed}::{}{}) AND {ordered} = {changed}", key.own_type, key.collate)
+        };
+        self.description.key.iter().enumerate().map(same).collect::<Vec<_>>().join(" AND ")
+    }
+
+    fn condition(&self, kind: MemberKind) -> &'static str {
+        match (self.mode, kind) {
+            (Mode::Changes, MemberKind::Inserts) => "is_there AND had = 0",
+            (Mode::Changes, MemberKind::Updates) => "is_there AND had = 1",
+            (Mode::Changes, MemberKind::Tombstones) => "NOT is_there AND had = 1",
+            (_, MemberKind::Inserts) => "false",
+            (_, MemberKind::Updates) => "is_there",
+            (_, MemberKind::Tombstones) => "NOT is_there",
+        }
+    }
+}

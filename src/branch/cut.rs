@@ -1,0 +1,230 @@
+//! The cut: one REPEATABLE READ transaction that reads what is unsynced, seals it, and records it.
+//!
+//! The transaction's own snapshot is the new watermark. What is not visible in it, a transaction still
+//! open among that, is what the next cut finds not visible in the last watermark. No row of the log
+//! is changed and no writer waits.
+
+use std::collections::BTreeMap;
+
+use postgres::{Client, IsolationLevel, Transaction};
+
+use super::changes::TableCut;
+use super::node::{Marker, Node};
+use super::order::parents_first;
+use super::parts::{PartLimits, Parts, SealedBundle};
+use super::tracking::{TrackedTable, check_capture, tracked_tables};
+use crate::archive::Archive;
+use crate::bundle::RowReader;
+use crate::database::{copy_failure, database_failure};
+use crate::domain::{Failure, Kind, MemberKind, Mode, NodeName, Sequence, TableName};
+
+/// What a cut collects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// What has changed since the last cut.
+    Last,
+    /// Whatever has changed since this bundle, as it stands now.
+    Bundle(Sequence),
+    /// Every table whole, in a new epoch.
+    All,
+}
+
+/// How to cut.
+#[derive(Debug)]
+pub struct CutOptions {
+    /// What to collect.
+    pub since: Since,
+    /// The bounds of a bundle.
+    pub limits: PartLimits,
+    /// The business-day column of the tables that have one.
+    pub days: BTreeMap<TableName, String>,
+}
+
+/// Cuts the branch's database and seals what is unsynced; nothing if nothing is. The caller holds
+/// [`Lock::Bundle`](crate::database::Lock::Bundle).
+pub fn cut(
+    client: &mut Client,
+    name: &NodeName,
+    archive: &Archive,
+    options: &CutOptions,
+) -> Result<Vec<SealedBundle>, Failure> {
+    let node = load(client, name, archive, options.since)?;
+    archive.remove_drafts()?;
+    let discarded = archive.discard_after(&node.name, node.epoch, node.last_sequence)?;
+    if discarded > 0 {
+        tracing::warn!("discarded {discarded} bundles that an interrupted run had sealed but not recorded");
+    }
+    let tracked = tracked_tables(client)?;
+    let failed = |error: postgres::Error| database_failure("cutting", &error);
+    let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+    let mut transaction = builder.start().map_err(failed)?;
+    lock_tables(&mut transaction, &tracked)?;
+    let sql = "SELECT pg_current_snapshot()::text";
+    let watermark: String = transaction.query_one(sql, &[]).map_err(failed)?.get(0);
+    let tables = collect(&mut transaction, &node, tracked, options.since)?;
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (node, sealed) = seal(&mut transaction, archive, &node, &watermark, &tables, options)?;
+    let recorded = record(&mut transaction, &node, &watermark, &tables, &sealed)
+        .map_err(failed)
+        .and_then(|()| transaction.commit().map_err(failed));
+    recorded.inspect_err(|_| {
+        tracing::warn!("the sealed bundles were not recorded; the next run discards them");
+    })?;
+    Marker::write(archive, &node)?;
+    Ok(sealed)
+}
+
+/// A new epoch is how a restored database goes on, so it is not held against it.
+fn load(client: &mut Client, name: &NodeName, archive: &Archive, since: Since) -> Result<Node, Failure> {
+    if since == Since::All {
+        Marker::remove(archive, name)?;
+        Node::begin_epoch(client)?;
+    }
+    let node = Node::load(client, name)?;
+    Marker::check(archive, &node)?;
+    // A marker that was not written any more is written now, before anything can be published.
+    Marker::write(archive, &node)?;
+    Ok(node)
+}
+
+/// Taken before the snapshot, so that no table changes its shape or is truncated under the cut.
+/// Writers do not wait for it.
+fn lock_tables(transaction: &mut Transaction<'_>, tables: &[TrackedTable]) -> Result<(), Failure> {
+    for table in tables {
+        let sql = format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", table.name.sql());
+        let doing = || format!("waiting for table {}", table.name);
+        transaction.batch_execute(&sql).map_err(|error| database_failure(doing(), &error))?;
+    }
+    Ok(())
+}
+
+/// The tables that have something to say, parents before children.
+fn collect(
+    transaction: &mut Transaction<'_>,
+    node: &Node,
+    tracked: Vec<TrackedTable>,
+    since: Since,
+) -> Result<Vec<TableCut>, Failure> {
+    let base = match since {
+        Since::Bundle(sequence) => Some(watermark_of(transaction, node, sequence)?),
+        Since::Last | Since::All => node.watermark.clone(),
+    };
+    let mode = if matches!(since, Since::Bundle(_)) { Mode::Repair } else { Mode::Changes };
+    let mut cuts = Vec::new();
+    for table in parents_first(transaction, tracked)? {
+        let description = check_capture(transaction, &table)?;
+        let cut = match &base {
+            Some(base) if table.is_complete => TableCut::since(transaction, table, description, mode, base)?,
+            _ => TableCut::whole(table, description),
+        };
+        if !cut.is_empty() {
+            cuts.push(cut);
+        }
+    }
+    Ok(cuts)
+}
+
+fn watermark_of(
+    transaction: &mut Transaction<'_>,
+    node: &Node,
+    sequence: Sequence,
+) -> Result<String, Failure> {
+    let doing = format!("looking for bundle {sequence}");
+    let sql = "SELECT watermark::text FROM salesync.bundle WHERE epoch = $1 AND sequence = $2";
+    let found = transaction
+        .query_opt(sql, &[&node.epoch.0, &sequence.as_bigint()])
+        .map_err(|error| database_failure(doing.clone(), &error))?;
+    found.map(|row| row.get(0)).ok_or_else(|| {
+        Failure::new(Kind::Usage, doing, "there is none of that number in this epoch")
+            .hint("`salesync status` shows the last one; `--since all` sends everything")
+    })
+}
+
+/// Streams every row into parts: new and changed rows parents first, then tombstones children first,
+/// so that every prefix of the parts keeps its references.
+fn seal(
+    transaction: &mut Transaction<'_>,
+    archive: &Archive,
+    node: &Node,
+    watermark: &str,
+    tables: &[TableCut],
+    options: &CutOptions,
+) -> Result<(Node, Vec<SealedBundle>), Failure> {
+    let day_totals = tables
+        .iter()
+        .map(|cut| options.days.get(&cut.table.name).map(|day| cut.day_totals(transaction, day)).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut parts = Parts::new(archive, options.limits, node.clone(), watermark, tables, day_totals)?;
+    let rows =
+        (0..tables.len()).flat_map(|table| [(table, MemberKind::Inserts), (table, MemberKind::Updates)]);
+    let tombstones = (0..tables.len()).rev().map(|table| (table, MemberKind::Tombstones));
+    for (table, kind) in rows.chain(tombstones) {
+        if let Some(query) = tables[table].rows(kind) {
+            parts.begin(table, kind)?;
+            stream(transaction, &tables[table].table.name, &query, &mut parts)?;
+        }
+    }
+    parts.finish()
+}
+
+fn stream(
+    transaction: &mut Transaction<'_>,
+    table: &TableName,
+    query: &str,
+    parts: &mut Parts<'_>,
+) -> Result<(), Failure> {
+    let doing = || format!("reading {table}");
+    let copy = transaction
+        .copy_out(&format!("COPY ({query}) TO STDOUT (FORMAT csv)"))
+        .map_err(|error| database_failure(doing(), &error))?;
+    let mut rows = RowReader::new(copy);
+    while let Some(row) = rows.next_row().map_err(|error| copy_failure(doing(), &error))? {
+        parts.row(row)?;
+    }
+    Ok(())
+}
+
+fn record(
+    transaction: &mut Transaction<'_>,
+    node: &Node,
+    watermark: &str,
+    tables: &[TableCut],
+    sealed: &[SealedBundle],
+) -> Result<(), postgres::Error> {
+    for bundle in sealed {
+        let manifest = &bundle.manifest;
+        transaction.execute(
+            "INSERT INTO salesync.bundle (epoch, sequence, bundle_id, manifest_sha256, watermark, part,
+                                          is_last_part, row_count, tombstone_count, byte_count)
+             VALUES ($1, $2, $3, $4, $5::text::pg_snapshot, $6, $7, $8, $9, $10)",
+            &[
+                &manifest.epoch.0,
+                &manifest.sequence.as_bigint(),
+                &manifest.bundle_id.0,
+                &bundle.manifest_sha256.to_string(),
+                &watermark,
+                &i32::try_from(manifest.cut.part).unwrap_or(i32::MAX),
+                &manifest.cut.last,
+                &manifest.rows().cast_signed(),
+                &manifest.tombstones().cast_signed(),
+                &bundle.size.cast_signed(),
+            ],
+        )?;
+    }
+    let complete: Vec<i32> = tables.iter().map(|cut| cut.table.id).collect();
+    transaction.execute(
+        "UPDATE salesync.tracked_table SET is_complete = true WHERE table_id = ANY ($1)",
+        &[&complete],
+    )?;
+    transaction.execute(
+        "UPDATE salesync.node SET watermark = $1::text::pg_snapshot, last_sequence = $2, last_manifest = $3",
+        &[
+            &watermark,
+            &node.last_sequence.map_or(0, Sequence::as_bigint),
+            &node.last_manifest.map(|digest| digest.to_string()),
+        ],
+    )?;
+    Ok(())
+}

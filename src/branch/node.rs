@@ -1,0 +1,175 @@
+//! What the branch's database knows of itself, and whether it is still the one that wrote the last
+//! bundle.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use postgres::GenericClient;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{Archive, Placed};
+use crate::database::database_failure;
+use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
+
+/// The branch, as its database knows it.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its name.
+    pub name: NodeName,
+    /// The incarnation of this database.
+    pub epoch: Epoch,
+    /// The last bundle that was recorded.
+    pub last_sequence: Option<Sequence>,
+    /// SHA-256 of its manifest.
+    pub last_manifest: Option<Digest>,
+    /// The snapshot of the last cut, as `pg_snapshot` prints it.
+    pub watermark: Option<String>,
+}
+
+const DOING: &str = "checking that this database wrote the last bundle";
+
+impl Node {
+    /// Reads what is known, and refuses a database that is not the one that was known: a copy, or one
+    /// that has gone back in time.
+    pub fn load(client: &mut impl GenericClient, name: &NodeName) -> Result<Self, Failure> {
+        let row = client
+            .query_opt(
+                "SELECT n.name, n.epoch, n.last_sequence, n.last_manifest, n.watermark::text,
+                        n.system_identifier = s.system_identifier AND n.database_oid = d.oid,
+                        coalesce(pg_snapshot_xmax(n.watermark) <= pg_snapshot_xmax(pg_current_snapshot()), true)
+                 FROM salesync.node n, pg_control_system() s, pg_database d WHERE d.datname = current_database()",
+                &[],
+            )
+            .map_err(|error| database_failure("reading what this branch is", &error))?;
+        let row = row.ok_or_else(|| {
+            Failure::new(Kind::Configuration, DOING, "no branch is set up in it").hint("run `salesync init`")
+        })?;
+        let found: &str = row.get(0);
+        if found != name.as_str() {
+            let why = format!("it belongs to the branch {found}, not to {name}");
+            return Err(
+                Failure::new(Kind::Configuration, DOING, why).hint("correct `node` or `database.url`")
+            );
+        }
+        if !row.get::<_, bool>(5) {
+            return Err(restored("it is a copy in another database or server than the one that did"));
+        }
+        if !row.get::<_, bool>(6) {
+            return Err(restored("its transactions have gone back behind the last cut"));
+        }
+        let digest: Option<&str> = row.get(3);
+        Ok(Self {
+            name: name.clone(),
+            epoch: Epoch(row.get(1)),
+            last_sequence: Sequence::from_bigint(row.get(2)),
+            last_manifest: digest.and_then(|text| text.parse().ok()),
+            watermark: row.get(4),
+        })
+    }
+
+    /// Makes this database a new incarnation: a new epoch, in which every table travels whole again.
+    pub fn begin_epoch(client: &mut impl GenericClient) -> Result<Epoch, Failure> {
+        let epoch = Epoch::generate();
+        let failed = |error: postgres::Error| database_failure("beginning a new epoch", &error);
+        client
+            .execute(
+                "UPDATE salesync.node SET epoch = $1, last_sequence = 0, last_manifest = NULL, watermark = NULL,
+                        system_identifier = s.system_identifier, database_oid = d.oid
+                 FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()",
+                &[&epoch.0],
+            )
+            .map_err(failed)?;
+        client.execute("UPDATE salesync.tracked_table SET is_complete = false", &[]).map_err(failed)?;
+        Ok(epoch)
+    }
+
+    /// The number of the bundle that comes next.
+    pub fn next_sequence(&self) -> Sequence {
+        self.last_sequence.map_or(Sequence::FIRST, Sequence::next)
+    }
+}
+
+fn restored(why: &str) -> Failure {
+    Failure::new(Kind::NeedsPerson, DOING, why).hint(
+        "if it was restored from a backup, rows that head office has may be missing here, and its bundles would \
+         contradict those already sent; mend that first, then run `salesync bundle --since all`, which begins a new \
+         epoch and makes head office equal to this database",
+    )
+}
+
+/// What stands outside the database about its last bundle. A restored database disagrees with it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Marker {
+    epoch: Epoch,
+    sequence: Sequence,
+    manifest_sha256: Digest,
+}
+
+impl Marker {
+    fn path(archive: &Archive, branch: &NodeName) -> PathBuf {
+        archive.root().join(branch.as_str()).join("last-recorded.json")
+    }
+
+    /// Refuses a database that knows less than the marker. One that knows more is only a marker that
+    /// was not written any more.
+    pub(super) fn check(archive: &Archive, node: &Node) -> Result<(), Failure> {
+        let path = Self::path(archive, &node.name);
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            text => text.map_err(|error| Failure::file("reading", &path, &error))?,
+        };
+        let marker: Self = serde_json::from_str(&text).map_err(|error| {
+            Failure::new(Kind::Failed, format!("reading {}", path.display()), error)
+                .hint("compare the archive's last bundle with `salesync status`, then remove the file")
+        })?;
+        let known = (node.epoch, node.last_sequence, node.last_manifest);
+        let agrees = known == (marker.epoch, Some(marker.sequence), Some(marker.manifest_sha256));
+        let is_ahead = node.epoch == marker.epoch && node.last_sequence > Some(marker.sequence);
+        if !agrees && !is_ahead {
+            let why = format!("{} names bundle {}, which it does not know", path.display(), marker.sequence);
+            return Err(restored(&why));
+        }
+        Ok(())
+    }
+
+    /// Forgets it, before a new epoch begins: what the old one knew does not bind the new one.
+    pub(super) fn remove(archive: &Archive, branch: &NodeName) -> Result<(), Failure> {
+        let path = Self::path(archive, branch);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::file("removing", &path, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes down the last recorded bundle. It comes after the commit and before the first publish,
+    /// so that nothing has ever been sent that the marker does not know of.
+    pub(super) fn write(archive: &Archive, node: &Node) -> Result<(), Failure> {
+        let (Some(sequence), Some(manifest_sha256)) = (node.last_sequence, node.last_manifest) else {
+            return Ok(());
+        };
+        let path = Self::path(archive, &node.name);
+        let marker = Self { epoch: node.epoch, sequence, manifest_sha256 };
+        let text = serde_json::to_string(&marker)
+            .map_err(|error| Failure::new(Kind::Failed, "writing the marker", error))?;
+        let mut draft = archive.draft()?;
+        draft.write_all(text.as_bytes()).map_err(|error| Failure::file("writing", &path, &error))?;
+        archive.replace(draft, &path)
+    }
+}
+
+/// The bundle file that was sealed is one that was not there before.
+pub(super) fn expect_new(placed: Placed, path: &std::path::Path) -> Result<(), Failure> {
+    if placed == Placed::New {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Failed,
+        format!("storing {}", path.display()),
+        "there is another file of that name",
+    )
+    .hint("two branches must not share an archive folder; move the file away if it is not salesync's"))
+}

@@ -1,0 +1,249 @@
+//! Rows of one cut become bundles: as many parts as their size needs.
+
+use std::fs;
+use std::io::{self, BufWriter};
+use std::path::PathBuf;
+
+use chrono::{SubsecRound, Utc};
+
+use super::changes::TableCut;
+use super::node::{Node, expect_new};
+use crate::archive::Archive;
+use crate::bundle::{Draft, key_of_row};
+use crate::domain::{
+    BUNDLE_FORMAT, BundleId, Cut, DayTotals, Digest, Failure, KeyRange, Manifest, MemberKind, Mode, Sequence,
+    TableChange,
+};
+
+/// The bounds of a bundle.
+#[derive(Debug, Clone, Copy)]
+pub struct PartLimits {
+    /// A bundle is not larger than this, in bytes, unless a single row is.
+    pub max_bytes: u64,
+    /// zstd's level, 1 to 19.
+    pub compression_level: i32,
+}
+
+/// A bundle that is in the archive.
+#[derive(Debug, Clone)]
+pub struct SealedBundle {
+    /// Its table of contents.
+    pub manifest: Manifest,
+    /// SHA-256 of its `manifest.json`.
+    pub manifest_sha256: Digest,
+    /// The file.
+    pub path: PathBuf,
+    /// Size of the file in bytes.
+    pub size: u64,
+}
+
+/// What a manifest needs for one table, at most: names, types, three members with their totals.
+const BYTES_PER_TABLE: usize = 1024;
+const BYTES_PER_COLUMN: usize = 400;
+/// The rest of a manifest, the tar around it, and what the compressor still holds when a row is added.
+const BYTES_PER_BUNDLE: usize = 4096;
+
+/// The parts of one cut, sealed one after the other.
+pub(super) struct Parts<'a> {
+    archive: &'a Archive,
+    limits: PartLimits,
+    node: Node,
+    watermark: &'a str,
+    tables: &'a [TableCut],
+    day_totals: Vec<Option<DayTotals>>,
+    reserve: u64,
+    draft: Draft,
+    /// The tables of this part, by their place in `tables`, with their range.
+    present: Vec<(usize, Option<KeyRange>)>,
+    open: Option<(usize, MemberKind)>,
+    /// The last row, where a range may have to end with its key.
+    last_row: Vec<u8>,
+    sealed: Vec<SealedBundle>,
+}
+
+impl<'a> Parts<'a> {
+    /// No part yet. `day_totals` has one entry per table.
+    pub(super) fn new(
+        archive: &'a Archive,
+        limits: PartLimits,
+        node: Node,
+        watermark: &'a str,
+        tables: &'a [TableCut],
+        day_totals: Vec<Option<DayTotals>>,
+    ) -> Result<Self, Failure> {
+        let draft = new_draft(archive, limits)?;
+        let reserve = manifest_size(tables) as u64;
+        Ok(Self {
+            archive,
+            limits,
+            node,
+            watermark,
+            tables,
+            day_totals,
+            reserve,
+            draft,
+            present: Vec::new(),
+            open: None,
+            last_row: Vec::new(),
+            sealed: Vec::new(),
+        })
+    }
+
+    /// Begins with the rows of this kind of the table at this place.
+    pub(super) fn begin(&mut self, table: usize, kind: MemberKind) -> Result<(), Failure> {
+        let cut = &self.tables[table];
+        if !self.present.iter().any(|(present, _)| *present == table) {
+            let whole = (cut.mode == Mode::Range).then_some(KeyRange { after: None, through: None });
+            self.present.push((table, whole));
+        }
+        self.open = Some((table, kind));
+        let columns = kind.columns(&cut.description.columns);
+        self.draft.begin(table, kind, &columns).map_err(|error| self.draft_failure(&error))
+    }
+
+    /// Adds a row to what was begun last; to the next part if this one is full.
+    pub(super) fn row(&mut self, row: &[u8]) -> Result<(), Failure> {
+        let size = self.draft.size() + row.len() as u64 + self.reserve;
+        if size > self.limits.max_bytes && !self.draft.is_empty() {
+            self.split()?;
+        }
+        self.draft.write_row(row).map_err(|error| self.draft_failure(&error))?;
+        if self.range_is_open() {
+            self.last_row.clear();
+            self.last_row.extend_from_slice(row);
+        }
+        Ok(())
+    }
+
+    /// Seals the last part. Returns the branch as it is then, and all parts. Day totals that have no
+    /// room beside the last rows get a part of their own.
+    pub(super) fn finish(mut self) -> Result<(Node, Vec<SealedBundle>), Failure> {
+        let days: usize = self.day_totals.iter().flatten().map(json_size).sum();
+        let size = self.draft.size() + self.reserve + days as u64;
+        if days > 0 && size > self.limits.max_bytes && !self.draft.is_empty() {
+            self.seal(false)?;
+        }
+        self.seal(true)?;
+        Ok((self.node.clone(), std::mem::take(&mut self.sealed)))
+    }
+
+    /// Ends this part in the middle of a table and goes on with it in the next.
+    fn split(&mut self) -> Result<(), Failure> {
+        let Some((table, kind)) = self.open else {
+            return Ok(());
+        };
+        let bound =
+            self.range_is_open().then(|| key_of_row(&self.last_row, &self.tables[table].description.columns));
+        if let Some((_, Some(range))) = self.present.last_mut() {
+            range.through.clone_from(&bound);
+        }
+        self.seal(false)?;
+        self.begin(table, kind)?;
+        if let Some((_, Some(range))) = self.present.last_mut() {
+            range.after = bound;
+        }
+        Ok(())
+    }
+
+    fn range_is_open(&self) -> bool {
+        self.open.is_some_and(|(table, _)| self.tables[table].mode == Mode::Range)
+    }
+
+    fn seal(&mut self, last: bool) -> Result<(), Failure> {
+        self.draft.end().map_err(|error| self.draft_failure(&error))?;
+        let manifest = self.manifest(last);
+        let path = self.archive.file(&self.node.name, self.node.epoch, manifest.sequence);
+        let draft = std::mem::replace(&mut self.draft, new_draft(self.archive, self.limits)?);
+        let file = self.archive.draft()?;
+        let failed = |error: io::Error| Failure::file("writing the bundle", file.path(), &error);
+        let mut writer = BufWriter::new(file.as_file());
+        let manifest_sha256 = draft.assemble(&manifest, &mut writer).map_err(failed)?;
+        writer.into_inner().map_err(|error| failed(error.into_error()))?;
+        let size = file.as_file().metadata().map_err(failed)?.len();
+        expect_new(self.archive.place(file, &path)?, &path)?;
+        self.node.last_sequence = Some(manifest.sequence);
+        self.node.last_manifest = Some(manifest_sha256);
+        self.sealed.push(SealedBundle { manifest, manifest_sha256, path, size });
+        Ok(())
+    }
+
+    fn manifest(&mut self, last: bool) -> Manifest {
+        let tables = self.table_changes(last);
+        Manifest {
+            format: BUNDLE_FORMAT.to_owned(),
+            bundle_id: BundleId::generate(),
+            branch: self.node.name.clone(),
+            epoch: self.node.epoch,
+            sequence: self.node.last_sequence.map_or(Sequence::FIRST, Sequence::next),
+            previous: self.node.last_manifest,
+            cut: Cut {
+                watermark: self.watermark.to_owned(),
+                part: u32::try_from(self.sealed.len() + 1).unwrap_or(u32::MAX),
+                last,
+            },
+            created_at: Utc::now().trunc_subsecs(6),
+            tool: concat!("salesync ", env!("CARGO_PKG_VERSION")).to_owned(),
+            tables,
+        }
+    }
+
+    /// The tables of this part in the order of `tables`. The last part also has those that have day
+    /// totals, though their rows may all have travelled in earlier parts.
+    fn table_changes(&mut self, last: bool) -> Vec<TableChange> {
+        let mut present = std::mem::take(&mut self.present);
+        if last {
+            let with_totals = (0..self.tables.len()).filter(|&table| self.day_totals[table].is_some());
+            let absent = with_totals.filter(|table| !present.iter().any(|(other, _)| other == table));
+            let absent: Vec<_> = absent.map(|table| (table, None)).collect();
+            present.extend(absent);
+        }
+        present.sort_by_key(|(table, _)| *table);
+        let change = |(index, (table, range)): (usize, (usize, Option<KeyRange>))| {
+            let cut = &self.tables[table];
+            let mode = if range.is_none() && cut.mode == Mode::Range { Mode::Changes } else { cut.mode };
+            TableChange {
+                name: cut.table.name.clone(),
+                mode,
+                columns: cut.description.columns.clone(),
+                range,
+                members: self.draft.members_of(table, index),
+                day_totals: self.day_totals[table].take_if(|_| last),
+            }
+        };
+        present.into_iter().enumerate().map(change).collect()
+    }
+
+    fn draft_failure(&self, error: &io::Error) -> Failure {
+        Failure::file("writing a bundle in", self.archive.root(), error)
+    }
+}
+
+/// Parts of a cut that was not finished go: nothing will record them.
+impl Drop for Parts<'_> {
+    fn drop(&mut self) {
+        for bundle in &self.sealed {
+            if let Err(error) = fs::remove_file(&bundle.path) {
+                tracing::warn!(
+                    "{} could not be removed: {error}; the next run does it",
+                    bundle.path.display()
+                );
+            }
+        }
+    }
+}
+
+fn new_draft(archive: &Archive, limits: PartLimits) -> Result<Draft, Failure> {
+    let folder = archive.drafts()?;
+    Draft::new(&folder, limits.compression_level)
+        .map_err(|error| Failure::file("making a temporary file in", &folder, &error))
+}
+
+/// The size of a manifest without day totals, at most.
+fn manifest_size(tables: &[TableCut]) -> usize {
+    let of_table = |cut: &TableCut| BYTES_PER_TABLE + BYTES_PER_COLUMN * cut.description.columns.len();
+    BYTES_PER_BUNDLE + tables.iter().map(of_table).sum::<usize>()
+}
+
+fn json_size(totals: &DayTotals) -> usize {
+    serde_json::to_vec(totals).map_or(0, |text| text.len())
+}

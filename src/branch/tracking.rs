@@ -1,0 +1,192 @@
+//! Which tables are tracked: installing, checking and removing their capture.
+
+use postgres::{Client, GenericClient, Transaction};
+
+use super::capture::Capture;
+use crate::database::{Lock, Role, TableDescription, database_failure, describe, migrate, take_lock};
+use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, TableName};
+
+/// A tracked table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackedTable {
+    /// Its number; the log is `salesync.log_<number>`.
+    pub id: i32,
+    /// Its name.
+    pub name: TableName,
+    /// True once its whole content has been in a cut.
+    pub is_complete: bool,
+    /// SHA-256 of the statements that installed its capture.
+    capture: String,
+}
+
+/// What `init` did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct InitReport {
+    /// Migrations that were run.
+    pub migrations: usize,
+    /// Tables whose capture was installed or renewed.
+    pub tracked: Vec<TableName>,
+    /// Tables that were already captured as they should be.
+    pub unchanged: Vec<TableName>,
+    /// Tables whose capture was removed.
+    pub untracked: Vec<TableName>,
+}
+
+/// Makes this database the branch `node` and captures exactly these tables. Doing it again changes
+/// nothing.
+pub fn init_branch(
+    client: &mut Client,
+    node: &NodeName,
+    tables: &[TableName],
+) -> Result<InitReport, Failure> {
+    take_lock(client, Lock::Init)?;
+    take_lock(client, Lock::Bundle)?;
+    let migrations = migrate(client, node, Role::Branch)?;
+    let failed = |error: postgres::Error| database_failure("installing capture", &error);
+    let mut transaction = client.transaction().map_err(failed)?;
+    register(&mut transaction, node).map_err(failed)?;
+    let mut report = InitReport { migrations, ..InitReport::default() };
+    let before = tracked_tables(&mut transaction)?;
+    for old in before.iter().filter(|old| !tables.contains(&old.name)) {
+        untrack(&mut transaction, old)?;
+        report.untracked.push(old.name.clone());
+    }
+    for name in tables {
+        let known = before.iter().find(|old| old.name == *name);
+        let changed = track(&mut transaction, name, known)?;
+        let list = if changed { &mut report.tracked } else { &mut report.unchanged };
+        list.push(name.clone());
+    }
+    transaction.commit().map_err(failed)?;
+    Ok(report)
+}
+
+/// The tracked tables, oldest first.
+pub fn tracked_tables(client: &mut impl GenericClient) -> Result<Vec<TrackedTable>, Failure> {
+    let sql = "SELECT table_id, schema_name, table_name, is_complete, capture
+               FROM salesync.tracked_table ORDER BY table_id";
+    let rows =
+        client.query(sql, &[]).map_err(|error| database_failure("reading the tracked tables", &error))?;
+    let table = |row: &postgres::Row| TrackedTable {
+        id: row.get(0),
+        name: TableName { schema: row.get(1), table: row.get(2) },
+        is_complete: row.get(3),
+        capture: row.get(4),
+    };
+    Ok(rows.iter().map(table).collect())
+}
+
+/// The table as it is, if its capture is whole: a primary key, the triggers present and enabled.
+pub(super) fn check_capture(
+    client: &mut impl GenericClient,
+    table: &TrackedTable,
+) -> Result<TableDescription, Failure> {
+    let doing = format!("checking the capture of {}", table.name);
+    let description = capturable(client, &table.name)?;
+    let capture = Capture::new(table.id, &table.name, &description);
+    if capture_digest(&capture) != table.capture {
+        return Err(Failure::new(Kind::Failed, doing, "its primary key is not the one that is captured")
+            .hint("run `salesync init`; the whole table travels again with the next bundle"));
+    }
+    let missing = missing_triggers(client, &description, &capture)?;
+    if missing.is_empty() {
+        return Ok(description);
+    }
+    let why = format!("trigger {} is missing or disabled, so changes may be unrecorded", missing.join(", "));
+    Err(Failure::new(Kind::Failed, doing, why)
+        .hint("run `salesync init`; the whole table travels again with the next bundle"))
+}
+
+fn register(transaction: &mut Transaction<'_>, node: &NodeName) -> Result<(), postgres::Error> {
+    transaction.execute(
+        "INSERT INTO salesync.node (name, role, epoch, system_identifier, database_oid)
+         SELECT $1, 'branch', $2, system_identifier, d.oid
+         FROM pg_control_system(), pg_database d WHERE d.datname = current_database()
+         ON CONFLICT DO NOTHING",
+        &[&node.as_str(), &Epoch::generate().0],
+    )?;
+    Ok(())
+}
+
+/// Installs capture if it is not there as it should be. True if anything was changed.
+fn track(
+    transaction: &mut Transaction<'_>,
+    name: &TableName,
+    known: Option<&TrackedTable>,
+) -> Result<bool, Failure> {
+    let failed = |error: postgres::Error| database_failure(format!("capturing {name}"), &error);
+    let description = capturable(transaction, name)?;
+    if let Some(known) = known {
+        let capture = Capture::new(known.id, name, &description);
+        let intact = missing_triggers(transaction, &description, &capture)?.is_empty();
+        if intact && capture_digest(&capture) == known.capture {
+            return Ok(false);
+        }
+        untrack(transaction, known)?;
+    }
+    let sql = "INSERT INTO salesync.tracked_table (schema_name, table_name, capture) VALUES ($1, $2, '') RETURNING table_id";
+    let id: i32 = transaction.query_one(sql, &[&name.schema, &name.table]).map_err(failed)?.get(0);
+    let capture = Capture::new(id, name, &description);
+    transaction.batch_execute(&capture.install()).map_err(failed)?;
+    let sql = "UPDATE salesync.tracked_table SET capture = $2 WHERE table_id = $1";
+    transaction.execute(sql, &[&id, &capture_digest(&capture)]).map_err(failed)?;
+    Ok(true)
+}
+
+fn untrack(transaction: &mut Transaction<'_>, table: &TrackedTable) -> Result<(), Failure> {
+    let failed =
+        |error: postgres::Error| database_failure(format!("ending the capture of {}", table.name), &error);
+    let sql = "SELECT to_regclass($1) IS NOT NULL";
+    let exists: bool = transaction.query_one(sql, &[&table.name.sql()]).map_err(failed)?.get(0);
+    transaction.batch_execute(&Capture::remove(table.id, &table.name, exists)).map_err(failed)?;
+    let sql = "DELETE FROM salesync.tracked_table WHERE table_id = $1";
+    transaction.execute(sql, &[&table.id]).map_err(failed)?;
+    Ok(())
+}
+
+/// The table, if its changes can be captured.
+fn capturable(client: &mut impl GenericClient, name: &TableName) -> Result<TableDescription, Failure> {
+    let refused = |why: String| Failure::new(Kind::Configuration, format!("looking at table {name}"), why);
+    let Some(description) = describe(client, name)? else {
+        return Err(refused("there is no such table".into())
+            .hint("create it, correct `tables`, or for public.sales run `salesync init --with-sales`"));
+    };
+    if let Some(what) = &description.uncapturable {
+        return Err(refused(format!("it is {what}, whose changes triggers cannot capture completely"))
+            .hint("take it off `tables`; only ordinary, logged tables can travel"));
+    }
+    if description.key.is_empty() {
+        return Err(refused("it has no primary key, so its rows cannot be told apart".into())
+            .hint(format!("ALTER TABLE {} ADD PRIMARY KEY (…);", name.sql())));
+    }
+    if description.columns.iter().any(|column| column.name == "branch") {
+        return Err(refused(
+            "it has a column `branch`, which is what head office calls the origin of a row".into(),
+        )
+        .hint("rename the column, or take the table off `tables`"));
+    }
+    if description.key.iter().any(|key| key.type_name.starts_with("jsonb")) {
+        return Err(refused("jsonb in its primary key sorts differently from database to database".into())
+            .hint("give the table a key of another type"));
+    }
+    Ok(description)
+}
+
+fn missing_triggers(
+    client: &mut impl GenericClient,
+    table: &TableDescription,
+    capture: &Capture<'_>,
+) -> Result<Vec<&'static str>, Failure> {
+    let sql = "SELECT tgname::text FROM pg_trigger
+               WHERE tgrelid = $1 AND tgenabled = 'A'
+                 AND tgfoid IN (SELECT to_regprocedure(name) FROM unnest($2::text[]) AS f(name))";
+    let rows = client
+        .query(sql, &[&table.oid, &capture.functions()])
+        .map_err(|error| database_failure("looking at the capture triggers", &error))?;
+    let present: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    Ok(Capture::TRIGGERS.into_iter().filter(|name| !present.contains(name)).collect())
+}
+
+fn capture_digest(capture: &Capture<'_>) -> String {
+    Digest::of(capture.install().as_bytes()).to_string()
+}

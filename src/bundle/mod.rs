@@ -1,0 +1,13 @@
+//! The bundle file, format `salesync-bundle/1`. `bundles/README.md` is its byte-exact description.
+
+mod csv;
+mod defect;
+mod draft;
+mod layout;
+mod reader;
+mod tally;
+
+pub use csv::{RowReader, key_of_row};
+pub use defect::{Defect, PourError, ReadError};
+pub use draft::Draft;
+pub use reader::Bundle;

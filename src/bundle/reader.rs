@@ -1,0 +1,283 @@
+//! Reads a bundle, believing nothing: first the shape and the checksums of the whole file, and only
+//! then, on request, the rows.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+
+use sha2::{Digest as _, Sha256};
+use zstd::stream::read::Decoder;
+
+use super::csv::header_line;
+use super::defect::{Defect, PourError, ReadError};
+use super::layout::{
+    BLOCK, MANIFEST_NAME, SIGNATURE_NAME, SIGNATURE_SIZE, padding, read_header, read_padding, read_whole,
+};
+use super::tally::Tally;
+use crate::domain::{Digest, MANIFEST_LIMIT, Manifest, Member, TableChange};
+
+/// A bundle whose shape, sizes and checksums have been found right.
+#[derive(Debug)]
+pub struct Bundle<R> {
+    source: R,
+    manifest: Manifest,
+    manifest_sha256: Digest,
+    signature: Option<[u8; 64]>,
+    /// Where each member's content begins.
+    offsets: BTreeMap<String, u64>,
+    size: u64,
+}
+
+/// What follows the manifest: the signature, and where each member's content begins.
+type Contents = (Option<[u8; 64]>, BTreeMap<String, u64>);
+
+/// Larger windows are refused, so that a hostile frame cannot ask for much memory. No level this
+/// program writes (1 to 19) needs more than 8 MiB.
+const WINDOW_LOG_LIMIT: u32 = 23;
+
+impl<R: Read + Seek> Bundle<R> {
+    /// Reads the manifest and checks the whole file against it, without decompressing anything.
+    pub fn open(mut source: R) -> Result<Self, ReadError> {
+        source.seek(SeekFrom::Start(0))?;
+        let mut scan = Scan { source: BufReader::with_capacity(1 << 16, source), offset: 0 };
+        let bytes = scan.manifest()?;
+        let manifest = Manifest::from_bytes(&bytes).map_err(Defect::from)?;
+        let (signature, offsets) = scan.members(&manifest)?;
+        let size = scan.end()?;
+        let source = scan.source.into_inner();
+        Ok(Self { source, manifest, manifest_sha256: Digest::of(&bytes), signature, offsets, size })
+    }
+
+    /// The table of contents.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of `manifest.json`: it identifies the whole content.
+    pub fn manifest_sha256(&self) -> Digest {
+        self.manifest_sha256
+    }
+
+    /// The bytes of `manifest.sig`, if the bundle has one.
+    pub fn signature(&self) -> Option<&[u8; 64]> {
+        self.signature.as_ref()
+    }
+
+    /// Size of the whole file in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Writes a member's rows, without the header line, to `sink` and compares their number, size and
+    /// control totals with the manifest. They have been right only if this returns without error.
+    pub fn pour(
+        &mut self,
+        table: &TableChange,
+        member: &Member,
+        sink: &mut impl Write,
+    ) -> Result<(), PourError> {
+        let missing = || Defect::MemberMissing(member.name.clone());
+        let offset = *self.offsets.get(&member.name).ok_or_else(missing)?;
+        self.source.seek(SeekFrom::Start(offset)).map_err(PourError::Source)?;
+        let compressed = BufReader::with_capacity(1 << 16, (&mut self.source).take(member.bytes));
+        let mut decoder = Decoder::with_buffer(compressed).map_err(PourError::Source)?;
+        decoder.window_log_max(WINDOW_LOG_LIMIT).map_err(PourError::Source)?;
+        let columns = member.kind.columns(&table.columns);
+        let mut raw = RawMember { source: decoder, member, left: member.raw_bytes };
+        raw.expect(&header_line(&columns))?;
+        raw.rows(Tally::new(&columns), sink)
+    }
+}
+
+/// The pass over the whole file.
+struct Scan<R> {
+    source: BufReader<R>,
+    offset: u64,
+}
+
+impl<R: Read> Scan<R> {
+    fn manifest(&mut self) -> Result<Vec<u8>, ReadError> {
+        let entry = self.header()?;
+        let (name, size) = entry.ok_or_else(|| Defect::NoManifest(String::new()))?;
+        if name != MANIFEST_NAME {
+            return Err(Defect::NoManifest(name).into());
+        }
+        if size > MANIFEST_LIMIT {
+            return Err(Defect::ManifestTooLong(size).into());
+        }
+        let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+        read_whole(&mut self.source, &mut bytes, self.offset)?;
+        self.pass(size)?;
+        Ok(bytes)
+    }
+
+    /// The signature, if there is one, and the offset of each member.
+    fn members(&mut self, manifest: &Manifest) -> Result<Contents, ReadError> {
+        let (mut signature, mut offsets) = (None, BTreeMap::new());
+        let mut expected = manifest.members();
+        while let Some((name, size)) = self.header()? {
+            if name == SIGNATURE_NAME && signature.is_none() && offsets.is_empty() {
+                signature = Some(self.signature(size)?);
+                continue;
+            }
+            match expected.next() {
+                Some(member) if member.name == name => {
+                    offsets.insert(name, self.offset);
+                    self.check(member, size)?;
+                }
+                next => return Err(self.misplaced(name, next, &offsets, manifest)?.into()),
+            }
+        }
+        match expected.next() {
+            Some(member) => Err(Defect::MemberMissing(member.name.clone()).into()),
+            None => Ok((signature, offsets)),
+        }
+    }
+
+    /// What is wrong where `found` stands in the place of `expected`.
+    fn misplaced(
+        &mut self,
+        found: String,
+        expected: Option<&Member>,
+        seen: &BTreeMap<String, u64>,
+        manifest: &Manifest,
+    ) -> Result<Defect, ReadError> {
+        if seen.contains_key(&found) {
+            return Ok(Defect::MemberDoubled(found));
+        }
+        let Some(expected) = expected.filter(|_| manifest.members().any(|member| member.name == found))
+        else {
+            return Ok(Defect::MemberUnexpected(found));
+        };
+        // The expected one comes later, or not at all. The bundle is refused either way, so it is
+        // enough to look for its name.
+        let mut rest = Vec::new();
+        (&mut self.source).take(MANIFEST_LIMIT).read_to_end(&mut rest)?;
+        let name = expected.name.clone();
+        let comes_later = memchr::memmem::find(&rest, name.as_bytes()).is_some();
+        Ok(if comes_later { Defect::MemberOutOfOrder(name) } else { Defect::MemberMissing(name) })
+    }
+
+    fn signature(&mut self, size: u64) -> Result<[u8; 64], ReadError> {
+        let mut bytes = [0; 64];
+        if size != SIGNATURE_SIZE {
+            return Err(Defect::SignatureSize(size).into());
+        }
+        read_whole(&mut self.source, &mut bytes, self.offset)?;
+        self.pass(size)?;
+        Ok(bytes)
+    }
+
+    fn check(&mut self, member: &Member, size: u64) -> Result<(), ReadError> {
+        if size != member.bytes {
+            let member_name = member.name.clone();
+            return Err(
+                Defect::SizeDiffers { member: member_name, declared: member.bytes, found: size }.into()
+            );
+        }
+        let mut hasher = Sha256::new();
+        let mut left = size;
+        let mut buffer = [0; 1 << 14];
+        while left > 0 {
+            let piece = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            read_whole(&mut self.source, &mut buffer[..piece], self.offset + size - left)?;
+            hasher.update(&buffer[..piece]);
+            left -= piece as u64;
+        }
+        if Digest::from_hasher(hasher) != member.sha256 {
+            return Err(Defect::ChecksumDiffers(member.name.clone()).into());
+        }
+        self.pass(size)
+    }
+
+    /// The next header; none at the end mark.
+    fn header(&mut self) -> Result<Option<(String, u64)>, ReadError> {
+        let entry = read_header(&mut self.source, self.offset)?;
+        self.offset += if entry.is_some() { BLOCK } else { 2 * BLOCK };
+        Ok(entry.map(|entry| (entry.name, entry.size)))
+    }
+
+    /// Goes past a content of `size` bytes, which has been read, and the padding behind it.
+    fn pass(&mut self, size: u64) -> Result<(), ReadError> {
+        self.offset += size;
+        read_padding(&mut self.source, size, self.offset)?;
+        self.offset += padding(size);
+        Ok(())
+    }
+
+    /// Nothing may follow the end mark. Returns the size of the file.
+    fn end(&mut self) -> Result<u64, ReadError> {
+        let trailing = io::copy(&mut self.source, &mut io::sink())?;
+        if trailing > 0 { Err(Defect::TrailingBytes(trailing).into()) } else { Ok(self.offset) }
+    }
+}
+
+/// A member while it is decompressed.
+struct RawMember<'a, D> {
+    source: D,
+    member: &'a Member,
+    /// Raw bytes still to come.
+    left: u64,
+}
+
+impl<D: Read> RawMember<'_, D> {
+    fn expect(&mut self, line: &[u8]) -> Result<(), PourError> {
+        let mut found = vec![0; line.len()];
+        let mut filled = 0;
+        while filled < found.len() {
+            match self.read(&mut found[filled..])? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        if found != line {
+            return Err(Defect::HeaderLineDiffers(self.member.name.clone()).into());
+        }
+        Ok(())
+    }
+
+    fn rows(mut self, mut tally: Tally, sink: &mut impl Write) -> Result<(), PourError> {
+        let name = &self.member.name;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let count = self.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            let fed = tally.feed(&buffer[..count]);
+            fed.map_err(|why| Defect::RowMalformed(name.clone(), tally.rows() + 1, why))?;
+            sink.write_all(&buffer[..count]).map_err(PourError::Sink)?;
+        }
+        tally.finish().map_err(|why| Defect::RowMalformed(name.clone(), tally.rows() + 1, why))?;
+        Ok(check_tally(self.member, &tally)?)
+    }
+
+    /// Never gives more than the declared size, and at the end not less either.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, PourError> {
+        let (name, declared) = (&self.member.name, self.member.raw_bytes);
+        let failed = |error: io::Error| match error.raw_os_error() {
+            Some(_) => PourError::Source(error),
+            None => Defect::Compression(name.clone(), error.to_string()).into(),
+        };
+        let count = self.source.read(buffer).map_err(failed)?;
+        let differs = || Defect::RawSizeDiffers(name.clone(), declared);
+        self.left = self.left.checked_sub(count as u64).ok_or_else(differs)?;
+        if count == 0 && !buffer.is_empty() && self.left > 0 { Err(differs().into()) } else { Ok(count) }
+    }
+}
+
+fn check_tally(member: &Member, tally: &Tally) -> Result<(), Defect> {
+    let name = member.name.clone();
+    if tally.rows() != member.rows {
+        return Err(Defect::RowsDiffer { member: name, declared: member.rows, found: tally.rows() });
+    }
+    for (column, found) in tally.totals() {
+        match member.totals.get(&column) {
+            Some(declared) if *declared == found => {}
+            declared => {
+                let declared = declared.map(|total| total.sum.clone()).unwrap_or_default();
+                return Err(Defect::TotalDiffers { member: name, column, declared, found: found.sum });
+            }
+        }
+    }
+    Ok(())
+}

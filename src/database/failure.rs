@@ -1,0 +1,83 @@
+//! What a database error means to the user, decided in one place.
+
+use std::error::Error as _;
+
+use postgres::Error;
+use postgres::error::{DbError, SqlState};
+
+use crate::domain::{Failure, Kind};
+
+/// A database error while `doing` something, in the server's own words with what to do about it.
+pub fn database_failure(doing: impl Into<String>, error: &Error) -> Failure {
+    let Some(db) = error.as_db_error() else {
+        return without_answer(doing.into(), error);
+    };
+    let (kind, hint) = meaning(db.code());
+    let failure = Failure::new(kind, doing, in_words(db));
+    match hint.or_else(|| db.hint()) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// The same for an error that came through a COPY's reader or writer.
+pub fn copy_failure(doing: impl Into<String>, error: &std::io::Error) -> Failure {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(error) => database_failure(doing, error),
+        None => Failure::new(Kind::Unreachable, doing, error),
+    }
+}
+
+/// True if the same work may well succeed later without anybody changing it: the server is away, out
+/// of space or shutting down, or somebody else held a lock.
+pub fn is_passing(error: &Error) -> bool {
+    let passing = |db: &DbError| {
+        meaning(db.code()).0 == Kind::Unreachable || matches!(*db.code(), SqlState::LOCK_NOT_AVAILABLE)
+    };
+    error.as_db_error().map_or_else(|| is_lost(error), passing)
+}
+
+/// The server said nothing: the connection failed, or what was sent or received made no sense here.
+fn without_answer(doing: String, error: &Error) -> Failure {
+    let cause = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+    if !is_lost(error) {
+        return Failure::new(Kind::Failed, doing, cause);
+    }
+    Failure::new(Kind::Unreachable, doing, cause)
+        .hint("check that the server runs and that database.url names the right host and port")
+}
+
+fn is_lost(error: &Error) -> bool {
+    error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+}
+
+fn meaning(code: &SqlState) -> (Kind, Option<&'static str>) {
+    match code.code() {
+        "28P01" | "28000" => (
+            Kind::Permission,
+            Some("set SALESYNC_DATABASE_URL, PGPASSWORD or .pgpass, and check pg_hba.conf"),
+        ),
+        "42501" => (Kind::Permission, Some("grant the role in database.url what the message names")),
+        "3D000" => (Kind::Configuration, Some("create the database, or correct database.url")),
+        "3F000" | "42P01" => (Kind::Failed, Some("run `salesync init` here first")),
+        "53100" => (Kind::Unreachable, Some("free some disk space on the database server and run again")),
+        "55P03" => {
+            (Kind::Failed, Some("another session holds a lock on the table; run again when it is done"))
+        }
+        code if ["53", "57", "58", "08", "40"].iter().any(|class| code.starts_with(class)) => {
+            (Kind::Unreachable, Some("nothing was changed; run again when the database server is well"))
+        }
+        _ => (Kind::Failed, None),
+    }
+}
+
+fn in_words(db: &DbError) -> String {
+    let mut words = db.message().to_owned();
+    for (label, part) in [(" - ", db.detail()), (" - at ", db.where_())] {
+        if let Some(part) = part {
+            words.push_str(label);
+            words.push_str(part.lines().next().unwrap_or_default());
+        }
+    }
+    words
+}

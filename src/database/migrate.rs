@@ -1,0 +1,85 @@
+//! The `salesync` schema, from the migrations embedded in the program.
+
+use std::fmt;
+
+use postgres::Client;
+
+use super::failure::database_failure;
+use crate::domain::{Failure, Kind, NodeName};
+
+mod branch {
+    refinery::embed_migrations!("migrations/branch");
+}
+
+mod head_office {
+    refinery::embed_migrations!("migrations/head_office");
+}
+
+/// What kind of node a database belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It sells.
+    Branch,
+    /// It collects.
+    HeadOffice,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Branch => "branch",
+            Self::HeadOffice => "head-office",
+        })
+    }
+}
+
+/// Brings the `salesync` schema up to date. Returns how many migrations were needed.
+pub fn migrate(client: &mut Client, node: &NodeName, role: Role) -> Result<usize, Failure> {
+    let doing = "preparing the salesync schema";
+    check_owner(client, node, role)?;
+    client
+        .batch_execute("CREATE SCHEMA IF NOT EXISTS salesync")
+        .map_err(|error| database_failure(doing, &error))?;
+    let mut runner = match role {
+        Role::Branch => branch::migrations::runner(),
+        Role::HeadOffice => head_office::migrations::runner(),
+    };
+    runner.set_migration_table_name("salesync.migration");
+    let report = runner.set_grouped(true).run(client).map_err(|error| {
+        Failure::new(Kind::Failed, doing, cause_of(&error))
+            .hint("nothing was changed; the role needs CREATE on the database, and an older salesync cannot go back")
+    })?;
+    Ok(report.applied_migrations().len())
+}
+
+/// A database belongs to one node: the schemas of branch and head office are different ones.
+fn check_owner(client: &mut Client, node: &NodeName, role: Role) -> Result<(), Failure> {
+    let doing = "looking for an earlier `salesync init`";
+    let failed = |error: postgres::Error| database_failure(doing, &error);
+    let known = client.query_one("SELECT to_regclass('salesync.node') IS NOT NULL", &[]).map_err(failed)?;
+    if !known.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let Some(row) = client.query_opt("SELECT name, role FROM salesync.node", &[]).map_err(failed)? else {
+        return Ok(());
+    };
+    let (name, found): (&str, &str) = (row.get(0), row.get(1));
+    if name == node.as_str() && found == role.to_string() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Configuration,
+        doing,
+        format!("this database is the {found} {name}, not the {role} {node}"),
+    )
+    .hint("correct `node`, `role` or `database.url`; a database belongs to one node only"))
+}
+
+/// The innermost words: the crate's own only say that something went wrong.
+fn cause_of(error: &refinery::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,16 @@
+//! The connection to PostgreSQL, and what both roles need of it.
+
+mod catalog;
+mod connect;
+mod day_totals;
+mod failure;
+mod lock;
+mod migrate;
+mod password;
+
+pub use catalog::{KeyColumn, TableDescription, describe, key_order};
+pub use connect::{DatabaseUrl, connect};
+pub use day_totals::{Days, day_expression, day_totals};
+pub use failure::{copy_failure, database_failure, is_passing};
+pub use lock::{Lock, take_lock};
+pub use migrate::{Role, migrate};
