@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn an_error_ends_the_wait_at_once() {
-        let failure = wait_until::<()>(Duration::from_secs(3600), "nothing", || {
+        let failure = wait_until::<()>(Duration::from_hours(1), "nothing", || {
             Err(Failure::new(Kind::Permission, "looking", "forbidden"))
         });
         assert_eq!(failure.unwrap_err().kind(), Kind::Permission);
