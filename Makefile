@@ -1,0 +1,20 @@
+# The commands of a working day. `make help` lists them.
+
+.PHONY: help demo test lint servers
+
+help: ## List these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+
+demo: servers ## A private broker, a head office and three branches: one day in their life (ARGS="--keep")
+	cargo build --release
+	target/release/salesync demo $(ARGS)
+
+test: servers ## Every test, against private servers (ARGS="-- name of a test")
+	cargo test $(ARGS)
+
+lint: ## Formatting and lints, as strict as the continuous integration
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+servers: ## Install PostgreSQL and RabbitMQ if they are missing (Debian; asks sudo)
+	@scripts/install-servers
