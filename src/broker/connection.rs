@@ -74,7 +74,7 @@ impl Broker {
     /// Whether the connection is still up, as far as is known without asking the broker.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.connection.status().connected()
+        self.connection.status().connected() && !self.link.is_broken()
     }
 
     /// The login, and so the `user_id` of what is published here.

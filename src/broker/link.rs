@@ -51,7 +51,12 @@ impl Link {
         self.watch.blocked.is_some()
     }
 
-    /// Does `work`, for at most `deadline` and until the broker blocks the connection.
+    /// Whether the connection has broken down.
+    pub(super) fn is_broken(&self) -> bool {
+        self.watch.fatal.is_some()
+    }
+
+    /// Does `work`, for at most `deadline` and as long as the connection is neither broken nor blocked.
     pub(super) fn wait<T>(
         &mut self,
         deadline: Duration,
@@ -60,6 +65,7 @@ impl Link {
         let Self { runtime: Some(runtime), watch } = self else {
             return Err(Trouble::Late(Duration::ZERO));
         };
+        watch.channel_error = None;
         let result = runtime.block_on(async {
             let mut work = pin!(work);
             let watched = poll_fn(|context| {
@@ -67,7 +73,11 @@ impl Link {
                 if let Some(reason) = &watch.blocked {
                     return Poll::Ready(Err(Trouble::Blocked(reason.clone())));
                 }
-                work.as_mut().poll(context).map_err(Trouble::Lapin)
+                match (work.as_mut().poll(context), &watch.fatal) {
+                    // `lapin` forgets a message it was in the middle of receiving: that would hang.
+                    (Poll::Pending, Some(error)) => Poll::Ready(Err(Trouble::Lapin(error.clone()))),
+                    (polled, _) => polled.map_err(Trouble::Lapin),
+                }
             });
             timeout(deadline, watched).await.unwrap_or(Err(Trouble::Late(deadline)))
         });
@@ -89,7 +99,10 @@ impl Drop for Link {
 struct Watch {
     events: Option<Events>,
     blocked: Option<String>,
-    error: Option<lapin::Error>,
+    /// What broke the connection.
+    fatal: Option<lapin::Error>,
+    /// What broke a channel during the current call.
+    channel_error: Option<lapin::Error>,
 }
 
 impl Watch {
@@ -100,17 +113,18 @@ impl Watch {
             match event {
                 Event::ConnectionBlocked(reason) => self.blocked = Some(reason),
                 Event::ConnectionUnblocked => self.blocked = None,
-                Event::Error(error) => self.error = Some(error),
+                Event::Error(error) if error.is_amqp_soft_error() => self.channel_error = Some(error),
+                Event::Error(error) => self.fatal = self.fatal.take().or(Some(error)),
                 _ => {}
             }
         }
     }
 
-    /// `lapin` tells the reason of a broken connection once; what comes later only says that it is
-    /// broken. This puts the reason back in place.
+    /// `lapin` tells once why a channel or the connection broke; what comes later only says that it
+    /// is broken. This puts the reason back in place.
     fn cause(&mut self, trouble: Trouble) -> Trouble {
         self.read(&mut Context::from_waker(Waker::noop()));
-        match (trouble, &self.error) {
+        match (trouble, self.fatal.as_ref().or(self.channel_error.as_ref())) {
             (Trouble::Lapin(error), Some(cause)) if is_echo(&error) => Trouble::Lapin(cause.clone()),
             (trouble, _) => trouble,
         }

@@ -2,14 +2,14 @@
 //!
 //! What it promises to the layers above:
 //!
-//! * Every call returns within its deadline ([`Deadlines`]), whatever the broker or the line does.
-//! * [`Broker::publish_bundle`] returns `Ok` only when a queue has the message on disk: persistent,
+//! * Every call returns within its deadline (`Deadlines`), whatever the broker or the line does.
+//! * `Broker::publish_bundle` returns `Ok` only when a queue has the message on disk: persistent,
 //!   routed, confirmed. After any failure the outcome is unknown; publish the same message again.
-//! * [`Broker::acknowledge`] returns `Ok` only when the broker has the acknowledgement. A message
+//! * `Broker::acknowledge` returns `Ok` only when the broker has the acknowledgement. A message
 //!   that was not acknowledged comes again.
 //! * The order of a queue is no promise at all: returned messages move.
-//! * A failure of [`Kind::Unreachable`](crate::domain::Kind::Unreachable) may go away by itself; any
-//!   other needs somebody to change something.
+//! * A failure of `Kind::Unreachable` may go away by itself; any other needs somebody to change
+//!   something. After either, `Broker::is_connected` says whether to connect anew.
 //!
 //! Architecture invariant: no caller's code ever runs inside the runtime. The `PostgreSQL` client
 //! panics there, and a long transaction between two calls must not stop the heartbeats, which one

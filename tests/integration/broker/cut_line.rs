@@ -1,15 +1,22 @@
-//! A line to the broker that goes silent in the middle of things: nothing is closed, nothing arrives.
+//! A line to the broker that goes silent, or is hung up, in the middle of things.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 /// Forwards bytes between a client and the broker, as many as it is allowed to.
 pub(super) struct CutLine {
     port: u16,
-    allowance: Arc<AtomicUsize>,
+    state: Arc<State>,
+}
+
+struct State {
+    /// How many more bytes it carries, both ways together.
+    allowance: AtomicUsize,
+    /// Whether it then hangs up, or just stays silent.
+    hangs_up: AtomicBool,
 }
 
 impl CutLine {
@@ -17,22 +24,29 @@ impl CutLine {
     pub(super) fn new(broker_port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let allowance = Arc::new(AtomicUsize::new(usize::MAX));
-        let left = Arc::clone(&allowance);
+        let state =
+            Arc::new(State { allowance: AtomicUsize::new(usize::MAX), hangs_up: AtomicBool::new(false) });
+        let line = Arc::clone(&state);
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
                 let broker = TcpStream::connect(("127.0.0.1", broker_port)).unwrap();
-                carry(client.try_clone().unwrap(), broker.try_clone().unwrap(), Arc::clone(&left));
-                carry(broker, client, Arc::clone(&left));
+                carry(client.try_clone().unwrap(), broker.try_clone().unwrap(), Arc::clone(&line));
+                carry(broker, client, Arc::clone(&line));
             }
         });
-        Self { port, allowance }
+        Self { port, state }
     }
 
-    /// From now on it carries `byte_count` more bytes, and then nothing at all.
-    pub(super) fn cut_after(&self, byte_count: usize) {
-        self.allowance.store(byte_count, Ordering::SeqCst);
+    /// From now on it carries `byte_count` more bytes, and then nothing: nothing is closed, nothing arrives.
+    pub(super) fn falls_silent_after(&self, byte_count: usize) {
+        self.state.allowance.store(byte_count, SeqCst);
+    }
+
+    /// From now on it carries `byte_count` more bytes, and then hangs up on both ends.
+    pub(super) fn hangs_up_after(&self, byte_count: usize) {
+        self.state.hangs_up.store(true, SeqCst);
+        self.falls_silent_after(byte_count);
     }
 
     /// The same URL by way of this line.
@@ -41,17 +55,23 @@ impl CutLine {
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, left: Arc<AtomicUsize>) {
+fn carry(mut from: TcpStream, mut to: TcpStream, state: Arc<State>) {
     thread::spawn(move || {
         let mut buffer = [0; 8192];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            let spent = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(count));
-            if spent.is_err() {
-                left.store(0, Ordering::SeqCst);
-            } else if to.write_all(&buffer[..count]).is_err() {
-                return;
+            let spent = state.allowance.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(count));
+            if spent.is_ok() {
+                if to.write_all(&buffer[..count]).is_err() {
+                    break;
+                }
+            } else {
+                state.allowance.store(0, SeqCst);
+                if state.hangs_up.load(SeqCst) {
+                    break;
+                }
             }
         }
-        let _ = to.shutdown(std::net::Shutdown::Both);
+        let _ = from.shutdown(Shutdown::Both);
+        let _ = to.shutdown(Shutdown::Both);
     });
 }

@@ -12,7 +12,8 @@ use salesync::sandbox::{BrokerServer, Definitions, Sandbox};
 use super::cut_line::CutLine;
 use super::{address, assert_failure, connect, next, next_within_seconds, publish};
 
-const VHOSTS: [&str; 7] = ["alarm", "full", "rights", "grave", "other-type", "silent", "killed"];
+const VHOSTS: [&str; 9] =
+    ["alarm", "full", "rights", "grave", "other-type", "silent", "hung-up", "unreadable", "killed"];
 
 /// The broker that has trouble.
 fn own_broker() -> MutexGuard<'static, BrokerServer> {
@@ -184,7 +185,7 @@ fn a_line_that_goes_silent_costs_no_more_than_the_deadline() {
     publish(&mut broker, "east", b"before").unwrap();
     let delivery = next(&mut broker, "east");
 
-    line.cut_after(100_000);
+    line.falls_silent_after(100_000);
     takes_seconds(|| {
         let upload = publish(&mut broker, "east", &vec![7; 1_000_000]);
         assert_failure(upload, Kind::Unreachable, "did not answer within", "again");
@@ -197,6 +198,38 @@ fn a_line_that_goes_silent_costs_no_more_than_the_deadline() {
     assert_eq!(delivery.payload, b"before");
     broker.acknowledge(delivery).unwrap();
     assert!(broker.next_bundle("east").unwrap().is_none(), "of the cut upload nothing is kept");
+}
+
+#[test]
+fn a_line_hung_up_in_the_middle_of_a_message_is_noticed_at_once() {
+    let server = own_broker();
+    let mut local = prepared(&server, "hung-up");
+    publish(&mut local, "east", &vec![7; 4_000_000]).unwrap();
+    let line = CutLine::new(server.port());
+    let mut broker = connect(&line.by_way_of(&server.url("hung-up"), server.port()));
+    line.hangs_up_after(1_000_000);
+    takes_seconds(|| {
+        assert_failure(broker.next_bundle("east"), Kind::Unreachable, "connection", "again");
+        assert!(!broker.is_connected());
+        assert_failure(publish(&mut broker, "east", b""), Kind::Unreachable, "connection", "again");
+    });
+    assert_eq!(next_within_seconds(&mut local, "east").payload.len(), 4_000_000);
+}
+
+#[test]
+fn a_message_with_unreadable_properties_costs_the_connection_but_no_time() {
+    let server = own_broker();
+    prepared(&server, "unreadable");
+    // A message id that is not UTF-8, as another client could set it.
+    let forge = r#"rabbit_basic:publish(rabbit_basic:delivery(false, false,
+        rabbit_basic:message(rabbit_misc:r(<<"unreadable">>, exchange, <<"salesync.bundles">>), <<"east">>,
+            [{message_id, <<255, 254>>}, {delivery_mode, 2}], <<"body">>), undefined))."#;
+    server.control(&["eval", forge]).unwrap();
+    let mut broker = connect(&server.url("unreadable"));
+    takes_seconds(|| {
+        assert_failure(broker.next_bundle("east"), Kind::Damaged, "cannot be read", "properties");
+    });
+    assert!(!broker.is_connected());
 }
 
 #[test]
