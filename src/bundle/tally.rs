@@ -131,7 +131,9 @@ mod tests {
     fn pieces_of_any_size_give_the_same_totals() {
         for size in 1..=ROWS.len() {
             let mut tally = Tally::new(&columns());
-            ROWS.chunks(size).for_each(|piece| tally.feed(piece).unwrap());
+            for piece in ROWS.chunks(size) {
+                tally.feed(piece).unwrap();
+            }
             tally.finish().unwrap();
             let totals = tally.totals();
             assert_eq!(tally.rows(), 3);

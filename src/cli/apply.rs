@@ -19,12 +19,12 @@ use crate::head_office::{Arrival, Outcome, Receiver, Source, Verdict};
 
 pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::HeadOffice)?;
-    let mut client = context.prepared_database(&settings, "apply")?;
+    let mut client = settings.connect_prepared_database("apply")?;
     take_lock(&mut client, Lock::Apply)?;
     let mut receiver = Receiver::new(&mut client, &settings.archive)?;
-    let mut verdicts = Verdicts { check: args.check, ..Verdicts::default() };
+    let mut verdicts = if args.check { Verdicts::of_rehearsal() } else { Verdicts::default() };
     let outcome = match (&args.files[..], args.check) {
-        ([], _) => drain(context, &settings, &mut receiver, &mut verdicts),
+        ([], _) => drain(&settings, &mut receiver, &mut verdicts),
         (files, true) => files.iter().try_for_each(|file| rehearse(&mut receiver, file, &mut verdicts)),
         (files, false) => files
             .iter()
@@ -60,18 +60,13 @@ fn rehearse(receiver: &mut Receiver<'_>, path: &Path, verdicts: &mut Verdicts) -
 }
 
 /// Empties every branch's queue. A branch whose queue is missing does not stop the others.
-fn drain(
-    context: &Context,
-    settings: &Settings,
-    receiver: &mut Receiver<'_>,
-    verdicts: &mut Verdicts,
-) -> Result<(), Failure> {
-    let mut broker = context.broker(settings)?;
+fn drain(settings: &Settings, receiver: &mut Receiver<'_>, verdicts: &mut Verdicts) -> Result<(), Failure> {
+    let mut broker = settings.connect_broker()?;
     let mut trouble = None;
     for branch in settings.branches.keys() {
         match drain_branch(&mut broker, &settings.archive, branch, receiver, verdicts) {
             Err(failure) if failure.kind() == Kind::Configuration => {
-                context.complain(&failure);
+                Context::complain(&failure);
                 trouble = Some(failure);
             }
             drained => drained?,
@@ -90,9 +85,9 @@ fn drain_branch(
 ) -> Result<(), Failure> {
     while let Some(delivery) = broker.next_bundle(branch.as_str())? {
         match receive_delivery(archive, &delivery, branch, receiver) {
-            Ok(received) => {
-                answer(broker, delivery, &received)?;
-                verdicts.add(received);
+            Ok(found) => {
+                answer(broker, delivery, &found)?;
+                verdicts.add(found);
             }
             Err(failure) => {
                 // It is still in the queue; giving it back at once only saves the next run a wait.
@@ -121,8 +116,8 @@ fn receive_delivery(
 }
 
 /// What is decided is taken out of the queue; what is rejected goes to the dead letters.
-fn answer(broker: &mut Broker, delivery: Delivery, received: &[Verdict]) -> Result<(), Failure> {
-    match received.first().map(|verdict| &verdict.outcome) {
+fn answer(broker: &mut Broker, delivery: Delivery, verdicts: &[Verdict]) -> Result<(), Failure> {
+    match verdicts.first().map(|verdict| &verdict.outcome) {
         Some(Outcome::Rejected { reason, .. }) => broker.bury(delivery, reason),
         _ => broker.acknowledge(delivery),
     }

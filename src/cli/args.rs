@@ -32,7 +32,7 @@ Exit status:
 /// Flags of every command.
 #[derive(Debug, Arguments)]
 pub(super) struct Global {
-    /// Configuration file [default: $SALESYNC_CONFIG, ./salesync.toml, /etc/salesync/salesync.toml]
+    /// Configuration file [default: `$SALESYNC_CONFIG`, ./salesync.toml, /etc/salesync/salesync.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Print the result as one JSON object

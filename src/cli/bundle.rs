@@ -36,7 +36,7 @@ struct Line {
 
 pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
-    let mut client = context.prepared_database(&settings, "bundle")?;
+    let mut client = settings.connect_prepared_database("bundle")?;
     take_lock(&mut client, Lock::Bundle)?;
     let days = settings.tables.iter().filter_map(|(table, day)| Some((table.clone(), day.clone()?)));
     let options = CutOptions { since: args.since, limits: settings.limits, days: days.collect() };
@@ -57,7 +57,7 @@ pub(super) fn publish_all(
     client: &mut Client,
     mut bundles: Vec<RecordedBundle>,
 ) -> Result<(), Failure> {
-    let (published, outcome) = publish_in_order(context, settings, client, &bundles);
+    let (published, outcome) = publish_in_order(settings, client, &bundles);
     for bundle in &mut bundles[..published] {
         if bundle.state == "sealed" {
             "published".clone_into(&mut bundle.state);
@@ -69,7 +69,6 @@ pub(super) fn publish_all(
 }
 
 fn publish_in_order(
-    context: &Context,
     settings: &Settings,
     client: &mut Client,
     bundles: &[RecordedBundle],
@@ -77,7 +76,7 @@ fn publish_in_order(
     if bundles.is_empty() {
         return (0, Ok(()));
     }
-    let mut broker = match context.broker(settings) {
+    let mut broker = match settings.connect_broker() {
         Ok(broker) => broker,
         Err(failure) => return (0, Err(failure)),
     };

@@ -4,14 +4,14 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
-use postgres::Client;
 use serde::Serialize;
 use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::Global;
 use super::settings::{Role, Settings};
-use crate::broker::Broker;
-use crate::database::{connect, database_failure};
 use crate::domain::{Failure, Kind};
 
 /// One run of the program.
@@ -31,13 +31,14 @@ impl Context {
             (false, 1) => Level::INFO,
             (false, _) => Level::DEBUG,
         };
-        tracing_subscriber::fmt()
-            .with_max_level(level)
+        let talk = tracing_subscriber::fmt::layer()
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())
             .with_target(level >= Level::DEBUG)
-            .without_time()
-            .init();
+            .without_time();
+        // The libraries' own complaints reach the user as failures; here they would come twice.
+        let filter = Targets::new().with_target("salesync", level);
+        tracing_subscriber::registry().with(talk).with(filter).init();
         Self { config: global.config.clone(), json: global.json, quiet: global.quiet }
     }
 
@@ -51,30 +52,6 @@ impl Context {
         let settings = self.settings()?;
         settings.require(role)?;
         Ok(settings)
-    }
-
-    /// Connects to the node's database; `command` is seen in the server's list of sessions.
-    pub(super) fn database(&self, settings: &Settings, command: &str) -> Result<Client, Failure> {
-        connect(&settings.database_url()?, &format!("salesync {command}"))
-    }
-
-    /// The same, after `salesync init` has been run.
-    pub(super) fn prepared_database(&self, settings: &Settings, command: &str) -> Result<Client, Failure> {
-        let mut client = self.database(settings, command)?;
-        let doing = "looking for the salesync schema";
-        let row = client
-            .query_one("SELECT to_regclass('salesync.node') IS NOT NULL", &[])
-            .map_err(|error| database_failure(doing, &error))?;
-        if row.get(0) {
-            return Ok(client);
-        }
-        Err(Failure::new(Kind::Configuration, doing, "this database has none")
-            .hint("run `salesync init` first"))
-    }
-
-    /// Connects to the node's broker.
-    pub(super) fn broker(&self, settings: &Settings) -> Result<Broker, Failure> {
-        Broker::connect(&settings.broker_address()?, &settings.broker_options)
     }
 
     /// Prints a result to stdout: one JSON object, or lines for a person.
@@ -97,7 +74,7 @@ impl Context {
     }
 
     /// Tells a failure on stderr: one line, and what to do about it.
-    pub(super) fn complain(&self, failure: &Failure) {
+    pub(super) fn complain(failure: &Failure) {
         let mut stderr = io::stderr().lock();
         // There is nowhere left to complain to if this fails.
         let _ = writeln!(stderr, "salesync: {failure}");

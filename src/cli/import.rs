@@ -18,12 +18,12 @@ use crate::domain::{Failure, Kind};
 struct Report {
     rows: u64,
     total: String,
-    problems: Vec<Line>,
+    problems: Vec<BadField>,
     more_problems: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct Line {
+struct BadField {
     line: u64,
     column: Option<String>,
     value: String,
@@ -35,7 +35,7 @@ struct Line {
 pub(super) fn run(context: &Context, args: Import) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
     let options = ImportOptions { date_format: args.date_format, tax_rate: args.tax_rate };
-    let mut client = context.database(&settings, "import")?;
+    let mut client = settings.connect_database("import")?;
     let outcome = if args.file.as_os_str() == "-" {
         import(&mut client, io::stdin().lock(), &options)?
     } else {
@@ -65,7 +65,7 @@ fn loaded(rows: u64, total: Decimal) -> Report {
 }
 
 fn refused(problems: Vec<Problem>, more_problems: u64) -> Report {
-    let line = |problem: Problem| Line {
+    let bad_field = |problem: Problem| BadField {
         shown: problem.to_string(),
         line: problem.line,
         column: problem.column,
@@ -75,7 +75,7 @@ fn refused(problems: Vec<Problem>, more_problems: u64) -> Report {
     Report {
         rows: 0,
         total: "0".to_owned(),
-        problems: problems.into_iter().map(line).collect(),
+        problems: problems.into_iter().map(bad_field).collect(),
         more_problems,
     }
 }

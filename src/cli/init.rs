@@ -27,19 +27,19 @@ struct Report {
 pub(super) fn run(context: &Context, args: &Init) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let report = match settings.role {
-        Role::Branch => branch(context, &settings, args)?,
-        Role::HeadOffice => head_office(context, &settings, args)?,
+        Role::Branch => branch(&settings, args)?,
+        Role::HeadOffice => head_office(&settings, args)?,
     };
     context.print(&report)?;
     Ok(Exit::Done)
 }
 
-fn branch(context: &Context, settings: &Settings, args: &Init) -> Result<Report, Failure> {
+fn branch(settings: &Settings, args: &Init) -> Result<Report, Failure> {
     if settings.tables.is_empty() {
         return Err(Failure::new(Kind::Configuration, "preparing this branch", "no tables are configured")
             .hint("name them in the configuration: tables = [\"public.sales\"]"));
     }
-    let mut client = context.database(settings, "init")?;
+    let mut client = settings.connect_database("init")?;
     let created = args.with_sales && create_sales(&mut client)?;
     let tables: Vec<TableName> = settings.tables.keys().cloned().collect();
     let done = init_branch(&mut client, &settings.node, &tables)?;
@@ -56,16 +56,16 @@ fn branch(context: &Context, settings: &Settings, args: &Init) -> Result<Report,
     })
 }
 
-fn head_office(context: &Context, settings: &Settings, args: &Init) -> Result<Report, Failure> {
+fn head_office(settings: &Settings, args: &Init) -> Result<Report, Failure> {
     if args.with_sales {
         return Err(Failure::new(Kind::Usage, "preparing head office", "--with-sales is for branches")
             .hint("head office's tables are made when the first bundle comes"));
     }
     let branches: Vec<NodeName> = settings.branches.keys().cloned().collect();
-    let mut client = context.database(settings, "init")?;
+    let mut client = settings.connect_database("init")?;
     let migrations = init_head_office(&mut client, &settings.node, &branches)?;
     let names: Vec<&str> = branches.iter().map(NodeName::as_str).collect();
-    let mut broker = context.broker(settings)?;
+    let mut broker = settings.connect_broker()?;
     broker.declare_topology(&names)?;
     broker.close();
     Ok(Report {

@@ -41,7 +41,7 @@ pub fn run() -> ExitCode {
     match dispatch(&context, args.command) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            context.complain(&failure);
+            Context::complain(&failure);
             Exit::of(failure.kind()).into()
         }
     }

@@ -14,11 +14,13 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::HeadOffice)?;
     let range = ReplayRange { branch: args.branch, from: args.from, to: args.to };
     let (files, damaged) = replay_order(&args.folder, &range)?;
-    let mut client = context.prepared_database(&settings, "replay")?;
+    let mut client = settings.connect_prepared_database("replay")?;
     take_lock(&mut client, Lock::Apply)?;
     let mut receiver = Receiver::new(&mut client, &settings.archive)?;
     let mut verdicts = Verdicts::default();
-    damaged.iter().for_each(|failure| verdicts.add_damaged(failure.to_string()));
+    for failure in &damaged {
+        verdicts.add_damaged(failure.to_string());
+    }
     let outcome =
         files.iter().try_for_each(|file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts));
     context.print(&verdicts)?;

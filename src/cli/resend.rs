@@ -11,7 +11,7 @@ use crate::domain::Failure;
 
 pub(super) fn run(context: &Context, args: &Resend) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
-    let mut client = context.prepared_database(&settings, "resend")?;
+    let mut client = settings.connect_prepared_database("resend")?;
     take_lock(&mut client, Lock::Bundle)?;
     let node = Node::load(&mut client, &settings.node)?;
     let (first, last) = args.bundles;

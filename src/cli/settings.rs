@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
+use postgres::Client;
 use serde::Deserialize;
 
 use crate::archive::Archive;
 use crate::branch::PartLimits;
-use crate::broker::{BrokerAddress, ConnectOptions};
-use crate::database::DatabaseUrl;
+use crate::broker::{Broker, BrokerAddress, ConnectOptions};
+use crate::database::{DatabaseUrl, connect, database_failure};
 use crate::domain::{Failure, Kind, NodeName, TableName};
 
 /// Everything that is configured.
@@ -25,7 +26,7 @@ pub(super) struct Settings {
     pub(super) limits: PartLimits,
     /// Head office's branches.
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
-    pub(super) broker_options: ConnectOptions,
+    broker_options: ConnectOptions,
     database_url: Option<String>,
     broker_url: Option<String>,
 }
@@ -69,8 +70,7 @@ impl Settings {
         })
     }
 
-    /// The database to connect to.
-    pub(super) fn database_url(&self) -> Result<DatabaseUrl, Failure> {
+    fn database_url(&self) -> Result<DatabaseUrl, Failure> {
         let url = env::var("SALESYNC_DATABASE_URL").ok().or_else(|| self.database_url.clone());
         let missing =
             || Failure::new(Kind::Configuration, "looking for the database", "no URL is configured");
@@ -78,13 +78,36 @@ impl Settings {
             .parse()
     }
 
-    /// The broker to connect to.
-    pub(super) fn broker_address(&self) -> Result<BrokerAddress, Failure> {
+    fn broker_address(&self) -> Result<BrokerAddress, Failure> {
         let url = env::var("SALESYNC_BROKER_URL").ok().or_else(|| self.broker_url.clone());
         let missing = || Failure::new(Kind::Configuration, "looking for the broker", "no URL is configured");
         BrokerAddress::parse(
             &url.ok_or_else(|| missing().hint("set SALESYNC_BROKER_URL, or `url` in the section [broker]"))?,
         )
+    }
+
+    /// Connects to the node's database; `command` is seen in the server's list of sessions.
+    pub(super) fn connect_database(&self, command: &str) -> Result<Client, Failure> {
+        connect(&self.database_url()?, &format!("salesync {command}"))
+    }
+
+    /// The same, after `salesync init` has been run.
+    pub(super) fn connect_prepared_database(&self, command: &str) -> Result<Client, Failure> {
+        let mut client = self.connect_database(command)?;
+        let doing = "looking for the salesync schema";
+        let row = client
+            .query_one("SELECT to_regclass('salesync.node') IS NOT NULL", &[])
+            .map_err(|error| database_failure(doing, &error))?;
+        if row.get(0) {
+            return Ok(client);
+        }
+        Err(Failure::new(Kind::Configuration, doing, "this database has none")
+            .hint("run `salesync init` first"))
+    }
+
+    /// Connects to the node's broker.
+    pub(super) fn connect_broker(&self) -> Result<Broker, Failure> {
+        Broker::connect(&self.broker_address()?, &self.broker_options)
     }
 
     /// The command is one for this role only.

@@ -15,7 +15,7 @@ use crate::head_office::{BranchState, branch_states};
 
 pub(super) fn run(context: &Context, args: &Status) -> Result<Exit, Failure> {
     let settings = context.settings()?;
-    let mut client = context.prepared_database(&settings, "status")?;
+    let mut client = settings.connect_prepared_database("status")?;
     let needs_person = match settings.role {
         Role::Branch => {
             let status = branch_status(&mut client)?;

@@ -16,7 +16,7 @@ pub(super) struct Verdicts {
     rejected: Vec<Rejected>,
     /// True if everything was rolled back.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(super) check: bool,
+    check: bool,
     #[serde(skip)]
     waiting: Vec<String>,
     #[serde(skip)]
@@ -40,9 +40,16 @@ struct Rejected {
 }
 
 impl Verdicts {
+    /// Verdicts on bundles that were applied and rolled back.
+    pub(super) fn of_rehearsal() -> Self {
+        Self { check: true, ..Self::default() }
+    }
+
     /// Adds what became of some bundles.
     pub(super) fn add(&mut self, verdicts: Vec<Verdict>) {
-        verdicts.into_iter().for_each(|verdict| self.add_one(verdict));
+        for verdict in verdicts {
+            self.add_one(verdict);
+        }
     }
 
     fn add_one(&mut self, verdict: Verdict) {

@@ -9,6 +9,7 @@ mod merge;
 mod place;
 mod receive;
 mod refusal;
+mod rejection;
 mod replay;
 mod target;
 

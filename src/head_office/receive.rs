@@ -1,15 +1,16 @@
 //! A bundle arrives: it is kept, checked, put in its place, and applied if its turn has come.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use postgres::{Client, GenericClient};
+use postgres::Client;
 use tempfile::NamedTempFile;
 
 use super::apply::{Keep, apply, find_place};
-use super::ledger::{Delivery, Source, branch_states, record_bundle, record_incident, record_receipt};
+use super::ledger::{Delivery, Source, branch_states, record_bundle};
 use super::place::Place;
 use super::refusal::Refusal;
+use super::rejection::Rejection;
 use crate::archive::{Archive, Placed, open_bundle};
 use crate::bundle::{Bundle, ReadError};
 use crate::database::database_failure;
@@ -75,13 +76,13 @@ impl<'a> Receiver<'a> {
     /// waiting for it. An error means that it could not be tried: it must come again.
     pub fn receive(&mut self, draft: NamedTempFile, arrival: Arrival<'_>) -> Result<Vec<Verdict>, Failure> {
         let file = draft.reopen().map_err(|error| Failure::file("opening", draft.path(), &error))?;
-        let bundle = match Bundle::open(file) {
+        let mut bundle = match Bundle::open(file) {
             Ok(bundle) => bundle,
             Err(ReadError::Io(error)) => return Err(Failure::file("reading", draft.path(), &error)),
             Err(ReadError::Defect(defect)) => {
                 let kept = self.archive.keep_rejected(draft, arrival.branch)?;
-                let outcome = Outcome::Rejected { reason: defect.to_string(), is_damaged: true };
-                return Ok(vec![self.reject(None, arrival, outcome, kept)?]);
+                let rejection = Rejection { bundle: None, arrival, reason: defect.to_string(), kept };
+                return Ok(vec![rejection.record(self.client)?]);
             }
         };
         let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
@@ -107,7 +108,7 @@ impl<'a> Receiver<'a> {
             }
             Place::Next => {
                 let path = self.keep(draft, &manifest)?;
-                let mut own = vec![self.apply(bundle, path, arrival.source)?];
+                let mut own = vec![self.apply(&mut bundle, &path, arrival.source)?];
                 own.extend(self.catch_up(&manifest.branch)?);
                 own
             }
@@ -146,10 +147,10 @@ impl<'a> Receiver<'a> {
             if !path.exists() {
                 return Ok(verdicts);
             }
-            let bundle = open_bundle(&path)?;
+            let mut bundle = open_bundle(&path)?;
             let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
             match self.find_place(&manifest, digest)? {
-                Place::Next => verdicts.push(self.apply(bundle, path, Source::Archive)?),
+                Place::Next => verdicts.push(self.apply(&mut bundle, &path, Source::Archive)?),
                 place => {
                     tracing::warn!("{} is not used: {place:?}", path.display());
                     return Ok(verdicts);
@@ -162,16 +163,15 @@ impl<'a> Receiver<'a> {
         find_place(self.client, manifest, digest)
     }
 
-    fn apply(&mut self, mut bundle: Bundle<File>, path: PathBuf, source: Source) -> Result<Verdict, Failure> {
+    fn apply(&mut self, bundle: &mut Bundle<File>, path: &Path, source: Source) -> Result<Verdict, Failure> {
         let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
-        match apply(self.client, &mut bundle, source, Keep::Commit) {
+        match apply(self.client, bundle, source, Keep::Commit) {
             Ok(()) => Ok(verdict(&manifest, Outcome::Applied)),
             Err(Refusal::Failed(failure)) => Err(failure),
             Err(Refusal::Rejected(reason)) => {
-                let kept = self.archive.reject(&path, Some(&manifest.branch))?;
+                let kept = self.archive.reject(path, Some(&manifest.branch))?;
                 let arrival = Arrival { branch: Some(&manifest.branch), source };
-                let outcome = Outcome::Rejected { reason, is_damaged: false };
-                self.reject(Some((&manifest, digest)), arrival, outcome, kept)
+                Rejection { bundle: Some((&manifest, digest)), arrival, reason, kept }.record(self.client)
             }
         }
     }
@@ -236,63 +236,9 @@ impl<'a> Receiver<'a> {
         reason: String,
     ) -> Result<Vec<Verdict>, Failure> {
         let kept = self.archive.keep_rejected(draft, Some(&manifest.branch))?;
-        let outcome = Outcome::Rejected { reason, is_damaged: false };
-        Ok(vec![self.reject(Some((manifest, digest)), arrival, outcome, kept)?])
+        let rejection = Rejection { bundle: Some((manifest, digest)), arrival, reason, kept };
+        Ok(vec![rejection.record(self.client)?])
     }
-
-    /// Remembers a rejected bundle: the delivery, the incident, and, if it is known whose it is, the
-    /// answer.
-    fn reject(
-        &mut self,
-        manifest: Option<(&Manifest, Digest)>,
-        arrival: Arrival<'_>,
-        outcome: Outcome,
-        kept: PathBuf,
-    ) -> Result<Verdict, Failure> {
-        let Outcome::Rejected { reason, .. } = &outcome else { unreachable!("only rejections come here") };
-        let failed = |error: postgres::Error| database_failure("recording a rejected bundle", &error);
-        let mut transaction = self.client.transaction().map_err(failed)?;
-        let delivery = Delivery {
-            branch: arrival.branch,
-            manifest,
-            source: arrival.source,
-            outcome: "rejected",
-            reason: Some(reason),
-        };
-        delivery.record(&mut transaction).map_err(failed)?;
-        let known = manifest.map(|(manifest, _)| manifest);
-        record_incident(&mut transaction, arrival.branch, known, "rejected", reason, Some(&kept))
-            .map_err(failed)?;
-        if let Some((manifest, digest)) = manifest {
-            answer_rejected(&mut transaction, manifest, digest, reason).map_err(failed)?;
-        }
-        transaction.commit().map_err(failed)?;
-        Ok(match known {
-            Some(manifest) => verdict(manifest, outcome),
-            None => {
-                Verdict { branch: arrival.branch.cloned(), identity: None, rows: 0, tombstones: 0, outcome }
-            }
-        })
-    }
-}
-
-fn answer_rejected(
-    client: &mut impl GenericClient,
-    manifest: &Manifest,
-    digest: Digest,
-    reason: &str,
-) -> Result<(), postgres::Error> {
-    let body = serde_json::json!({
-        "format": "salesync-receipt/1",
-        "branch": manifest.branch,
-        "epoch": manifest.epoch,
-        "sequence": manifest.sequence,
-        "bundle_id": manifest.bundle_id,
-        "manifest_sha256": digest,
-        "outcome": "rejected",
-        "reason": reason,
-    });
-    record_receipt(client, manifest, "rejected", &body)
 }
 
 fn delivery<'m>(
@@ -305,7 +251,7 @@ fn delivery<'m>(
     Delivery { branch: Some(&manifest.branch), manifest: Some((manifest, digest)), source, outcome, reason }
 }
 
-fn verdict(manifest: &Manifest, outcome: Outcome) -> Verdict {
+pub(super) fn verdict(manifest: &Manifest, outcome: Outcome) -> Verdict {
     Verdict {
         branch: Some(manifest.branch.clone()),
         identity: Some((manifest.sequence, manifest.bundle_id)),

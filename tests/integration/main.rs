@@ -1,9 +1,19 @@
 //! The tests that need servers: one binary, so that they share what is slow to start.
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     reason = "a test that cannot be set up has failed"
 )]
 
+// What the tests stand on.
+mod company;
+mod servers;
+
+// The tests.
+mod broker;
+mod broker_away;
+mod import;
+mod round_trip;
 mod sandbox;

@@ -1,0 +1,226 @@
+//! A company in a test: a head office and branches, each with its database, folder and configuration,
+//! all on one virtual host. Commands are run as a user runs them: the real program, with nothing of
+//! the test's environment.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use postgres::{Client, NoTls};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::servers::{fresh_database, fresh_vhost};
+
+/// A head office and its branches.
+pub struct Company {
+    pub head_office: Node,
+    pub branches: Vec<Node>,
+    pub broker_url: String,
+    _folder: TempDir,
+}
+
+/// A head office or a branch.
+pub struct Node {
+    pub name: String,
+    pub folder: PathBuf,
+    pub database_url: String,
+}
+
+/// What the salespeople's table is called, with its business day.
+pub const SALES: &str = "[[table]]\nname = \"public.sales\"\nday = \"date\"\n";
+
+impl Company {
+    /// Prepared nodes: branches with `public.sales`, captured.
+    pub fn of_sales(branches: &[&str]) -> Self {
+        let company = Self::new(branches, SALES);
+        company.head_office.run(&["init"]).ok();
+        company.branches.iter().for_each(|branch| drop(branch.run(&["init", "--with-sales"]).ok()));
+        company
+    }
+
+    /// Nodes with configuration files and empty databases. `options` are added to every branch's file.
+    pub fn new(branches: &[&str], options: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("salesync-test-").tempdir().unwrap();
+        let broker_url = fresh_vhost();
+        let node = |name: &str, role: &str, options: &str| {
+            let node = Node {
+                name: name.to_owned(),
+                folder: folder.path().join(name),
+                database_url: fresh_database(),
+            };
+            fs::create_dir(&node.folder).unwrap();
+            node.configure(&format!("role = \"{role}\""), &broker_url, options);
+            node
+        };
+        let known = branches.iter().map(|name| format!("[branches.{name}]")).collect::<Vec<_>>().join("\n");
+        Self {
+            head_office: node("head", "head-office", &known),
+            branches: branches.iter().map(|name| node(name, "branch", options)).collect(),
+            broker_url: broker_url.clone(),
+            _folder: folder,
+        }
+    }
+
+    /// The only branch.
+    pub fn branch(&self) -> &Node {
+        let [branch] = &self.branches[..] else { panic!("the company has several branches") };
+        branch
+    }
+
+    /// Every branch bundles, head office applies.
+    pub fn sync(&self) {
+        self.branches.iter().for_each(|branch| drop(branch.run(&["bundle"]).ok()));
+        self.head_office.run(&["apply"]).ok();
+    }
+
+    /// The table is the same at every branch and at head office, to the last byte of every value.
+    pub fn assert_equal(&self, table: &str) {
+        for branch in &self.branches {
+            let here = branch.rows(table, "true");
+            let there = self.head_office.rows(table, &format!("branch = '{}'", branch.name));
+            let differing = here.iter().zip(&there).find(|(here, there)| here != there);
+            assert_eq!(differing, None, "{table} of {} differs", branch.name);
+            assert_eq!(here.len(), there.len(), "{table} of {} has another number of rows", branch.name);
+        }
+    }
+}
+
+impl Node {
+    /// Writes the configuration file. `options` come before the sections, or are sections themselves.
+    pub fn configure(&self, role: &str, broker_url: &str, options: &str) {
+        let (plain, sections) = match options.find('[') {
+            Some(0) => ("", options),
+            Some(at) if options[..at].ends_with('\n') => options.split_at(at),
+            _ => (options, ""),
+        };
+        let text = format!(
+            "node = \"{}\"\n{role}\n{plain}\n[database]\nurl = \"{}\"\n[broker]\nurl = \"{broker_url}\"\n{sections}",
+            self.name, self.database_url,
+        );
+        fs::write(self.folder.join("salesync.toml"), text).unwrap();
+    }
+
+    /// Runs the program in the node's folder.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        self.run_with(arguments, b"")
+    }
+
+    /// The same with something on standard input.
+    pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Run {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        let writer = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &input));
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap().unwrap();
+        Run { arguments: arguments.join(" "), output }
+    }
+
+    /// The command, ready to be started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_salesync"));
+        command.args(arguments).current_dir(&self.folder).env_clear().env("HOME", &self.folder);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// A connection whose values print as the test expects.
+    pub fn client(&self) -> Client {
+        let mut client = Client::connect(&self.database_url, NoTls).unwrap();
+        client.batch_execute("SET timezone = 'UTC'; SET lc_monetary = 'C'").unwrap();
+        client
+    }
+
+    /// Runs SQL.
+    pub fn sql(&self, sql: &str) {
+        self.client().batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// The one value of a query, as text.
+    pub fn value(&self, sql: &str) -> String {
+        let text = format!("SELECT (q.*)::text FROM ({sql}) AS q(value)");
+        let row = self.client().query_one(&text, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        row.get::<_, String>(0).trim_start_matches('(').trim_end_matches(')').to_owned()
+    }
+
+    /// The rows of a table as COPY prints them, in the order of their texts, without head office's
+    /// `branch`. PostgreSQL itself is the judge of what a value is.
+    pub fn rows(&self, table: &str, condition: &str) -> Vec<String> {
+        let mut client = self.client();
+        let columns = "SELECT string_agg(format('%I', attname), ', ' ORDER BY attname) FROM pg_attribute
+                       WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'branch'";
+        let columns: String = client.query_one(columns, &[&table]).unwrap().get(0);
+        let copy = format!("COPY (SELECT {columns} FROM {table} WHERE {condition}) TO STDOUT");
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut client.copy_out(&copy).unwrap(), &mut text).unwrap();
+        let mut rows: Vec<String> = text.lines().map(str::to_owned).collect();
+        rows.sort();
+        rows
+    }
+
+    /// The archive's bundles, by name.
+    pub fn bundles(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        collect(&self.folder.join("bundles"), &mut found);
+        found.sort();
+        found
+    }
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|end| end == "bundle") {
+            found.push(path);
+        }
+    }
+}
+
+/// A finished run of the program.
+#[derive(Debug)]
+pub struct Run {
+    arguments: String,
+    output: Output,
+}
+
+impl Run {
+    /// It succeeded.
+    pub fn ok(self) -> Self {
+        self.exits(0)
+    }
+
+    /// It ended with this status.
+    pub fn exits(self, status: i32) -> Self {
+        let found = self.output.status.code();
+        assert_eq!(found, Some(status), "salesync {}\n{}{}", self.arguments, self.stdout(), self.stderr());
+        self
+    }
+
+    /// What it printed.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    /// What it said.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    /// What it printed, as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout()).unwrap_or_else(|error| panic!("{error}: {}", self.stdout()))
+    }
+
+    /// What it said contains all of these.
+    pub fn says(self, words: &[&str]) -> Self {
+        let said = self.stderr();
+        for word in words {
+            assert!(said.contains(word), "salesync {} did not say {word:?} but:\n{said}", self.arguments);
+        }
+        self
+    }
+}
