@@ -15,5 +15,6 @@ mod servers;
 mod broker;
 mod broker_away;
 mod import;
+mod layers;
 mod round_trip;
 mod sandbox;
