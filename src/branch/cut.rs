@@ -84,8 +84,6 @@ fn load(client: &mut Client, name: &NodeName, archive: &Archive, since: Since) -
     }
     let node = Node::load(client, name)?;
     Marker::check(archive, &node)?;
-    // A marker that was not written any more is written now, before anything can be published.
-    Marker::write(archive, &node)?;
     Ok(node)
 }
 

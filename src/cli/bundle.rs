@@ -40,14 +40,33 @@ pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
     take_lock(&mut client, Lock::Bundle)?;
     let days = settings.tables.iter().filter_map(|(table, day)| Some((table.clone(), day.clone()?)));
     let options = CutOptions { since: args.since, limits: settings.limits, days: days.collect() };
-    cut(&mut client, &settings.node, &settings.archive, &options)?;
-    let node = Node::load(&mut client, &settings.node)?;
-    let pending = pending_bundles(&mut client, &node, &settings.archive)?;
-    if args.offline {
+    let sealed = cut(&mut client, &settings.node, &settings.archive, &options);
+    match sealed.err() {
+        None => publish_pending(context, &settings, &mut client, args.offline),
+        Some(failure) if failure.kind() == Kind::NeedsPerson => Err(failure),
+        // What was sealed earlier does not have to wait for what stopped this cut.
+        Some(failure) => {
+            if let Err(also) = publish_pending(context, &settings, &mut client, args.offline) {
+                Context::complain(&also);
+            }
+            Err(failure)
+        }
+    }
+}
+
+fn publish_pending(
+    context: &Context,
+    settings: &Settings,
+    client: &mut Client,
+    offline: bool,
+) -> Result<Exit, Failure> {
+    let node = Node::load(client, &settings.node)?;
+    let pending = pending_bundles(client, &node, &settings.archive)?;
+    if offline {
         context.print(&Report::new(&pending, pending.len()))?;
         return Ok(Exit::Done);
     }
-    publish_all(context, &settings, &mut client, pending).map(|()| Exit::Done)
+    publish_all(context, settings, client, pending).map(|()| Exit::Done)
 }
 
 /// Publishes these bundles in their order, prints what became of each, and fails if one is left.
