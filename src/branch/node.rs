@@ -74,7 +74,7 @@ impl Node {
         let failed = |error: postgres::Error| database_failure("beginning a new epoch", &error);
         client
             .execute(
-                "UPDATE salesync.node SET epoch = $1, last_sequence = 0, last_manifest = NULL, watermark = NULL,
+                "UPDATE salesync.node SET epoch = $1, last_sequence = 0, last_manifest = NULL, watermark = NULL, pruned_through = 0,
                         system_identifier = s.system_identifier, database_oid = d.oid
                  FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()",
                 &[&epoch.0],

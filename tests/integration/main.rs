@@ -16,5 +16,6 @@ mod broker;
 mod broker_away;
 mod import;
 mod layers;
+mod receipts;
 mod round_trip;
 mod sandbox;
