@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use super::table::{is_storable, is_type_text};
 use super::{
-    Column, Cut, DayTotals, ExactSum, KeyRange, Manifest, ManifestError, Member, MemberKind, Mode, Sequence,
-    TableChange, Totals, is_summed, key_columns,
+    Column, ColumnTotal, Cut, DayTotals, ExactSum, KeyRange, Manifest, ManifestError, Member, MemberKind,
+    Mode, Sequence, TableChange, Totals, is_summed, key_columns,
 };
 
 /// PostgreSQL has no wider tables.
@@ -135,14 +135,16 @@ fn check_member(index: usize, table: &TableChange, member: &Member) -> Result<()
 }
 
 fn check_totals(totals: &Totals, rows: u64) -> Result<(), String> {
-    for (column, total) in totals {
-        let mut sum = ExactSum::default();
-        let plain = sum.add(total.sum.as_bytes()).is_ok() && sum.non_finite() == 0;
-        if !plain || total.non_finite > total.values || total.values > rows {
-            return Err(format!("the total of column {column:?} is none"));
-        }
+    totals.iter().try_for_each(|(column, total)| check_total(column, total, rows))
+}
+
+fn check_total(column: &str, total: &ColumnTotal, rows: u64) -> Result<(), String> {
+    let mut sum = ExactSum::default();
+    let is_sum = sum.add(total.sum.as_bytes()).is_ok() && sum.non_finite() == 0;
+    if is_sum && total.non_finite <= total.values && total.values <= rows {
+        return Ok(());
     }
-    Ok(())
+    Err(format!("the total of column {column:?} is none"))
 }
 
 fn check_day_totals(table: &TableChange, totals: &DayTotals) -> Result<(), String> {
@@ -153,20 +155,20 @@ fn check_day_totals(table: &TableChange, totals: &DayTotals) -> Result<(), Strin
     if days.len() != totals.days.len() {
         return Err("a business day stands in it twice".to_owned());
     }
-    let summed: BTreeSet<_> = table
-        .columns
-        .iter()
-        .filter(|column| column.key.is_none() && is_summed(&column.type_name))
-        .map(|column| column.name.as_str())
-        .collect();
+    let is_in_it = |column: &&Column| column.key.is_none() && is_summed(&column.type_name);
+    if !table.columns.iter().filter(is_in_it).map(|column| &column.name).eq(&totals.summed) {
+        return Err("its day totals are not of its summed columns".to_owned());
+    }
     for day in &totals.days {
         if !is_day_text(&day.day) || i64::try_from(day.rows).is_err() {
             return Err(format!("{:?} with {} rows is no business day", day.day, day.rows));
         }
-        if !day.totals.keys().map(String::as_str).eq(summed.iter().copied()) {
+        if day.totals.len() != totals.summed.len() {
             return Err(format!("{:?} has not one total per summed column", day.day));
         }
-        check_totals(&day.totals, day.rows)?;
+        for (column, total) in totals.summed.iter().zip(&day.totals) {
+            check_total(column, total, day.rows)?;
+        }
     }
     Ok(())
 }

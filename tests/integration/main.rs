@@ -14,6 +14,7 @@ mod servers;
 // The tests.
 mod broker;
 mod broker_away;
+mod golden;
 mod import;
 mod layers;
 mod receipts;

@@ -228,10 +228,10 @@ fn members_that_cannot_be_make_no_sense() {
 #[test]
 fn business_days_that_cannot_be_make_no_sense() {
     fn days(column: &str, days: &Value) -> Value {
-        json!({"column": column, "days": days})
+        json!({"column": column, "summed": ["amt"], "days": days})
     }
     fn day(day: &str) -> Value {
-        json!({"day": day, "rows": 1, "totals": {"amt": {"sum": "1.00", "values": 1}}})
+        json!([day, 1, ["1.00"]])
     }
     let good = forged(|m| m["tables"][0]["day_totals"] = days("amt", &json!([day("2024-02-29")])));
     crate::bundle::Bundle::open(std::io::Cursor::new(good)).unwrap();
@@ -241,9 +241,14 @@ fn business_days_that_cannot_be_make_no_sense() {
             m["tables"][0]["day_totals"] = days("id", &json!([day("2024-01-01"), day("2024-01-01")]));
         }),
         ("no business day", |m| m["tables"][0]["day_totals"] = days("id", &json!([day("'; DROP")]))),
+        ("not of its summed columns", |m| {
+            m["tables"][0]["day_totals"] = json!({"column": "id", "summed": ["id"], "days": []});
+        }),
         ("one total per", |m| {
-            let other = json!({"day": "2024-01-01", "rows": 1, "totals": {"id": {"sum": "1", "values": 1}}});
-            m["tables"][0]["day_totals"] = days("id", &json!([other]));
+            m["tables"][0]["day_totals"] = days("id", &json!([["2024-01-01", 1, ["1.00", "1.00"]]]));
+        }),
+        ("the total of", |m| {
+            m["tables"][0]["day_totals"] = days("id", &json!([["2024-01-01", 1, ["1,00"]]]));
         }),
         ("the last part", |m| {
             m["cut"]["last"] = false.into();

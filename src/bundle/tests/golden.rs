@@ -18,8 +18,8 @@ use crate::domain::Digest;
 const GOLDEN: [(&str, &[&str]); 1] = [(
     "v1",
     &[
-        "e533aafec1bacdf6519665fb50f7c6dcccdce526cba41de3857a3d3466568572",
-        "926a6debc8fe12f3dfffbd66d95aa89dafa9fab28f1fe6f98cf9173d99470046",
+        "45d28429260668cdbbf6d7258c63dcabe5036c63eb7dd509f8e92306031835be",
+        "5bc28896de33558a610e0315fc37b6f6a58130ac396b6322b43317e6d4a8c40e",
     ],
 )];
 

@@ -101,12 +101,13 @@ fn changes() -> [Table; 2] {
 /// Day totals of the sales that are live on these days.
 fn days(days: &[(&str, &[&str])]) -> DayTotals {
     let columns = sales_columns();
+    let summed: Vec<String> = ["qty", "cost", "amt", "tax", "total"].map(str::to_owned).into();
     let of_day = |(day, rows): &(&str, &[&str])| {
         let mut tally = Tally::new(&columns);
         tally.feed(rows.concat().as_bytes()).unwrap();
-        let mut totals = tally.totals();
-        totals.remove("id");
+        let totals = summed.iter().map(|column| tally.totals()[column].clone()).collect();
         DayTotal { day: (*day).to_owned(), rows: tally.rows(), totals }
     };
-    DayTotals { column: "date".to_owned(), days: days.iter().map(of_day).collect() }
+    let days = days.iter().map(of_day).collect();
+    DayTotals { column: "date".to_owned(), summed, days }
 }
