@@ -108,8 +108,8 @@ impl TableCut {
         day: &str,
     ) -> Result<DayTotals, Failure> {
         let columns = &self.description.columns;
+        let doing = format!("adding up the business days of {}", self.table.name);
         if !columns.iter().any(|column| column.name == day) {
-            let doing = format!("adding up the business days of {}", self.table.name);
             return Err(Failure::new(Kind::Configuration, doing, format!("it has no column {day:?}"))
                 .hint("correct `day` in its [[table]] section"));
         }
@@ -124,6 +124,7 @@ impl TableCut {
              ORDER BY 1 DESC LIMIT {MOST_DAYS})"
         );
         day_totals(transaction, &Days { rows: &rows, condition: "true", columns, day, wanted: &wanted })
+            .map_err(|error| database_failure(doing, &error))
     }
 
     /// The temporary table with the changed keys.

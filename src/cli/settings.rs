@@ -61,8 +61,9 @@ impl Settings {
             let failure = Failure::file("reading the configuration", &path, &error);
             if failure.kind() == Kind::Permission { failure } else { in_file(&path, error) }
         })?;
-        let file: File =
-            toml::from_str(&text).map_err(|error| in_file(&path, error.to_string().trim_end()))?;
+        let file: File = toml::from_str(&text).map_err(|error| {
+            in_file(&path, located(&text, &error)).hint("README, \"Configuration\", has every key")
+        })?;
         let base = path.parent().unwrap_or(Path::new("."));
         file.into_settings(base).map_err(|failure| {
             let located = in_file(&path, &failure);
@@ -255,6 +256,16 @@ fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
         )
         .hint("write one (README, \"Configuration\"), or name it with --config or SALESYNC_CONFIG")
     })
+}
+
+/// Where the error is and what it is; never the line itself, which may hold a password.
+fn located(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let message = match error.message() {
+        message if message.contains("://") => "a URL stands where none belongs, they go into `url`",
+        message => message.trim_end(),
+    };
+    format!("line {}: {message}", before.matches('\n').count() + 1)
 }
 
 fn in_file(path: &Path, why: impl std::fmt::Display) -> Failure {

@@ -66,7 +66,8 @@ pub(super) fn apply<R: Read + Seek>(
         }
     }
     let effects = load(&mut transaction, bundle, &manifest)?;
-    record(&mut transaction, &manifest, digest, bundle.size(), source, &effects).map_err(failed)?;
+    record(&mut transaction, &manifest, digest, bundle.size(), source, &effects)
+        .map_err(|error| judged("recording the bundle", &error))?;
     match keep {
         Keep::RollBack => transaction.rollback().map_err(failed),
         Keep::Commit => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use postgres::{Client, GenericClient};
 use serde_json::json;
 
-use super::ledger::{Delivery, record_incident, record_receipt};
+use super::ledger::{Delivery, forget_held, record_incident, record_receipt};
 use super::receive::{Arrival, Outcome, Verdict, verdict};
 use crate::database::database_failure;
 use crate::domain::{Digest, Failure, Manifest};
@@ -44,7 +44,8 @@ impl Rejection<'_> {
 
     fn write(&self, client: &mut impl GenericClient) -> Result<(), postgres::Error> {
         let manifest = self.bundle.map(|(manifest, _)| manifest);
-        let branch = manifest.map(|manifest| &manifest.branch).or(self.arrival.branch);
+        // Whoever can write to a queue is to blame for what comes in it, whatever name is inside.
+        let branch = self.arrival.branch.or(manifest.map(|manifest| &manifest.branch));
         let delivery = Delivery {
             branch,
             manifest: self.bundle,
@@ -55,8 +56,12 @@ impl Rejection<'_> {
         delivery.record(client)?;
         record_incident(client, branch, manifest, "rejected", &self.reason, Some(&self.kept))?;
         match self.bundle {
-            Some((manifest, digest)) => self.answer(client, manifest, digest),
-            None => Ok(()),
+            Some((manifest, digest)) if branch == Some(&manifest.branch) => {
+                let Manifest { branch, epoch, sequence, .. } = manifest;
+                forget_held(client, branch, *epoch, *sequence, Some(digest))?;
+                self.answer(client, manifest, digest)
+            }
+            _ => Ok(()),
         }
     }
 
