@@ -9,11 +9,16 @@
 
 // What the tests stand on.
 mod company;
+mod forge;
 mod servers;
 
 // The tests.
 mod broker;
 mod broker_away;
+mod contract;
+mod crash;
+mod delivery;
 mod import;
+mod replay;
 mod round_trip;
 mod sandbox;
