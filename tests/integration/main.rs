@@ -14,6 +14,7 @@ mod servers;
 // The tests.
 mod broker;
 mod broker_away;
+mod documents;
 mod import;
 mod layers;
 mod round_trip;
