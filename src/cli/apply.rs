@@ -72,6 +72,7 @@ fn drain(settings: &Settings, receiver: &mut Receiver<'_>, verdicts: &mut Verdic
             drained => drained?,
         }
     }
+    receiver.publish_receipts(&mut broker)?;
     broker.close();
     trouble.map_or(Ok(()), Err)
 }
@@ -86,6 +87,7 @@ fn drain_branch(
     while let Some(delivery) = broker.next_bundle(branch.as_str())? {
         match receive_delivery(archive, &delivery, branch, receiver) {
             Ok(found) => {
+                receiver.publish_receipts(broker)?;
                 answer(broker, delivery, &found)?;
                 verdicts.add(found);
             }

@@ -9,7 +9,9 @@ use super::args::Bundle;
 use super::context::Context;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
-use crate::branch::{CutOptions, Node, RecordedBundle, cut, pending_bundles, publish};
+use crate::branch::{
+    CutOptions, Node, RecordedBundle, Settled, cut, pending_bundles, publish, settle, unanswered_bundles,
+};
 use crate::database::{Lock, take_lock};
 use crate::domain::{Failure, Kind};
 
@@ -18,7 +20,7 @@ use crate::domain::{Failure, Kind};
 pub(super) struct Report {
     bundles: Vec<Line>,
     pending: usize,
-    receipts: usize,
+    receipts: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,53 +42,92 @@ pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
     take_lock(&mut client, Lock::Bundle)?;
     let days = settings.tables.iter().filter_map(|(table, day)| Some((table.clone(), day.clone()?)));
     let options = CutOptions { since: args.since, limits: settings.limits, days: days.collect() };
-    cut(&mut client, &settings.node, &settings.archive, &options)?;
-    let node = Node::load(&mut client, &settings.node)?;
-    let pending = pending_bundles(&mut client, &node, &settings.archive)?;
-    if args.offline {
-        context.print(&Report::new(&pending, pending.len()))?;
-        return Ok(Exit::Done);
+    let sealed = cut(&mut client, &settings.node, &settings.archive, &options);
+    match sealed.err() {
+        None => publish_pending(context, &settings, &mut client, args.offline),
+        Some(failure) if failure.kind() == Kind::NeedsPerson => Err(failure),
+        // What was sealed earlier does not have to wait for what stopped this cut.
+        Some(failure) => {
+            if let Err(also) = publish_pending(context, &settings, &mut client, args.offline) {
+                Context::complain(&also);
+            }
+            Err(failure)
+        }
     }
-    publish_all(context, &settings, &mut client, pending).map(|()| Exit::Done)
 }
 
-/// Publishes these bundles in their order, prints what became of each, and fails if one is left.
+fn publish_pending(
+    context: &Context,
+    settings: &Settings,
+    client: &mut Client,
+    offline: bool,
+) -> Result<Exit, Failure> {
+    let node = Node::load(client, &settings.node)?;
+    let pending = pending_bundles(client, &node, &settings.archive)?;
+    if offline {
+        context.print(&Report::new(&pending, pending.len(), 0))?;
+        return Ok(Exit::Done);
+    }
+    publish_all(context, settings, client, &node, pending)
+}
+
+/// Takes in receipts, publishes these bundles in their order, prints what became of each, and fails if
+/// one is left.
 pub(super) fn publish_all(
     context: &Context,
     settings: &Settings,
     client: &mut Client,
+    node: &Node,
     mut bundles: Vec<RecordedBundle>,
-) -> Result<(), Failure> {
-    let (published, outcome) = publish_in_order(settings, client, &bundles);
-    for bundle in &mut bundles[..published] {
-        if bundle.state == "sealed" {
-            "published".clone_into(&mut bundle.state);
+) -> Result<Exit, Failure> {
+    let mut exchange = Exchange::default();
+    let has_work = !bundles.is_empty() || unanswered_bundles(client, node)? > 0;
+    let outcome = if has_work { exchange.run(settings, client, node, &mut bundles) } else { Ok(()) };
+    let left = bundles.len() - exchange.published;
+    context.print(&Report::new(&bundles, left, exchange.settled.receipts))?;
+    match outcome {
+        Err(failure) if left > 0 => Err(with_work_left(failure, left)),
+        // Nothing was to be sent; the receipts come another time.
+        Err(failure) => {
+            tracing::warn!("{failure}");
+            Ok(Exit::Done)
         }
+        Ok(()) if exchange.settled.in_trouble > 0 => Ok(Exit::NeedsPerson),
+        Ok(()) => Ok(Exit::Done),
     }
-    let left = bundles.len() - published;
-    context.print(&Report::new(&bundles, left))?;
-    outcome.map_err(|failure| with_work_left(failure, left))
 }
 
-fn publish_in_order(
-    settings: &Settings,
-    client: &mut Client,
-    bundles: &[RecordedBundle],
-) -> (usize, Result<(), Failure>) {
-    if bundles.is_empty() {
-        return (0, Ok(()));
-    }
-    let mut broker = match settings.connect_broker() {
-        Ok(broker) => broker,
-        Err(failure) => return (0, Err(failure)),
-    };
-    for (published, bundle) in bundles.iter().enumerate() {
-        if let Err(failure) = publish(client, &mut broker, bundle) {
-            return (published, Err(failure));
+/// One visit to the broker.
+#[derive(Debug, Default)]
+struct Exchange {
+    settled: Settled,
+    published: usize,
+}
+
+impl Exchange {
+    fn run(
+        &mut self,
+        settings: &Settings,
+        client: &mut Client,
+        node: &Node,
+        bundles: &mut [RecordedBundle],
+    ) -> Result<(), Failure> {
+        let mut broker = settings.connect_broker()?;
+        match settle(client, &mut broker, node) {
+            Ok(settled) => self.settled = settled,
+            // That receipts cannot be had is no reason to keep sales back.
+            Err(failure) if matches!(failure.kind(), Kind::Configuration | Kind::Permission) => {
+                Context::complain(&failure);
+            }
+            Err(failure) => return Err(failure),
         }
+        for bundle in bundles {
+            publish(client, &mut broker, bundle)?;
+            self.published += 1;
+        }
+        broker.close();
+        Ok(())
     }
-    broker.close();
-    (bundles.len(), Ok(()))
 }
 
 /// With the bundles safely sealed, a broker that is away is no failure but a wait.
@@ -100,7 +141,7 @@ fn with_work_left(failure: Failure, left: usize) -> Failure {
 }
 
 impl Report {
-    fn new(bundles: &[RecordedBundle], pending: usize) -> Self {
+    fn new(bundles: &[RecordedBundle], pending: usize, receipts: u64) -> Self {
         let line = |bundle: &RecordedBundle| Line {
             branch: bundle.branch.to_string(),
             sequence: bundle.sequence.get(),
@@ -112,7 +153,7 @@ impl Report {
             bytes: bundle.bytes,
             state: bundle.state.clone(),
         };
-        Self { bundles: bundles.iter().map(line).collect(), pending, receipts: 0 }
+        Self { bundles: bundles.iter().map(line).collect(), pending, receipts }
     }
 }
 

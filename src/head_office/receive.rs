@@ -9,12 +9,14 @@ use tempfile::NamedTempFile;
 use super::apply::{Keep, apply, find_place};
 use super::ledger::{Delivery, Source, branch_states, record_bundle};
 use super::place::Place;
+use super::receipts::{publish_receipts, record_receipt, repeat_receipt};
 use super::refusal::Refusal;
 use super::rejection::Rejection;
 use crate::archive::{Archive, Placed, open_bundle};
+use crate::broker::Broker;
 use crate::bundle::{Bundle, ReadError};
 use crate::database::database_failure;
-use crate::domain::{BundleId, Digest, Failure, Manifest, NodeName, Sequence};
+use crate::domain::{BundleId, Digest, Failure, Manifest, NodeName, Receipt, ReceiptOutcome, Sequence};
 
 /// How a bundle came.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +102,7 @@ impl<'a> Receiver<'a> {
             Place::Refused(reason) => return self.reject_draft(draft, &manifest, digest, arrival, reason),
             Place::Duplicate => {
                 self.keep(draft, &manifest)?;
-                vec![self.note(&manifest, digest, arrival.source, Outcome::Duplicate)?]
+                vec![self.note_duplicate(&manifest, digest, arrival.source)?]
             }
             Place::Later(expected) => {
                 self.keep(draft, &manifest)?;
@@ -131,6 +133,11 @@ impl<'a> Receiver<'a> {
             },
         };
         Ok(verdict(&manifest, outcome))
+    }
+
+    /// Publishes the receipts that no broker has confirmed yet.
+    pub fn publish_receipts(&mut self, broker: &mut Broker) -> Result<u64, Failure> {
+        publish_receipts(self.client, broker)
     }
 
     /// Applies what waits in the archive for its turn, as far as it goes without a gap.
@@ -210,21 +217,22 @@ impl<'a> Receiver<'a> {
         record_bundle(&mut transaction, manifest, digest, size, Some(&reason)).map_err(failed)?;
         let delivery = delivery(manifest, digest, source, "held", Some(&reason));
         delivery.record(&mut transaction).map_err(failed)?;
+        let receipt = Receipt::new(manifest, digest, ReceiptOutcome::Held).because(&reason);
+        record_receipt(&mut transaction, &receipt)?;
         transaction.commit().map_err(failed)?;
         Ok(verdict(manifest, Outcome::Held(expected)))
     }
 
-    fn note(
+    fn note_duplicate(
         &mut self,
         manifest: &Manifest,
         digest: Digest,
         source: Source,
-        outcome: Outcome,
     ) -> Result<Verdict, Failure> {
-        delivery(manifest, digest, source, "duplicate", None)
-            .record(self.client)
-            .map_err(|error| database_failure("recording a duplicate", &error))?;
-        Ok(verdict(manifest, outcome))
+        let failed = |error: postgres::Error| database_failure("recording a duplicate", &error);
+        delivery(manifest, digest, source, "duplicate", None).record(self.client).map_err(failed)?;
+        repeat_receipt(self.client, manifest.bundle_id).map_err(failed)?;
+        Ok(verdict(manifest, Outcome::Duplicate))
     }
 
     fn reject_draft(

@@ -1,6 +1,7 @@
 //! Whose fault it is: the bundle's, which is then rejected, or the world's, which passes.
 
 use postgres::Error;
+use postgres::error::SqlState;
 
 use crate::database::{database_failure, is_passing};
 use crate::domain::{Failure, Kind};
@@ -36,9 +37,11 @@ pub(super) fn judged(doing: &str, error: &Error) -> Refusal {
     let Some(db) = error.as_db_error() else {
         return Refusal::Failed(database_failure(doing, error));
     };
-    // Missing rights and wrong settings are head office's own trouble, and so is whatever passes.
-    let is_content = ["22", "23", "P0"].iter().any(|class| db.code().code().starts_with(class));
-    if is_passing(error) || !is_content {
+    // Missing rights (42501), a read-only server (class 25), its own corruption (XX, F0), and whatever
+    // passes are head office's trouble; anything else is what this bundle makes of its tables.
+    let is_own = db.code() == &SqlState::INSUFFICIENT_PRIVILEGE
+        || ["25", "XX", "F0"].iter().any(|class| db.code().code().starts_with(class));
+    if is_passing(error) || is_own {
         return Refusal::Failed(database_failure(doing, error));
     }
     let parts = [("table", db.table()), ("column", db.column()), ("constraint", db.constraint())];
