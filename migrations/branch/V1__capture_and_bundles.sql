@@ -38,6 +38,7 @@ CREATE TABLE salesync.bundle (
     byte_count       bigint NOT NULL,            -- size of the file
     state            text NOT NULL DEFAULT 'sealed'
                      CHECK (state IN ('sealed', 'published', 'applied', 'held', 'rejected')),
+    reason           text,                       -- head office's, while it is held or rejected
     sealed_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     published_at     timestamptz,
     PRIMARY KEY (epoch, sequence)

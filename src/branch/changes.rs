@@ -110,8 +110,8 @@ impl TableCut {
         day: &str,
     ) -> Result<DayTotals, Failure> {
         let columns = &self.description.columns;
+        let doing = format!("adding up the business days of {}", self.table.name);
         if !columns.iter().any(|column| column.name == day) {
-            let doing = format!("adding up the business days of {}", self.table.name);
             return Err(Failure::new(Kind::Configuration, doing, format!("it has no column {day:?}"))
                 .hint("correct `day` in its [[table]] section"));
         }
@@ -126,7 +126,8 @@ impl TableCut {
              ORDER BY 1 DESC LIMIT {MOST_DAYS})"
         );
         let days = Days { rows: &rows, condition: "true", columns, day, wanted: &wanted };
-        day_totals(transaction, &days).map(within_manifest)
+        let totals = day_totals(transaction, &days).map_err(|error| database_failure(doing, &error))?;
+        Ok(within_manifest(totals))
     }
 
     /// The temporary table with the changed keys.

@@ -116,15 +116,13 @@ pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &mut RecordedBu
 
 /// What lay on a disk for a while is looked at again before it is sent.
 fn read_verified(bundle: &RecordedBundle) -> Result<Vec<u8>, Failure> {
-    let found = open_bundle(&bundle.path)?.manifest_sha256().to_string();
-    if found != bundle.manifest_sha256 {
+    const MEND: &str = "put the right file back from a copy, or run `salesync bundle --since all`, which begins a \
+                        new epoch and sends everything";
+    let found = open_bundle(&bundle.path).map_err(|failure| failure.hint(MEND))?.manifest_sha256();
+    if found.to_string() != bundle.manifest_sha256 {
         let doing = format!("checking {}", bundle.path.display());
-        return Err(Failure::new(
-            Kind::Damaged,
-            doing,
-            "it is not the bundle that was recorded under this number",
-        )
-        .hint("put the right file back, or run `salesync bundle --since all` to begin a new epoch"));
+        let why = "it is not the bundle that was recorded under this number";
+        return Err(Failure::new(Kind::Damaged, doing, why).hint(MEND));
     }
     fs::read(&bundle.path).map_err(|error| Failure::file("reading", &bundle.path, &error))
 }

@@ -6,27 +6,28 @@ use super::node::Node;
 use super::tracking::tracked_tables;
 use crate::broker::Broker;
 use crate::database::database_failure;
-use crate::domain::{Failure, Receipt, ReceiptOutcome};
+use crate::domain::{Failure, Receipt};
 
-/// What a run of receipts brought.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Settled {
-    /// Receipts taken in.
-    pub receipts: u64,
-    /// Bundles among them that head office holds or has rejected.
-    pub in_trouble: u64,
+/// A bundle that head office has but has not applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unapplied {
+    /// Its number.
+    pub sequence: i64,
+    /// `held` or `rejected`.
+    pub state: String,
+    /// Head office's words.
+    pub reason: String,
 }
 
-/// Takes in every receipt that waits for this branch. Each is recorded before it is taken out of the
-/// queue, so a crash in between only brings it again.
-pub fn settle(client: &mut Client, broker: &mut Broker, node: &Node) -> Result<Settled, Failure> {
-    let mut settled = Settled::default();
+/// Takes in every receipt that waits for this branch; returns how many. Each is recorded before it is
+/// taken out of the queue, so a crash in between only brings it again.
+pub fn settle(client: &mut Client, broker: &mut Broker, node: &Node) -> Result<u64, Failure> {
+    let mut receipts = 0;
     while let Some(delivery) = broker.next_receipt(node.name.as_str())? {
         match Receipt::from_bytes(&delivery.payload) {
             Ok(receipt) if receipt.branch == node.name => {
                 record(client, &receipt, &delivery.payload)?;
-                settled.receipts += 1;
-                settled.in_trouble += u64::from(receipt.outcome != ReceiptOutcome::Applied);
+                receipts += 1;
             }
             Ok(receipt) => {
                 tracing::warn!("a receipt for {} came to this branch and is not used", receipt.branch);
@@ -35,10 +36,10 @@ pub fn settle(client: &mut Client, broker: &mut Broker, node: &Node) -> Result<S
         }
         broker.acknowledge(delivery)?;
     }
-    if settled.receipts > 0 {
+    if receipts > 0 {
         prune_log(client, node)?;
     }
-    Ok(settled)
+    Ok(receipts)
 }
 
 /// Notes what became of the bundle, and, if it was applied, of all before it: they are in its hash
@@ -53,7 +54,7 @@ fn record(client: &mut Client, receipt: &Receipt, body: &[u8]) -> Result<(), Fai
     transaction.execute(sql, &[&receipt.bundle_id.0, &receipt.outcome.as_str(), &&*body]).map_err(failed)?;
     let updated = transaction
         .execute(
-            "UPDATE salesync.bundle SET state = $1
+            "UPDATE salesync.bundle SET state = $1, reason = $5
              WHERE epoch = $2 AND (sequence = $3 OR $1 = 'applied' AND sequence < $3) AND state <> 'applied'
                AND EXISTS (SELECT FROM salesync.bundle WHERE epoch = $2 AND sequence = $3 AND manifest_sha256 = $4)",
             &[
@@ -61,6 +62,7 @@ fn record(client: &mut Client, receipt: &Receipt, body: &[u8]) -> Result<(), Fai
                 &receipt.epoch.0,
                 &receipt.sequence.as_bigint(),
                 &receipt.manifest_sha256.to_string(),
+                &receipt.reason,
             ],
         )
         .map_err(failed)?;
@@ -108,4 +110,16 @@ pub fn unanswered_bundles(client: &mut Client, node: &Node) -> Result<i64, Failu
         .query_one(sql, &[&node.epoch.0])
         .map_err(|error| database_failure("counting the unanswered bundles", &error))?;
     Ok(row.get(0))
+}
+
+/// The bundles of the current epoch that head office holds or has rejected, by its last receipts.
+pub fn unapplied_bundles(client: &mut Client, node: &Node) -> Result<Vec<Unapplied>, Failure> {
+    let sql = "SELECT sequence, state, coalesce(reason, '') FROM salesync.bundle
+               WHERE epoch = $1 AND state IN ('held', 'rejected') ORDER BY sequence";
+    let rows = client
+        .query(sql, &[&node.epoch.0])
+        .map_err(|error| database_failure("reading what head office has not applied", &error))?;
+    let unapplied =
+        |row: &postgres::Row| Unapplied { sequence: row.get(0), state: row.get(1), reason: row.get(2) };
+    Ok(rows.iter().map(unapplied).collect())
 }

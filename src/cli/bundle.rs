@@ -10,7 +10,8 @@ use super::context::Context;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
 use crate::branch::{
-    CutOptions, Node, RecordedBundle, Settled, cut, pending_bundles, publish, settle, unanswered_bundles,
+    CutOptions, Node, RecordedBundle, Unapplied, cut, pending_bundles, publish, settle, unanswered_bundles,
+    unapplied_bundles,
 };
 use crate::database::{Lock, take_lock};
 use crate::domain::{Failure, Kind};
@@ -21,6 +22,20 @@ pub(super) struct Report {
     bundles: Vec<Line>,
     pending: usize,
     receipts: u64,
+    unapplied: Vec<UnappliedLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnappliedLine {
+    sequence: i64,
+    state: String,
+    reason: String,
+}
+
+impl From<Unapplied> for UnappliedLine {
+    fn from(Unapplied { sequence, state, reason }: Unapplied) -> Self {
+        Self { sequence, state, reason }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -65,7 +80,7 @@ fn publish_pending(
     let node = Node::load(client, &settings.node)?;
     let pending = pending_bundles(client, &node, &settings.archive)?;
     if offline {
-        context.print(&Report::new(&pending, pending.len(), 0))?;
+        context.print(&Report::new(&pending, pending.len()))?;
         return Ok(Exit::Done);
     }
     publish_all(context, settings, client, &node, pending)
@@ -84,23 +99,23 @@ pub(super) fn publish_all(
     let has_work = !bundles.is_empty() || unanswered_bundles(client, node)? > 0;
     let outcome = if has_work { exchange.run(settings, client, node, &mut bundles) } else { Ok(()) };
     let left = bundles.len() - exchange.published;
-    context.print(&Report::new(&bundles, left, exchange.settled.receipts))?;
+    let mut report = Report::new(&bundles, left);
+    report.receipts = exchange.receipts;
+    report.unapplied = unapplied_bundles(client, node)?.into_iter().map(UnappliedLine::from).collect();
+    context.print(&report)?;
     match outcome {
-        Err(failure) if left > 0 => Err(with_work_left(failure, left)),
+        Err(failure) if left > 0 => return Err(with_work_left(failure, left)),
         // Nothing was to be sent; the receipts come another time.
-        Err(failure) => {
-            tracing::warn!("{failure}");
-            Ok(Exit::Done)
-        }
-        Ok(()) if exchange.settled.in_trouble > 0 => Ok(Exit::NeedsPerson),
-        Ok(()) => Ok(Exit::Done),
+        Err(failure) => tracing::warn!("{failure}"),
+        Ok(()) => {}
     }
+    Ok(if report.unapplied.is_empty() { Exit::Done } else { Exit::NeedsPerson })
 }
 
 /// One visit to the broker.
 #[derive(Debug, Default)]
 struct Exchange {
-    settled: Settled,
+    receipts: u64,
     published: usize,
 }
 
@@ -114,7 +129,7 @@ impl Exchange {
     ) -> Result<(), Failure> {
         let mut broker = settings.connect_broker()?;
         match settle(client, &mut broker, node) {
-            Ok(settled) => self.settled = settled,
+            Ok(receipts) => self.receipts = receipts,
             // That receipts cannot be had is no reason to keep sales back.
             Err(failure) if matches!(failure.kind(), Kind::Configuration | Kind::Permission) => {
                 Context::complain(&failure);
@@ -141,7 +156,7 @@ fn with_work_left(failure: Failure, left: usize) -> Failure {
 }
 
 impl Report {
-    fn new(bundles: &[RecordedBundle], pending: usize, receipts: u64) -> Self {
+    fn new(bundles: &[RecordedBundle], pending: usize) -> Self {
         let line = |bundle: &RecordedBundle| Line {
             branch: bundle.branch.to_string(),
             sequence: bundle.sequence.get(),
@@ -153,17 +168,20 @@ impl Report {
             bytes: bundle.bytes,
             state: bundle.state.clone(),
         };
-        Self { bundles: bundles.iter().map(line).collect(), pending, receipts }
+        Self { bundles: bundles.iter().map(line).collect(), pending, receipts: 0, unapplied: Vec::new() }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.bundles.is_empty() {
-            return writeln!(f, "nothing has changed, and nothing is pending");
+            writeln!(f, "nothing has changed, and nothing is pending")?;
         }
         for Line { branch, sequence, rows, tombstones, bytes, state, .. } in &self.bundles {
             writeln!(f, "{branch} {sequence}: {rows} rows, {tombstones} tombstones, {bytes} bytes, {state}")?;
+        }
+        for UnappliedLine { sequence, state, reason } in &self.unapplied {
+            writeln!(f, "head office has {state} bundle {sequence}: {reason}")?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `salesync replay`
 
-use super::apply::receive_file;
+use super::apply::{each, receive_file};
 use super::args::Replay;
 use super::context::Context;
 use super::exit::Exit;
@@ -21,8 +21,7 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
     for failure in &damaged {
         verdicts.add_damaged(failure.to_string());
     }
-    let outcome =
-        files.iter().try_for_each(|file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts));
+    let outcome = each(&files, |file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts));
     context.print(&verdicts)?;
     outcome.map(|()| verdicts.exit(true))
 }

@@ -227,12 +227,18 @@ impl Manifest {
 
     /// Rows of all inserts and updates.
     pub fn rows(&self) -> u64 {
-        self.members().filter(|member| member.kind != MemberKind::Tombstones).map(|member| member.rows).sum()
+        self.count(|kind| kind != MemberKind::Tombstones)
     }
 
     /// Keys of all tombstones.
     pub fn tombstones(&self) -> u64 {
-        self.members().filter(|member| member.kind == MemberKind::Tombstones).map(|member| member.rows).sum()
+        self.count(|kind| kind == MemberKind::Tombstones)
+    }
+
+    /// What a manifest declares is limited by nothing.
+    fn count(&self, of: impl Fn(MemberKind) -> bool) -> u64 {
+        let counted = self.members().filter(|member| of(member.kind)).map(|member| member.rows);
+        counted.fold(0, u64::saturating_add)
     }
 
     /// Every member, in file order.

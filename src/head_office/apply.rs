@@ -105,8 +105,8 @@ fn record(
     size: u64,
     source: Source,
     effects: Vec<TableEffect>,
-) -> Result<(), Failure> {
-    let failed = |error: postgres::Error| database_failure("recording the bundle", &error);
+) -> Result<(), Refusal> {
+    let failed = |error: postgres::Error| judged("recording the bundle", &error);
     record_bundle(transaction, manifest, digest, size, None).map_err(failed)?;
     let delivery = Delivery {
         branch: Some(&manifest.branch),
@@ -125,7 +125,7 @@ fn record(
         record_incident(transaction, branch, manifest, "divergence", &detail, None).map_err(failed)?;
     }
     let receipt = Receipt::new(manifest, digest, ReceiptOutcome::Applied).with_effects(effects);
-    record_receipt(transaction, &receipt)
+    Ok(record_receipt(transaction, &receipt)?)
 }
 
 /// A commit that was not one says so nowhere but here: the driver reports an aborted transaction's

@@ -26,7 +26,8 @@ pub(super) fn check_days(
             day: &declared.column,
             wanted: &format!("ARRAY[{}]::date[]", days.join(", ")),
         },
-    )?;
+    )
+    .map_err(|error| judged(&format!("adding up the business days of {}", change.name), &error))?;
     match difference(declared, &found) {
         None => Ok(()),
         Some(difference) => Err(Refusal::rejected(format!("table {}, {difference}", change.name))),

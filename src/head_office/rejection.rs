@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use postgres::{Client, GenericClient};
 
-use super::ledger::{Delivery, record_incident};
+use super::ledger::{Delivery, forget_held, record_incident};
 use super::receipts::record_receipt;
 use super::receive::{Arrival, Outcome, Verdict, verdict};
 use crate::database::database_failure;
@@ -45,7 +45,8 @@ impl Rejection<'_> {
     fn write(&self, client: &mut impl GenericClient) -> Result<(), Failure> {
         let failed = |error: postgres::Error| database_failure("recording a rejected bundle", &error);
         let manifest = self.bundle.map(|(manifest, _)| manifest);
-        let branch = manifest.map(|manifest| &manifest.branch).or(self.arrival.branch);
+        // Whoever can write to a queue is to blame for what comes in it, whatever name is inside.
+        let branch = self.arrival.branch.or(manifest.map(|manifest| &manifest.branch));
         let delivery = Delivery {
             branch,
             manifest: self.bundle,
@@ -56,12 +57,14 @@ impl Rejection<'_> {
         delivery.record(client).map_err(failed)?;
         record_incident(client, branch, manifest, "rejected", &self.reason, Some(&self.kept))
             .map_err(failed)?;
-        let Some((manifest, digest)) = self.bundle else {
-            return Ok(());
-        };
-        record_receipt(
-            client,
-            &Receipt::new(manifest, digest, ReceiptOutcome::Rejected).because(&self.reason),
-        )
+        match self.bundle {
+            Some((manifest, digest)) if branch == Some(&manifest.branch) => {
+                let Manifest { branch, epoch, sequence, .. } = manifest;
+                forget_held(client, branch, *epoch, *sequence, Some(digest)).map_err(failed)?;
+                let receipt = Receipt::new(manifest, digest, ReceiptOutcome::Rejected);
+                record_receipt(client, &receipt.because(&self.reason))
+            }
+            _ => Ok(()),
+        }
     }
 }

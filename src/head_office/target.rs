@@ -2,7 +2,7 @@
 
 use postgres::Transaction;
 
-use super::refusal::{Refusal, judged};
+use super::refusal::{Refusal, judged, judged_definition};
 use crate::database::{TableDescription, describe};
 use crate::domain::{Column, TableChange, TableName, key_columns, quote_identifier, quote_literal};
 
@@ -131,5 +131,5 @@ fn set_default(transaction: &mut Transaction<'_>, name: &TableName) -> Result<()
 }
 
 fn execute(transaction: &mut Transaction<'_>, doing: &str, sql: &str) -> Result<(), Refusal> {
-    transaction.batch_execute(sql).map_err(|error| judged(doing, &error))
+    transaction.batch_execute(sql).map_err(|error| judged_definition(doing, &error))
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use postgres::{Client, NoTls};
+use salesync::broker::{Broker, BrokerAddress, ConnectOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -66,6 +67,11 @@ impl Company {
     pub fn branch(&self) -> &Node {
         let [branch] = &self.branches[..] else { panic!("the company has several branches") };
         branch
+    }
+
+    /// A connection to the company's broker.
+    pub fn broker(&self) -> Broker {
+        Broker::connect(&BrokerAddress::parse(&self.broker_url).unwrap(), &ConnectOptions::default()).unwrap()
     }
 
     /// Every branch bundles, head office applies.
@@ -133,6 +139,15 @@ impl Node {
         client
     }
 
+    /// Records one sale of this product; each has another amount.
+    pub fn sell(&self, product: &str) {
+        self.sql(&format!(
+            "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+             SELECT '2021-05-02', 'East', '{product}', n, 9.99, n * 9.99, 0.70, n * 9.99 + 0.70
+             FROM (SELECT count(*) + 1 FROM public.sales) AS s(n)"
+        ));
+    }
+
     /// Runs SQL.
     pub fn sql(&self, sql: &str) {
         self.client().batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
@@ -188,6 +203,21 @@ pub struct Run {
 }
 
 impl Run {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+        let arguments = arguments.collect::<Vec<_>>().join(" ");
+        Self {
+            arguments,
+            output: command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .output()
+                .unwrap(),
+        }
+    }
+
     /// It succeeded.
     pub fn ok(self) -> Self {
         self.exits(0)
