@@ -83,7 +83,11 @@ fn files_stay_small_and_modules_have_names_that_say_something() {
         let lines = text.lines().count();
         assert!(lines <= 400, "{} has {lines} lines", path.display());
         let name = path.file_stem().unwrap().to_str().unwrap();
-        assert!(!["utils", "util", "common", "helpers", "manager", "misc"].contains(&name), "{}", path.display());
+        assert!(
+            !["utils", "util", "common", "helpers", "manager", "misc"].contains(&name),
+            "{}",
+            path.display()
+        );
     }
 }
 
