@@ -63,13 +63,23 @@ pub struct Verdict {
 pub struct Receiver<'a> {
     client: &'a mut Client,
     archive: &'a Archive,
+    /// Whether what waits in the archive for a bundle is applied with it.
+    takes_followers: bool,
 }
 
 impl<'a> Receiver<'a> {
     /// Receives into this database and this archive. What a killed process left half-made is removed.
     pub fn new(client: &'a mut Client, archive: &'a Archive) -> Result<Self, Failure> {
         archive.remove_drafts()?;
-        Ok(Self { client, archive })
+        Ok(Self { client, archive, takes_followers: true })
+    }
+
+    /// The same for bundles that come in their order and up to a chosen one, as in a replay: what follows
+    /// one in the archive is left for its own turn.
+    #[must_use]
+    pub fn one_by_one(mut self) -> Self {
+        self.takes_followers = false;
+        self
     }
 
     /// Receives one bundle. The first verdict is its own; others follow for bundles that had been
@@ -93,7 +103,7 @@ impl<'a> Receiver<'a> {
         let mut place = self.find_place(&manifest, digest)?;
         let mut verdicts = Vec::new();
         if let Place::Later(_) = place {
-            verdicts = self.catch_up(&manifest.branch)?;
+            verdicts = self.catch_up(&manifest.branch, Some(manifest.sequence))?;
             place = self.find_place(&manifest, digest)?;
         }
         let mut own = match place {
@@ -109,7 +119,9 @@ impl<'a> Receiver<'a> {
             Place::Next => {
                 let path = self.keep(draft, &manifest)?;
                 let mut own = vec![self.apply(&mut bundle, &path, arrival.source)?];
-                own.extend(self.catch_up(&manifest.branch)?);
+                if self.takes_followers {
+                    own.extend(self.catch_up(&manifest.branch, None)?);
+                }
                 own
             }
         };
@@ -133,8 +145,9 @@ impl<'a> Receiver<'a> {
         Ok(verdict(&manifest, outcome))
     }
 
-    /// Applies what waits in the archive for its turn, as far as it goes without a gap.
-    pub fn catch_up(&mut self, branch: &NodeName) -> Result<Vec<Verdict>, Failure> {
+    /// Applies what waits in the archive for its turn, as far as it goes without a gap, but only what
+    /// comes before the bundle `end` if there is one.
+    pub fn catch_up(&mut self, branch: &NodeName, end: Option<Sequence>) -> Result<Vec<Verdict>, Failure> {
         let mut verdicts = Vec::new();
         loop {
             let states = branch_states(self.client)?;
@@ -143,6 +156,9 @@ impl<'a> Receiver<'a> {
             else {
                 return Ok(verdicts);
             };
+            if end.is_some_and(|end| end <= sequence) {
+                return Ok(verdicts);
+            }
             let path = self.archive.file(branch, epoch, sequence);
             if !path.exists() {
                 return Ok(verdicts);

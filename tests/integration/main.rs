@@ -14,6 +14,7 @@ mod servers;
 // The tests.
 mod broker;
 mod broker_away;
+mod demo;
 mod import;
 mod layers;
 mod round_trip;

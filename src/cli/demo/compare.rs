@@ -12,19 +12,14 @@ type Fingerprint = [String; 3];
 /// What the fingerprint is made of, in SQL. Head office has a column more, whose row it is.
 const FINGERPRINT: &str = "\
 SELECT count(*) AS rows, coalesce(sum(total), 0) AS total,
-       md5(string_agg(concat_ws('|', id, date, region, product, qty, cost, amt, tax, total),
+       md5(string_agg((id, date, region, product, qty, cost, amt, tax, total)::text,
                       E'\\n' ORDER BY id)) AS md5_of_all_rows
 FROM public.sales";
 
 /// Shows and compares the fingerprints of all branches; it is a failure if one differs, or if there is
 /// nothing to compare.
 pub(super) fn compare(story: &Story, company: &Company) -> Result<(), Failure> {
-    let [east, ..] = &company.branches;
-    story.typed(&format!("{}#", east.name), &format!("{FINGERPRINT};"))?;
-    story.typed(
-        &format!("{}#", company.head_office.name),
-        &format!("{};", at_head_office(east).replacen(FINGERPRINT, "SELECT … FROM public.sales", 1)),
-    )?;
+    story.typed("#", &format!("{FINGERPRINT};"))?;
     let mut table = Table::new(&["branch", "table at", "rows", "total", "md5 of all rows", ""]);
     let mut different = Vec::new();
     for branch in &company.branches {
@@ -38,8 +33,7 @@ pub(super) fn compare(story: &Story, company: &Company) -> Result<(), Failure> {
         table.rows.push(line(branch, branch, here, ""));
         table.rows.push(line(branch, &company.head_office, there, result));
     }
-    story.tell("The same at every branch:")?;
-    story.answered(format!("\n{table}"))?;
+    story.answered(table)?;
     if different.is_empty() {
         return Ok(());
     }

@@ -8,6 +8,7 @@ use postgres::{Client, SimpleQueryMessage};
 
 use super::story::Story;
 use super::table::{SHOWN_ROWS, Table};
+use crate::archive::find_bundles;
 use crate::database::{connect, database_failure};
 use crate::domain::{Failure, Kind};
 use crate::sandbox::PostgresServer;
@@ -75,7 +76,19 @@ impl Node {
         let output = done.map_err(|error| Failure::new(Kind::Failed, format!("running `{step}`"), error))?;
         let ran = Ran { step, output };
         story.answered(ran.printed())?;
-        Ok(ran)
+        match ran.output.status.code() {
+            Some(0) => Ok(ran),
+            _ => story.answered(format!("({})", ran.output.status)).map(|()| ran),
+        }
+    }
+
+    /// The newest bundle in the archive of a branch, as it is called in the node's folder.
+    pub(super) fn last_bundle(&self) -> Result<String, Failure> {
+        let bundles = find_bundles(&self.folder.join("bundles"))?;
+        let last = bundles.last().and_then(|path| path.strip_prefix(&self.folder).ok());
+        last.map(|path| path.display().to_string()).ok_or_else(|| {
+            Failure::new(Kind::Failed, format!("looking for the bundles of {}", self.name), "there are none")
+        })
     }
 
     /// Types a query and shows the first of its rows.

@@ -18,12 +18,12 @@ const HEADER: [&str; 8] = ["Date", "Region", "Product", "Qty", "Cost", "Amt", "T
 
 /// Name and cost in cents.
 const PRODUCTS: [(&str, u64); 6] = [
-    ("Paper", 12_95),
-    ("Pens", 2_19),
-    ("Ink, black", 8_90),
-    ("Folders \"A4\"", 3_45),
-    ("Staples", 1_19),
-    ("Desk lamp", 39_50),
+    ("Paper", 1_295),
+    ("Pens", 219),
+    ("Ink, black", 890),
+    ("Folders \"A4\"", 345),
+    ("Staples", 119),
+    ("Desk lamp", 3_950),
 ];
 
 /// Over how many days the invented sales are spread.
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn money_has_a_thousands_separator() {
-        assert_eq!(money(1_05), "1.05");
-        assert_eq!(money(1_011_52), "1,011.52");
+        assert_eq!(money(105), "1.05");
+        assert_eq!(money(101_152), "1,011.52");
     }
 }

@@ -15,49 +15,53 @@ const INDENT: &str = "  ";
 /// Prints the story to stdout, each piece at once.
 #[derive(Debug)]
 pub(super) struct Story {
+    out: io::Stdout,
     is_bold: bool,
 }
 
 impl Story {
     /// A story for whoever reads stdout; a terminal gets bold type.
     pub(super) fn new() -> Self {
-        Self { is_bold: io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none() }
+        let out = io::stdout();
+        let is_bold = out.is_terminal() && env::var_os("NO_COLOR").is_none();
+        Self { out, is_bold }
     }
 
     /// A numbered headline.
     pub(super) fn chapter(&self, number: u8, title: &str) -> Result<(), Failure> {
         let title = format!("{number}. {title}");
         let line = "=".repeat(title.chars().count());
-        print(format_args!("\n\n{}\n{line}\n", self.bold(&title)))
+        self.print(format_args!("\n\n{}\n{line}\n", self.bold(&title)))
     }
 
     /// A paragraph of narration.
     pub(super) fn tell(&self, text: impl Display) -> Result<(), Failure> {
-        print(format_args!("\n{}\n", wrapped(&text.to_string())))
+        self.print(format_args!("\n{}\n", wrapped(&text.to_string())))
     }
 
     /// Something that was typed after a prompt, `east$ ` or `east# `. Further lines stand below the first.
     pub(super) fn typed(&self, prompt: &str, text: &str) -> Result<(), Failure> {
         let margin = format!("\n{INDENT}{}", " ".repeat(prompt.chars().count() + 1));
         let text: Vec<String> = text.lines().map(|line| self.bold(line)).collect();
-        print(format_args!("\n{INDENT}{prompt} {}\n", text.join(&margin)))
+        self.print(format_args!("\n{INDENT}{prompt} {}\n", text.join(&margin)))
     }
 
     /// What the answer was, line by line.
     pub(super) fn answered(&self, text: impl Display) -> Result<(), Failure> {
         let text = text.to_string();
-        text.lines().try_for_each(|line| print(format_args!("{}\n", format!("{INDENT}{line}").trim_end())))
+        text.lines()
+            .try_for_each(|line| self.print(format_args!("{}\n", format!("{INDENT}{line}").trim_end())))
+    }
+
+    fn print(&self, text: fmt::Arguments<'_>) -> Result<(), Failure> {
+        let mut out = self.out.lock();
+        let printed = out.write_fmt(text).and_then(|()| out.flush());
+        printed.map_err(|error| Failure::new(Kind::Failed, "printing the demo", error))
     }
 
     fn bold(&self, text: &str) -> String {
         if self.is_bold { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
     }
-}
-
-fn print(text: fmt::Arguments<'_>) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    let printed = out.write_fmt(text).and_then(|()| out.flush());
-    printed.map_err(|error| Failure::new(Kind::Failed, "printing the demo", error))
 }
 
 /// The words of `text` in lines of at most [`WIDTH`] characters.
