@@ -17,5 +17,6 @@ mod broker_away;
 mod demo;
 mod import;
 mod layers;
+mod replay;
 mod round_trip;
 mod sandbox;

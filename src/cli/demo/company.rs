@@ -49,11 +49,16 @@ impl Company {
         Ok(company)
     }
 
+    /// The broker, for the user that may do everything.
+    pub(super) fn broker_url(&self) -> String {
+        self.broker.url(VHOST)
+    }
+
     /// Every branch logs in at the broker as itself, and may do there what a branch has to do, no more.
     fn configure(&self) -> Result<(), Failure> {
         let known: Vec<String> =
             BRANCHES.iter().map(|name| format!("[branches.{name}]\nexpect_every = \"26h\"\n")).collect();
-        self.head_office.configure("head-office", &self.broker.url(VHOST), &known.join("\n"))?;
+        self.head_office.configure("head-office", &self.broker_url(), &known.join("\n"))?;
         self.branches.iter().try_for_each(|branch| {
             let broker = self.broker.url_for(&branch.name, PASSWORD, VHOST);
             branch.configure("branch", &broker, TRACKED_TABLES)

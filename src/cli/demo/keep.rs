@@ -21,6 +21,7 @@ pub(super) fn keep(story: &Story, company: &Company) -> Result<(), Failure> {
         vec![node.name.clone(), node.url(), node.folder.join("salesync.toml").display().to_string()]
     }));
     story.answered(format!("\n{table}"))?;
+    story.tell(format!("The broker is {}", company.broker_url()))?;
     story.tell("Paste into another terminal, this first:")?;
     story.answered(format!("\n{}", path_line(&head_office.program)))?;
     story.tell("Sell something in the east, and bring it to head office:")?;
