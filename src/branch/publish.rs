@@ -92,7 +92,7 @@ fn recorded(row: &Row, node: &Node, archive: &Archive) -> Option<RecordedBundle>
 }
 
 /// Publishes one bundle and, once the broker has confirmed it, notes that.
-pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &RecordedBundle) -> Result<(), Failure> {
+pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &mut RecordedBundle) -> Result<(), Failure> {
     let payload = read_verified(bundle)?;
     broker.publish_bundle(&OutgoingBundle {
         branch: bundle.branch.as_str(),
@@ -108,20 +108,21 @@ pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &RecordedBundle
     client
         .execute(sql, &[&bundle.epoch.0, &bundle.sequence.as_bigint()])
         .map_err(|error| database_failure("noting that the bundle is published", &error))?;
+    if bundle.state == "sealed" {
+        "published".clone_into(&mut bundle.state);
+    }
     Ok(())
 }
 
 /// What lay on a disk for a while is looked at again before it is sent.
 fn read_verified(bundle: &RecordedBundle) -> Result<Vec<u8>, Failure> {
-    let found = open_bundle(&bundle.path)?.manifest_sha256().to_string();
-    if found != bundle.manifest_sha256 {
+    const MEND: &str = "put the right file back from a copy, or run `salesync bundle --since all`, which begins a \
+                        new epoch and sends everything";
+    let found = open_bundle(&bundle.path).map_err(|failure| failure.hint(MEND))?.manifest_sha256();
+    if found.to_string() != bundle.manifest_sha256 {
         let doing = format!("checking {}", bundle.path.display());
-        return Err(Failure::new(
-            Kind::Damaged,
-            doing,
-            "it is not the bundle that was recorded under this number",
-        )
-        .hint("put the right file back, or run `salesync bundle --since all` to begin a new epoch"));
+        let why = "it is not the bundle that was recorded under this number";
+        return Err(Failure::new(Kind::Damaged, doing, why).hint(MEND));
     }
     fs::read(&bundle.path).map_err(|error| Failure::file("reading", &bundle.path, &error))
 }

@@ -25,14 +25,34 @@ pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
     let mut verdicts = if args.check { Verdicts::of_rehearsal() } else { Verdicts::default() };
     let outcome = match (&args.files[..], args.check) {
         ([], _) => drain(&settings, &mut receiver, &mut verdicts),
-        (files, true) => files.iter().try_for_each(|file| rehearse(&mut receiver, file, &mut verdicts)),
-        (files, false) => files
-            .iter()
-            .try_for_each(|file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts)),
+        (files, true) => each(files, |file| rehearse(&mut receiver, file, &mut verdicts)),
+        (files, false) => {
+            each(files, |file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts))
+        }
     };
     // What was done is told also if the rest failed.
     context.print(&verdicts)?;
     outcome.map(|()| verdicts.exit(!args.files.is_empty()))
+}
+
+/// Works on each. Trouble with one does not keep from the others, unless a server is away; each trouble is
+/// told once, the last by the caller.
+pub(super) fn each<T>(
+    all: impl IntoIterator<Item = T>,
+    mut work: impl FnMut(T) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut trouble = Ok(());
+    for one in all {
+        let Err(failure) = work(one) else { continue };
+        let concerns_all = failure.kind() == Kind::Unreachable;
+        if let Err(earlier) = std::mem::replace(&mut trouble, Err(failure)) {
+            Context::complain(&earlier);
+        }
+        if concerns_all {
+            break;
+        }
+    }
+    trouble
 }
 
 /// Receives one file, as it would have come from the queue.
@@ -59,21 +79,15 @@ fn rehearse(receiver: &mut Receiver<'_>, path: &Path, verdicts: &mut Verdicts) -
     Ok(())
 }
 
-/// Empties every branch's queue. A branch whose queue is missing does not stop the others.
+/// Empties every branch's queue.
 fn drain(settings: &Settings, receiver: &mut Receiver<'_>, verdicts: &mut Verdicts) -> Result<(), Failure> {
     let mut broker = settings.connect_broker()?;
-    let mut trouble = None;
-    for branch in settings.branches.keys() {
-        match drain_branch(&mut broker, &settings.archive, branch, receiver, verdicts) {
-            Err(failure) if failure.kind() == Kind::Configuration => {
-                Context::complain(&failure);
-                trouble = Some(failure);
-            }
-            drained => drained?,
-        }
-    }
+    let drained = each(settings.branches.keys(), |branch| {
+        drain_branch(&mut broker, &settings.archive, branch, receiver, verdicts)
+    });
+    let drained = drained.and_then(|()| receiver.publish_receipts(&mut broker).map(drop));
     broker.close();
-    trouble.map_or(Ok(()), Err)
+    drained
 }
 
 fn drain_branch(
@@ -83,9 +97,12 @@ fn drain_branch(
     receiver: &mut Receiver<'_>,
     verdicts: &mut Verdicts,
 ) -> Result<(), Failure> {
+    // An earlier run may have been cut short between a bundle and those that waited for it.
+    verdicts.add(receiver.catch_up(branch, None)?);
     while let Some(delivery) = broker.next_bundle(branch.as_str())? {
         match receive_delivery(archive, &delivery, branch, receiver) {
             Ok(found) => {
+                receiver.publish_receipts(broker)?;
                 answer(broker, delivery, &found)?;
                 verdicts.add(found);
             }

@@ -35,7 +35,9 @@ impl Context {
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())
             .with_target(level >= Level::DEBUG)
-            .without_time();
+            .without_time()
+            // It would panic where nobody listens any more.
+            .log_internal_errors(false);
         // The libraries' own complaints reach the user as failures; here they would come twice.
         let filter = Targets::new().with_target("salesync", level);
         tracing_subscriber::registry().with(talk).with(filter).init();
@@ -77,7 +79,7 @@ impl Context {
     pub(super) fn complain(failure: &Failure) {
         let mut stderr = io::stderr().lock();
         // There is nowhere left to complain to if this fails.
-        let _ = writeln!(stderr, "salesync: {failure}");
+        let _ = writeln!(stderr, "salesync: {}", failure.to_string().replace('\n', " "));
         if let Some(hint) = failure.advice() {
             let _ = writeln!(stderr, "hint: {hint}");
         }

@@ -1,13 +1,13 @@
 //! `salesync replay`
 
-use super::apply::receive_file;
+use super::apply::{each, receive_file};
 use super::args::Replay;
 use super::context::Context;
 use super::exit::Exit;
 use super::settings::Role;
 use super::verdicts::Verdicts;
 use crate::database::{Lock, take_lock};
-use crate::domain::Failure;
+use crate::domain::{Failure, NodeName};
 use crate::head_office::{Receiver, ReplayRange, replay_order};
 
 pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
@@ -22,13 +22,13 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
         verdicts.add_damaged(failure.to_string());
     }
     let mut outcome =
-        files.iter().try_for_each(|file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts));
-    if outcome.is_ok() && args.to.is_none() {
+        each(&files, |file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts));
+    if outcome.is_ok() && range.to.is_none() {
         // What was held for want of one of these bundles.
-        outcome = settings
-            .branches
-            .keys()
-            .try_for_each(|branch| receiver.catch_up(branch, None).map(|found| verdicts.add(found)));
+        let wanted = |branch: &&NodeName| range.branch.as_ref().is_none_or(|only| only == *branch);
+        let mut branches = settings.branches.keys().filter(wanted);
+        outcome =
+            branches.try_for_each(|branch| receiver.catch_up(branch, None).map(|found| verdicts.add(found)));
     }
     context.print(&verdicts)?;
     outcome.map(|()| verdicts.exit(true))

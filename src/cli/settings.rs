@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::archive::Archive;
 use crate::branch::PartLimits;
 use crate::broker::{Broker, BrokerAddress, ConnectOptions};
-use crate::database::{DatabaseUrl, connect, database_failure};
+use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, Kind, NodeName, TableName};
 
 /// Everything that is configured.
@@ -50,6 +50,8 @@ pub(super) struct BranchSettings {
 
 /// A bundle smaller than this could not hold its own manifest and a useful number of rows.
 const SMALLEST_BUNDLE: u64 = 64 << 10;
+/// What to do where the file that was named is not there.
+const NAMED: &str = "correct --config or SALESYNC_CONFIG, or put the file there";
 /// What no broker takes.
 const LARGEST_BUNDLE: u64 = 512 << 20;
 
@@ -59,10 +61,11 @@ impl Settings {
         let path = find(named)?;
         let text = fs::read_to_string(&path).map_err(|error| {
             let failure = Failure::file("reading the configuration", &path, &error);
-            if failure.kind() == Kind::Permission { failure } else { in_file(&path, error) }
+            if failure.kind() == Kind::Permission { failure } else { in_file(&path, error).hint(NAMED) }
         })?;
-        let file: File =
-            toml::from_str(&text).map_err(|error| in_file(&path, error.to_string().trim_end()))?;
+        let file: File = toml::from_str(&text).map_err(|error| {
+            in_file(&path, located(&text, &error)).hint("README, \"Configuration\", has every key")
+        })?;
         let base = path.parent().unwrap_or(Path::new("."));
         file.into_settings(base).map_err(|failure| {
             let located = in_file(&path, &failure);
@@ -94,13 +97,14 @@ impl Settings {
     /// The same, after `salesync init` has been run.
     pub(super) fn connect_prepared_database(&self, command: &str) -> Result<Client, Failure> {
         let mut client = self.connect_database(command)?;
-        let doing = "looking for the salesync schema";
-        let row = client
-            .query_one("SELECT to_regclass('salesync.node') IS NOT NULL", &[])
-            .map_err(|error| database_failure(doing, &error))?;
-        if row.get(0) {
+        let role = match self.role {
+            Role::Branch => database::Role::Branch,
+            Role::HeadOffice => database::Role::HeadOffice,
+        };
+        if is_prepared(&mut client, &self.node, role)? {
             return Ok(client);
         }
+        let doing = "looking for the salesync schema";
         Err(Failure::new(Kind::Configuration, doing, "this database has none")
             .hint("run `salesync init` first"))
     }
@@ -203,11 +207,16 @@ impl File {
         for section in self.table {
             tables.insert(section.name.parse()?, section.day);
         }
+        // Absolute, because reports and the ledger name files to people who are elsewhere.
+        let archive = std::path::absolute(base.join(self.archive.dir)).map_err(|error| {
+            Failure::new(Kind::Configuration, "reading archive.dir", error)
+                .hint("name a folder for the bundles")
+        })?;
         Ok(Settings {
             node: self.node,
             role: self.role,
             tables,
-            archive: Archive::new(base.join(self.archive.dir)),
+            archive: Archive::new(archive),
             limits,
             branches: self.branches,
             broker_options: ConnectOptions {
@@ -228,7 +237,8 @@ impl BundleSection {
                 .hint("4 MiB suits most lines; RabbitMQ 4 refuses more than 16 MiB unless told otherwise"));
         }
         if !(1..=19).contains(&self.compression_level) {
-            return Err(wrong("compression_level must be from 1 to 19"));
+            return Err(wrong("compression_level must be from 1 to 19")
+                .hint("9 suits most lines; more makes bundles hardly smaller and cuts slower"));
         }
         Ok(PartLimits { max_bytes: self.max_bytes.as_u64(), compression_level: self.compression_level })
     }
@@ -255,6 +265,16 @@ fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
         )
         .hint("write one (README, \"Configuration\"), or name it with --config or SALESYNC_CONFIG")
     })
+}
+
+/// Where the error is and what it is; never the line itself, which may hold a password.
+fn located(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let message = match error.message() {
+        message if message.contains("://") => "a URL stands where none belongs, they go into `url`",
+        message => message.trim_end(),
+    };
+    format!("line {}: {message}", before.matches('\n').count() + 1)
 }
 
 fn in_file(path: &Path, why: impl std::fmt::Display) -> Failure {

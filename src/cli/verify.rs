@@ -42,9 +42,10 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
                 Failure::new(Kind::Usage, doing, "there are none").hint("name a bundle file or an archive")
             );
         }
-        for file in files {
-            report.files.push(line(&file, &mut chain)?);
+        for file in &files {
+            report.files.push(line(file, &mut chain)?);
         }
+        report.files.extend(files.windows(2).filter_map(|pair| gap(&pair[0], &pair[1])));
     }
     context.print(&report)?;
     Ok(if report.files.iter().all(|line| line.ok) { Exit::Done } else { Exit::Damaged })
@@ -74,6 +75,12 @@ fn check(path: &Path, chain: &mut Chain) -> Result<Manifest, Failure> {
         |why: String| Failure::new(Kind::Damaged, format!("checking the bundle {}", path.display()), why);
     let mut bundle = open_bundle(path)?;
     let manifest = bundle.manifest().clone();
+    if number_in_name(path).is_some_and(|number| number != manifest.sequence.get()) {
+        return Err(damaged(format!(
+            "it is bundle {}, and not the one that its name says",
+            manifest.sequence
+        )));
+    }
     for table in &manifest.tables {
         for member in &table.members {
             bundle.pour(table, member, &mut io::sink()).map_err(|error| match error {
@@ -95,6 +102,23 @@ fn check(path: &Path, chain: &mut Chain) -> Result<Manifest, Failure> {
         }
         _ => Ok(manifest),
     }
+}
+
+/// The bundles missing between two files that follow each other in an archive.
+fn gap(before: &Path, after: &Path) -> Option<Line> {
+    let (last, next) = (number_in_name(before)?, number_in_name(after)?);
+    if before.parent() != after.parent() || last.checked_add(1)? >= next {
+        return None;
+    }
+    let file = after.with_file_name(format!("{:010}.bundle", last + 1)).display().to_string();
+    let error = Some(format!("it is missing, and so is everything before bundle {next}"));
+    Some(Line { file, branch: None, sequence: Some(last + 1), ok: false, error })
+}
+
+/// The number in a file name of an archive; none if the file has been given another name.
+fn number_in_name(path: &Path) -> Option<u64> {
+    let name = path.file_stem()?.to_str()?;
+    if name.len() == 10 { name.parse().ok() } else { None }
 }
 
 impl fmt::Display for Report {

@@ -2,8 +2,7 @@
 
 use postgres::{GenericClient, Row};
 
-use super::failure::database_failure;
-use crate::domain::{Column, ColumnTotal, DayTotal, DayTotals, Failure, is_summed, quote_identifier};
+use crate::domain::{Column, ColumnTotal, DayTotal, DayTotals, is_summed, quote_identifier};
 
 /// Whose days, and which.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub struct Days<'a> {
 }
 
 /// Row count and exact sums of each of these days that has rows, in ascending order.
-pub fn day_totals(client: &mut impl GenericClient, days: &Days<'_>) -> Result<DayTotals, Failure> {
+pub fn day_totals(client: &mut impl GenericClient, days: &Days<'_>) -> Result<DayTotals, postgres::Error> {
     let summed: Vec<&Column> =
         days.columns.iter().filter(|column| column.key.is_none() && is_summed(&column.type_name)).collect();
     let sums: String = summed.iter().map(|column| sum_of(column)).collect();
@@ -30,10 +29,12 @@ pub fn day_totals(client: &mut impl GenericClient, days: &Days<'_>) -> Result<Da
         "SELECT ({day})::text, count(*){sums} FROM {} WHERE {day} = ANY ({}) AND {} GROUP BY {day} ORDER BY {day}",
         days.rows, days.wanted, days.condition,
     );
-    let doing = || format!("adding up the business days of {}", days.rows);
-    let rows = client.query(&sql, &[]).map_err(|error| database_failure(doing(), &error))?;
-    let days_found = rows.iter().map(|row| day_total(row, &summed)).collect();
-    Ok(DayTotals { column: days.day.to_owned(), days: days_found })
+    let rows = client.query(&sql, &[])?;
+    Ok(DayTotals {
+        column: days.day.to_owned(),
+        summed: summed.iter().map(|column| column.name.clone()).collect(),
+        days: rows.iter().map(|row| day_total(row, summed.len())).collect(),
+    })
 }
 
 /// The business day of the row called `t`.
@@ -55,14 +56,12 @@ fn sum_of(column: &Column) -> String {
     )
 }
 
-fn day_total(row: &Row, summed: &[&Column]) -> DayTotal {
-    let total = |(index, column): (usize, &&Column)| {
+fn day_total(row: &Row, summed: usize) -> DayTotal {
+    let total = |index: usize| {
         let at = 2 + 3 * index;
-        let total =
-            ColumnTotal { sum: row.get(at), values: count(row, at + 1), non_finite: count(row, at + 2) };
-        (column.name.clone(), total)
+        ColumnTotal { sum: row.get(at), values: count(row, at + 1), non_finite: count(row, at + 2) }
     };
-    DayTotal { day: row.get(0), rows: count(row, 1), totals: summed.iter().enumerate().map(total).collect() }
+    DayTotal { day: row.get(0), rows: count(row, 1), totals: (0..summed).map(total).collect() }
 }
 
 fn count(row: &Row, index: usize) -> u64 {

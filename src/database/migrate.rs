@@ -36,7 +36,7 @@ impl fmt::Display for Role {
 /// Brings the `salesync` schema up to date. Returns how many migrations were needed.
 pub fn migrate(client: &mut Client, node: &NodeName, role: Role) -> Result<usize, Failure> {
     let doing = "preparing the salesync schema";
-    check_owner(client, node, role)?;
+    is_prepared(client, node, role)?;
     client
         .batch_execute("CREATE SCHEMA IF NOT EXISTS salesync")
         .map_err(|error| database_failure(doing, &error))?;
@@ -52,20 +52,21 @@ pub fn migrate(client: &mut Client, node: &NodeName, role: Role) -> Result<usize
     Ok(report.applied_migrations().len())
 }
 
-/// A database belongs to one node: the schemas of branch and head office are different ones.
-fn check_owner(client: &mut Client, node: &NodeName, role: Role) -> Result<(), Failure> {
+/// True if `salesync init` has made this database the node's. A database belongs to one node: it is an error
+/// if it is another's, and the schemas of branch and head office are different ones.
+pub fn is_prepared(client: &mut Client, node: &NodeName, role: Role) -> Result<bool, Failure> {
     let doing = "looking for an earlier `salesync init`";
     let failed = |error: postgres::Error| database_failure(doing, &error);
     let known = client.query_one("SELECT to_regclass('salesync.node') IS NOT NULL", &[]).map_err(failed)?;
     if !known.get::<_, bool>(0) {
-        return Ok(());
+        return Ok(false);
     }
     let Some(row) = client.query_opt("SELECT name, role FROM salesync.node", &[]).map_err(failed)? else {
-        return Ok(());
+        return Ok(false);
     };
     let (name, found): (&str, &str) = (row.get(0), row.get(1));
     if name == node.as_str() && found == role.to_string() {
-        return Ok(());
+        return Ok(true);
     }
     Err(Failure::new(
         Kind::Configuration,

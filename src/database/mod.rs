@@ -13,4 +13,4 @@ pub use connect::{DatabaseUrl, connect};
 pub use day_totals::{Days, day_expression, day_totals};
 pub use failure::{copy_failure, database_failure, is_passing};
 pub use lock::{Lock, take_lock};
-pub use migrate::{Role, migrate};
+pub use migrate::{Role, is_prepared, migrate};

@@ -52,6 +52,10 @@ impl Failure {
                 Self::new(Kind::Failed, doing, error)
                     .hint("free some space and run the command again; nothing half-made was kept")
             }
+            io::ErrorKind::NotADirectory | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::new(Kind::Failed, doing, error)
+                    .hint("check this path; archive.dir must name a folder salesync may write to")
+            }
             _ => Self::new(Kind::Failed, doing, error),
         }
     }

@@ -38,8 +38,12 @@ impl FromStr for NodeName {
             return Ok(Self(text.to_owned()));
         }
         let shown: String = text.chars().take(80).collect();
-        Err(Failure::new(Kind::Configuration, "reading a node name", format!("{shown:?} is not one"))
-            .hint("a node name starts with a-z and goes on with at most 62 of a-z, 0-9 and -"))
+        Err(Failure::new(
+            Kind::Configuration,
+            "reading a node name",
+            format!("{shown:?} is not of the form [a-z][a-z0-9-]{{0,62}}"),
+        )
+        .hint("a node name starts with a-z and goes on with at most 62 of a-z, 0-9 and -"))
     }
 }
 

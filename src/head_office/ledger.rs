@@ -4,7 +4,6 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use postgres::{GenericClient, Row};
-use serde_json::Value;
 
 use crate::database::database_failure;
 use crate::domain::{Digest, Epoch, Failure, Kind, Manifest, NodeName, Sequence};
@@ -52,11 +51,12 @@ pub struct BranchState {
 }
 
 impl BranchState {
-    /// The sequences between the last applied one and the last held one that are not there.
+    /// The sequences between the last applied one and the last held one that are not there: the first
+    /// thousand, since what a bundle says of its own number is limited by nothing.
     pub fn missing(&self) -> Vec<i64> {
         let first = self.last_sequence.map_or(0, Sequence::as_bigint) + 1;
         let last = self.held.last().copied().unwrap_or(0);
-        (first..last).filter(|sequence| !self.held.contains(sequence)).collect()
+        (first..last).filter(|sequence| !self.held.contains(sequence)).take(1000).collect()
     }
 
     /// The number that comes next in the current epoch.
@@ -177,6 +177,22 @@ pub(super) fn record_bundle(
     Ok(())
 }
 
+/// Takes back that a bundle is held: it is rejected, or its file is not what it was. `digest` is that of
+/// its manifest, if only that one is meant.
+pub(super) fn forget_held(
+    client: &mut impl GenericClient,
+    branch: &NodeName,
+    epoch: Epoch,
+    sequence: Sequence,
+    digest: Option<Digest>,
+) -> Result<u64, postgres::Error> {
+    client.execute(
+        "DELETE FROM salesync.bundle WHERE branch = $1 AND epoch = $2 AND sequence = $3 AND state = 'held'
+         AND manifest_sha256 = coalesce($4, manifest_sha256)",
+        &[&branch.as_str(), &epoch.0, &sequence.as_bigint(), &digest.map(|digest| digest.to_string())],
+    )
+}
+
 /// An arrival of a bundle and what it led to. `manifest` is none if it could not be read.
 #[derive(Debug)]
 pub(super) struct Delivery<'a> {
@@ -205,20 +221,6 @@ impl Delivery<'_> {
         )?;
         Ok(())
     }
-}
-
-/// Head office's answer, to be sent when there is a broker.
-pub(super) fn record_receipt(
-    client: &mut impl GenericClient,
-    manifest: &Manifest,
-    outcome: &str,
-    body: &Value,
-) -> Result<(), postgres::Error> {
-    client.execute(
-        "INSERT INTO salesync.receipt (branch, bundle_id, outcome, body) VALUES ($1, $2, $3, $4)",
-        &[&manifest.branch.as_str(), &manifest.bundle_id.0, &outcome, body],
-    )?;
-    Ok(())
 }
 
 /// Something a person should know.

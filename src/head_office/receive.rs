@@ -7,14 +7,18 @@ use postgres::Client;
 use tempfile::NamedTempFile;
 
 use super::apply::{Keep, apply, find_place};
-use super::ledger::{Delivery, Source, branch_states, record_bundle};
+use super::ledger::{Delivery, Source, branch_states, forget_held, record_bundle};
 use super::place::Place;
-use super::refusal::Refusal;
+use super::receipts::{publish_receipts, record_receipt, repeat_receipt};
+use super::refusal::{Refusal, judged};
 use super::rejection::Rejection;
 use crate::archive::{Archive, Placed, open_bundle};
+use crate::broker::Broker;
 use crate::bundle::{Bundle, ReadError};
 use crate::database::database_failure;
-use crate::domain::{BundleId, Digest, Failure, Manifest, NodeName, Sequence};
+use crate::domain::{
+    BundleId, Digest, Epoch, Failure, Kind, Manifest, NodeName, Receipt, ReceiptOutcome, Sequence,
+};
 
 /// How a bundle came.
 #[derive(Debug, Clone, Copy)]
@@ -98,35 +102,34 @@ impl<'a> Receiver<'a> {
         let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
         if let Some(queue) = arrival.branch.filter(|branch| **branch != manifest.branch) {
             let reason = format!("it is a bundle of {}, but came in the queue of {queue}", manifest.branch);
-            return self.reject_draft(draft, &manifest, digest, arrival, reason);
+            return Ok(vec![self.reject_draft(draft, &manifest, digest, arrival, reason)?]);
         }
         let mut place = self.find_place(&manifest, digest)?;
-        let mut verdicts = Vec::new();
+        let mut others = Vec::new();
         if let Place::Later(_) = place {
-            verdicts = self.catch_up(&manifest.branch, Some(manifest.sequence))?;
+            others = self.fill_gap(&manifest.branch, Some(manifest.epoch), Some(manifest.sequence))?;
             place = self.find_place(&manifest, digest)?;
         }
-        let mut own = match place {
-            Place::Refused(reason) => return self.reject_draft(draft, &manifest, digest, arrival, reason),
+        let own = match place {
+            Place::Refused(reason) => self.reject_draft(draft, &manifest, digest, arrival, reason)?,
             Place::Duplicate => {
                 self.keep(draft, &manifest)?;
-                vec![self.note(&manifest, digest, arrival.source, Outcome::Duplicate)?]
+                self.note_duplicate(&manifest, digest, arrival.source)?
             }
             Place::Later(expected) => {
-                self.keep(draft, &manifest)?;
-                vec![self.hold(&manifest, digest, bundle.size(), arrival.source, expected)?]
+                let path = self.keep(draft, &manifest)?;
+                self.hold(&bundle, &path, arrival.source, expected)?
             }
             Place::Next => {
                 let path = self.keep(draft, &manifest)?;
-                let mut own = vec![self.apply(&mut bundle, &path, arrival.source)?];
-                if self.takes_followers {
-                    own.extend(self.catch_up(&manifest.branch, None)?);
-                }
-                own
+                self.apply(&mut bundle, &path, arrival.source)?
             }
         };
-        own.extend(verdicts);
-        Ok(own)
+        if self.takes_followers && matches!(own.outcome, Outcome::Applied | Outcome::Duplicate) {
+            others.extend(self.catch_up(&manifest.branch, Some(manifest.epoch))?);
+        }
+        others.insert(0, own);
+        Ok(others)
     }
 
     /// Applies a bundle and rolls it back, to see whether it could be applied.
@@ -145,34 +148,82 @@ impl<'a> Receiver<'a> {
         Ok(verdict(&manifest, outcome))
     }
 
-    /// Applies what waits in the archive for its turn, as far as it goes without a gap, but only what
-    /// comes before the bundle `end` if there is one.
-    pub fn catch_up(&mut self, branch: &NodeName, end: Option<Sequence>) -> Result<Vec<Verdict>, Failure> {
+    /// Publishes the receipts that no broker has confirmed yet.
+    pub fn publish_receipts(&mut self, broker: &mut Broker) -> Result<u64, Failure> {
+        publish_receipts(self.client, broker)
+    }
+
+    /// Applies what waits in the archive for its turn, as far as it goes without a gap, in this epoch or,
+    /// if none is named, in the branch's current one.
+    pub fn catch_up(&mut self, branch: &NodeName, epoch: Option<Epoch>) -> Result<Vec<Verdict>, Failure> {
+        self.fill_gap(branch, epoch, None)
+    }
+
+    /// The same for what comes before the bundle `end`.
+    fn fill_gap(
+        &mut self,
+        branch: &NodeName,
+        epoch: Option<Epoch>,
+        end: Option<Sequence>,
+    ) -> Result<Vec<Verdict>, Failure> {
         let mut verdicts = Vec::new();
-        loop {
-            let states = branch_states(self.client)?;
-            let state = states.iter().find(|state| state.name == *branch);
-            let Some((epoch, sequence)) = state.and_then(|state| Some((state.epoch?, state.next_sequence())))
-            else {
-                return Ok(verdicts);
-            };
+        while let Some(mut bundle) = self.next_archived(branch, epoch)? {
+            let Manifest { epoch, sequence, .. } = *bundle.manifest();
             if end.is_some_and(|end| end <= sequence) {
-                return Ok(verdicts);
+                break;
             }
             let path = self.archive.file(branch, epoch, sequence);
-            if !path.exists() {
-                return Ok(verdicts);
-            }
-            let mut bundle = open_bundle(&path)?;
-            let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
-            match self.find_place(&manifest, digest)? {
+            match self.find_place(bundle.manifest(), bundle.manifest_sha256())? {
                 Place::Next => verdicts.push(self.apply(&mut bundle, &path, Source::Archive)?),
-                place => {
-                    tracing::warn!("{} is not used: {place:?}", path.display());
-                    return Ok(verdicts);
+                Place::Refused(reason) => {
+                    verdicts.push(self.decide(
+                        Err(Refusal::Rejected(reason)),
+                        &bundle,
+                        &path,
+                        Source::Archive,
+                    )?);
                 }
+                Place::Duplicate | Place::Later(_) => break,
             }
         }
+        Ok(verdicts)
+    }
+
+    /// The bundle whose turn it is, if it is in the archive and sound. One that is not sound is not there:
+    /// the next good copy takes its place.
+    fn next_archived(
+        &mut self,
+        branch: &NodeName,
+        epoch: Option<Epoch>,
+    ) -> Result<Option<Bundle<File>>, Failure> {
+        let states = branch_states(self.client)?;
+        let state = states.iter().find(|state| state.name == *branch);
+        let current = state.and_then(|state| Some((state.epoch?, state.next_sequence())));
+        let (epoch, sequence) = match (epoch, current) {
+            (Some(epoch), Some((known, next))) if known == epoch => (epoch, next),
+            (Some(epoch), _) => (epoch, Sequence::FIRST),
+            (None, Some(current)) => current,
+            (None, None) => return Ok(None),
+        };
+        let path = self.archive.file(branch, epoch, sequence);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let unsound = match open_bundle(&path) {
+            Ok(bundle) => {
+                let Manifest { branch: whose, epoch: of, sequence: number, .. } = bundle.manifest();
+                if (whose, *of, *number) == (branch, epoch, sequence) {
+                    return Ok(Some(bundle));
+                }
+                format!("{} is bundle {number} of {whose}", path.display())
+            }
+            Err(failure) if failure.kind() == Kind::Damaged => failure.to_string(),
+            Err(failure) => return Err(failure),
+        };
+        tracing::warn!("{unsound}; bundle {sequence} of {branch} has to come again");
+        forget_held(self.client, branch, epoch, sequence, None)
+            .map_err(|error| database_failure("noting that a held bundle is lost", &error))?;
+        Ok(None)
     }
 
     fn find_place(&mut self, manifest: &Manifest, digest: Digest) -> Result<Place, Failure> {
@@ -180,14 +231,27 @@ impl<'a> Receiver<'a> {
     }
 
     fn apply(&mut self, bundle: &mut Bundle<File>, path: &Path, source: Source) -> Result<Verdict, Failure> {
-        let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
-        match apply(self.client, bundle, source, Keep::Commit) {
-            Ok(()) => Ok(verdict(&manifest, Outcome::Applied)),
+        let applied = apply(self.client, bundle, source, Keep::Commit).map(|()| Outcome::Applied);
+        self.decide(applied, bundle, path, source)
+    }
+
+    /// The verdict on a bundle that is kept at `path`, after what was `tried` with it.
+    fn decide(
+        &mut self,
+        tried: Result<Outcome, Refusal>,
+        bundle: &Bundle<File>,
+        path: &Path,
+        source: Source,
+    ) -> Result<Verdict, Failure> {
+        let manifest = bundle.manifest();
+        match tried {
+            Ok(outcome) => Ok(verdict(manifest, outcome)),
             Err(Refusal::Failed(failure)) => Err(failure),
             Err(Refusal::Rejected(reason)) => {
                 let kept = self.archive.reject(path, Some(&manifest.branch))?;
                 let arrival = Arrival { branch: Some(&manifest.branch), source };
-                Rejection { bundle: Some((&manifest, digest)), arrival, reason, kept }.record(self.client)
+                let bundle = Some((manifest, bundle.manifest_sha256()));
+                Rejection { bundle, arrival, reason, kept }.record(self.client)
             }
         }
     }
@@ -214,33 +278,44 @@ impl<'a> Receiver<'a> {
 
     fn hold(
         &mut self,
-        manifest: &Manifest,
-        digest: Digest,
-        size: u64,
+        bundle: &Bundle<File>,
+        path: &Path,
         source: Source,
         expected: Sequence,
     ) -> Result<Verdict, Failure> {
-        let reason = format!("bundle {expected} of {} has not come", manifest.branch);
-        let failed = |error: postgres::Error| database_failure("recording a held bundle", &error);
-        let mut transaction = self.client.transaction().map_err(failed)?;
-        record_bundle(&mut transaction, manifest, digest, size, Some(&reason)).map_err(failed)?;
-        let delivery = delivery(manifest, digest, source, "held", Some(&reason));
-        delivery.record(&mut transaction).map_err(failed)?;
-        transaction.commit().map_err(failed)?;
-        Ok(verdict(manifest, Outcome::Held(expected)))
+        let held = self.record_held(bundle, source, expected);
+        self.decide(held.map(|()| Outcome::Held(expected)), bundle, path, source)
     }
 
-    fn note(
+    fn record_held(
+        &mut self,
+        bundle: &Bundle<File>,
+        source: Source,
+        expected: Sequence,
+    ) -> Result<(), Refusal> {
+        let judge = |error: postgres::Error| judged("recording a held bundle", &error);
+        let (manifest, digest) = (bundle.manifest(), bundle.manifest_sha256());
+        let reason = format!("bundle {expected} of {} has not come", manifest.branch);
+        let mut transaction = self.client.transaction().map_err(judge)?;
+        record_bundle(&mut transaction, manifest, digest, bundle.size(), Some(&reason)).map_err(judge)?;
+        delivery(manifest, digest, source, "held", Some(&reason)).record(&mut transaction).map_err(judge)?;
+        record_receipt(
+            &mut transaction,
+            &Receipt::new(manifest, digest, ReceiptOutcome::Held).because(&reason),
+        )?;
+        transaction.commit().map_err(judge)
+    }
+
+    fn note_duplicate(
         &mut self,
         manifest: &Manifest,
         digest: Digest,
         source: Source,
-        outcome: Outcome,
     ) -> Result<Verdict, Failure> {
-        delivery(manifest, digest, source, "duplicate", None)
-            .record(self.client)
-            .map_err(|error| database_failure("recording a duplicate", &error))?;
-        Ok(verdict(manifest, outcome))
+        let failed = |error: postgres::Error| database_failure("recording a duplicate", &error);
+        delivery(manifest, digest, source, "duplicate", None).record(self.client).map_err(failed)?;
+        repeat_receipt(self.client, manifest.bundle_id).map_err(failed)?;
+        Ok(verdict(manifest, Outcome::Duplicate))
     }
 
     fn reject_draft(
@@ -250,10 +325,9 @@ impl<'a> Receiver<'a> {
         digest: Digest,
         arrival: Arrival<'_>,
         reason: String,
-    ) -> Result<Vec<Verdict>, Failure> {
-        let kept = self.archive.keep_rejected(draft, Some(&manifest.branch))?;
-        let rejection = Rejection { bundle: Some((manifest, digest)), arrival, reason, kept };
-        Ok(vec![rejection.record(self.client)?])
+    ) -> Result<Verdict, Failure> {
+        let kept = self.archive.keep_rejected(draft, Some(arrival.branch.unwrap_or(&manifest.branch)))?;
+        Rejection { bundle: Some((manifest, digest)), arrival, reason, kept }.record(self.client)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whose fault it is: the bundle's, which is then rejected, or the world's, which passes.
 
 use postgres::Error;
+use postgres::error::SqlState;
 
 use crate::database::{database_failure, is_passing};
 use crate::domain::{Failure, Kind};
@@ -31,14 +32,28 @@ impl From<Failure> for Refusal {
     }
 }
 
+/// Data, constraints, views' conditions, limits such as the width of an index entry, raised by triggers.
+const CONTENT: [&str; 5] = ["22", "23", "44", "54", "P0"];
+/// What a definition made from a manifest can be wrong in besides: features, and sense.
+const DEFINITION: [&str; 4] = ["0A", "22", "42", "54"];
+
 /// A database error while `doing` something with a bundle's content.
 pub(super) fn judged(doing: &str, error: &Error) -> Refusal {
+    judged_by(&CONTENT, doing, error)
+}
+
+/// A database error while `doing` something to head office's tables because the manifest says so.
+pub(super) fn judged_definition(doing: &str, error: &Error) -> Refusal {
+    judged_by(&DEFINITION, doing, error)
+}
+
+fn judged_by(classes: &[&str], doing: &str, error: &Error) -> Refusal {
     let Some(db) = error.as_db_error() else {
         return Refusal::Failed(database_failure(doing, error));
     };
     // Missing rights and wrong settings are head office's own trouble, and so is whatever passes.
-    let is_content = ["22", "23", "P0"].iter().any(|class| db.code().code().starts_with(class));
-    if is_passing(error) || !is_content {
+    let is_bundles = classes.iter().any(|class| db.code().code().starts_with(class));
+    if is_passing(error) || !is_bundles || *db.code() == SqlState::INSUFFICIENT_PRIVILEGE {
         return Refusal::Failed(database_failure(doing, error));
     }
     let parts = [("table", db.table()), ("column", db.column()), ("constraint", db.constraint())];

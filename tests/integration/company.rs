@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use postgres::{Client, NoTls};
+use salesync::broker::{Broker, BrokerAddress, ConnectOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -66,6 +67,11 @@ impl Company {
     pub fn branch(&self) -> &Node {
         let [branch] = &self.branches[..] else { panic!("the company has several branches") };
         branch
+    }
+
+    /// A connection to the company's broker.
+    pub fn broker(&self) -> Broker {
+        Broker::connect(&BrokerAddress::parse(&self.broker_url).unwrap(), &ConnectOptions::default()).unwrap()
     }
 
     /// Every branch bundles, head office applies.
@@ -133,6 +139,15 @@ impl Node {
         client
     }
 
+    /// Records one sale of this product; each has another amount.
+    pub fn sell(&self, product: &str) {
+        self.sql(&format!(
+            "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+             SELECT '2021-05-02', 'East', '{product}', n, 9.99, n * 9.99, 0.70, n * 9.99 + 0.70
+             FROM (SELECT count(*) + 1 FROM public.sales) AS s(n)"
+        ));
+    }
+
     /// Runs SQL.
     pub fn sql(&self, sql: &str) {
         self.client().batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
@@ -140,9 +155,9 @@ impl Node {
 
     /// The one value of a query, as text.
     pub fn value(&self, sql: &str) -> String {
-        let text = format!("SELECT (q.*)::text FROM ({sql}) AS q(value)");
+        let text = format!("SELECT q.value::text FROM ({sql}) AS q(value)");
         let row = self.client().query_one(&text, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-        row.get::<_, String>(0).trim_start_matches('(').trim_end_matches(')').to_owned()
+        row.get(0)
     }
 
     /// The rows of a table as COPY prints them, in the order of their texts, without head office's
@@ -188,6 +203,21 @@ pub struct Run {
 }
 
 impl Run {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+        let arguments = arguments.collect::<Vec<_>>().join(" ");
+        Self {
+            arguments,
+            output: command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .output()
+                .unwrap(),
+        }
+    }
+
     /// It succeeded.
     pub fn ok(self) -> Self {
         self.exits(0)

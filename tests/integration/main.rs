@@ -9,14 +9,20 @@
 
 // What the tests stand on.
 mod company;
+mod forge;
 mod servers;
 
 // The tests.
 mod broker;
 mod broker_away;
+mod contract;
+mod crash;
+mod delivery;
 mod demo;
+mod golden;
 mod import;
 mod layers;
+mod receipts;
 mod replay;
 mod round_trip;
 mod sandbox;
