@@ -67,13 +67,23 @@ pub struct Verdict {
 pub struct Receiver<'a> {
     client: &'a mut Client,
     archive: &'a Archive,
+    /// Whether what waits in the archive for a bundle is applied with it.
+    takes_followers: bool,
 }
 
 impl<'a> Receiver<'a> {
     /// Receives into this database and this archive. What a killed process left half-made is removed.
     pub fn new(client: &'a mut Client, archive: &'a Archive) -> Result<Self, Failure> {
         archive.remove_drafts()?;
-        Ok(Self { client, archive })
+        Ok(Self { client, archive, takes_followers: true })
+    }
+
+    /// The same for bundles that come in their order and up to a chosen one, as in a replay: what follows
+    /// one in the archive is left for its own turn.
+    #[must_use]
+    pub fn one_by_one(mut self) -> Self {
+        self.takes_followers = false;
+        self
     }
 
     /// Receives one bundle. The first verdict is its own; others follow for bundles that had been
@@ -97,7 +107,7 @@ impl<'a> Receiver<'a> {
         let mut place = self.find_place(&manifest, digest)?;
         let mut others = Vec::new();
         if let Place::Later(_) = place {
-            others = self.catch_up(&manifest.branch, Some(manifest.epoch))?;
+            others = self.fill_gap(&manifest.branch, Some(manifest.epoch), Some(manifest.sequence))?;
             place = self.find_place(&manifest, digest)?;
         }
         let own = match place {
@@ -115,7 +125,7 @@ impl<'a> Receiver<'a> {
                 self.apply(&mut bundle, &path, arrival.source)?
             }
         };
-        if matches!(own.outcome, Outcome::Applied | Outcome::Duplicate) {
+        if self.takes_followers && matches!(own.outcome, Outcome::Applied | Outcome::Duplicate) {
             others.extend(self.catch_up(&manifest.branch, Some(manifest.epoch))?);
         }
         others.insert(0, own);
@@ -146,9 +156,22 @@ impl<'a> Receiver<'a> {
     /// Applies what waits in the archive for its turn, as far as it goes without a gap, in this epoch or,
     /// if none is named, in the branch's current one.
     pub fn catch_up(&mut self, branch: &NodeName, epoch: Option<Epoch>) -> Result<Vec<Verdict>, Failure> {
+        self.fill_gap(branch, epoch, None)
+    }
+
+    /// The same for what comes before the bundle `end`.
+    fn fill_gap(
+        &mut self,
+        branch: &NodeName,
+        epoch: Option<Epoch>,
+        end: Option<Sequence>,
+    ) -> Result<Vec<Verdict>, Failure> {
         let mut verdicts = Vec::new();
         while let Some(mut bundle) = self.next_archived(branch, epoch)? {
             let Manifest { epoch, sequence, .. } = *bundle.manifest();
+            if end.is_some_and(|end| end <= sequence) {
+                break;
+            }
             let path = self.archive.file(branch, epoch, sequence);
             match self.find_place(bundle.manifest(), bundle.manifest_sha256())? {
                 Place::Next => verdicts.push(self.apply(&mut bundle, &path, Source::Archive)?),

@@ -18,6 +18,7 @@ mod broker_away;
 mod contract;
 mod crash;
 mod delivery;
+mod demo;
 mod documents;
 mod golden;
 mod import;

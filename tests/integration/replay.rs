@@ -100,6 +100,21 @@ fn a_replay_is_bounded_by_branch_and_numbers() {
 }
 
 #[test]
+fn a_lost_database_is_rebuilt_from_its_own_archive_bundle_by_bundle_and_no_further_than_asked() {
+    let company = synced();
+    let head_office = &company.head_office;
+    let expected = sales(head_office);
+    head_office.sql("DROP TABLE public.sales; DROP SCHEMA salesync CASCADE");
+    head_office.run(&["init"]).ok();
+
+    let first = head_office.run(&["replay", "bundles", "--to", "2", "--json"]).ok().json();
+    assert_eq!((numbers(&first, "applied").len(), first["duplicates"].as_u64()), (6, Some(0)), "{first}");
+    let rest = head_office.run(&["replay", "bundles", "--json"]).ok().json();
+    assert_eq!((numbers(&rest, "applied").len(), rest["duplicates"].as_u64()), (3, Some(6)), "{rest}");
+    assert_eq!(sales(head_office), expected);
+}
+
+#[test]
 fn a_database_restored_from_a_backup_heals_from_the_archive() {
     let company = synced();
     let head = &company.head_office;
