@@ -17,3 +17,4 @@ mod broker_away;
 mod import;
 mod round_trip;
 mod sandbox;
+mod types;
