@@ -36,7 +36,7 @@ const TEXT_FORM: &str = "
     SET extra_float_digits = 1; SET bytea_output = 'hex'; SET xmloption = 'content'; SET array_nulls = on;
     SET standard_conforming_strings = on; SET quote_all_identifiers = off; SET search_path = public;
     SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;
-    SET session_replication_role = origin";
+    SET session_replication_role = origin; SET statement_timeout = 0; SET transform_null_equals = off";
 
 impl Company {
     /// Prepared nodes: branches with `public.sales`, captured.

@@ -7,7 +7,7 @@ mod samples;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::company::{Company, Node};
-use samples::{LEFT_OUT, MODIFIED, SAMPLES, widest_numbers};
+use samples::{LEFT_OUT, MODIFIED, OWN, OWN_TYPES, SAMPLES, widest_numbers};
 
 /// Base types, ranges and multiranges of the catalog, arrays apart.
 const TYPES: &str = "SELECT t.typname::text FROM pg_type t
@@ -49,7 +49,8 @@ impl Table {
     }
 
     fn insert(&self, rows: impl Iterator<Item = usize>) -> String {
-        let row = |row| format!("INSERT INTO {} VALUES ({row}, {});", self.name, self.values(row, 0).join(", "));
+        let row =
+            |row| format!("INSERT INTO {} VALUES ({row}, {});", self.name, self.values(row, 0).join(", "));
         rows.map(row).collect()
     }
 
@@ -61,7 +62,11 @@ impl Table {
         let names: Vec<String> = self.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
         let row = |row| {
             let values = self.values(row, 1).join(", ");
-            format!("UPDATE {} SET ({}) = ROW ({values}) WHERE \"the id\" = {row};", self.name, names.join(", "))
+            format!(
+                "UPDATE {} SET ({}) = ROW ({values}) WHERE \"the id\" = {row};",
+                self.name,
+                names.join(", ")
+            )
         };
         rows.map(row).collect()
     }
@@ -98,6 +103,16 @@ fn literal(value: &str, type_name: &str) -> String {
     format!("E'{text}'::{type_name}")
 }
 
+/// Columns called like their types.
+fn columns(types: &[(&str, &[&str])]) -> Vec<Column> {
+    let column = |(type_name, values): &(&str, &[&str])| Column {
+        name: type_name.replace('"', "'"),
+        type_name: (*type_name).to_owned(),
+        values: values.iter().map(|value| literal(value, type_name)).collect(),
+    };
+    types.iter().map(column).collect()
+}
+
 /// No values at all, NULLs, two dimensions, and bounds that do not begin at 1.
 fn array_values(element: &str, array: &str, values: &[&str]) -> Vec<String> {
     if element.contains("int2vector") || element.contains("oidvector") {
@@ -132,7 +147,8 @@ fn every_built_in_type_arrives_identical() {
 
     let every_type = found.iter().filter(|name| known.contains_key(name.as_str())).map(|name| {
         let type_name = format!("pg_catalog.\"{name}\"");
-        let mut values: Vec<String> = known[name.as_str()].iter().map(|value| literal(value, &type_name)).collect();
+        let mut values: Vec<String> =
+            known[name.as_str()].iter().map(|value| literal(value, &type_name)).collect();
         if name == "numeric" {
             values.extend(widest_numbers());
         }
@@ -152,16 +168,75 @@ fn every_built_in_type_arrives_identical() {
     assert_eq!(every_type.columns.len(), SAMPLES.len());
     assert_eq!(every_array.columns.len(), SAMPLES.len());
 
-    let modified = MODIFIED.iter().map(|(type_name, values)| Column {
-        name: (*type_name).to_owned(),
-        type_name: (*type_name).to_owned(),
-        values: values.iter().map(|value| literal(value, type_name)).collect(),
-    });
-    let modified = Table { name: "public.modified", columns: modified.collect() };
+    let modified = Table { name: "public.modified", columns: columns(MODIFIED) };
 
     let tables = [every_type, every_array, modified];
     branch.sql(&tables.iter().map(Table::create).collect::<String>());
     company.head_office.run(&["init"]).ok();
     branch.run(&["init"]).ok();
     travel(&company, &tables);
+}
+
+/// What a database can be set to that changes how values are written and read, or what a transaction may.
+const HOSTILE_SETTINGS: &[&str] = &[
+    "datestyle = 'German, DMY'",
+    "timezone = 'Asia/Kathmandu'",
+    "intervalstyle = 'sql_standard'",
+    "extra_float_digits = -3",
+    "bytea_output = 'escape'",
+    "xmloption = 'document'",
+    "array_nulls = off",
+    "standard_conforming_strings = off",
+    "backslash_quote = off",
+    "quote_all_identifiers = on",
+    "client_encoding = 'LATIN1'",
+    "search_path = 'nowhere'",
+    "default_transaction_isolation = 'serializable'",
+    "default_transaction_read_only = on",
+    "default_transaction_deferrable = on",
+    "row_security = off",
+    "transform_null_equals = on",
+    "plpgsql.variable_conflict = 'use_variable'",
+    "plpgsql.extra_errors = 'all'",
+    "check_function_bodies = off",
+    "default_toast_compression = 'lz4'",
+    "statement_timeout = '200ms'",
+    "session_replication_role = 'replica'",
+];
+
+fn apply_settings(node: &Node, settings: &[&str]) {
+    let database = node.value("SELECT quote_ident(current_database())");
+    settings.iter().for_each(|setting| node.sql(&format!("ALTER DATABASE {database} SET {setting}")));
+}
+
+#[test]
+fn a_databases_own_settings_change_nothing() {
+    let mut company = Company::new(&["east"], "tables = ['public.own', 'public.plain']");
+    // Branch and head office sort differently, and neither as the C collation does.
+    for (node, locale) in [(&mut company.branches[0], "en-u-kf-upper"), (&mut company.head_office, "da-DK")] {
+        let name = format!("{}_own_collation", node.value("SELECT current_database()"));
+        node.sql(&format!(
+            "CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '{locale}'"
+        ));
+        let (server, _) = node.database_url.rsplit_once('/').unwrap();
+        node.database_url = format!("{server}/{name}");
+    }
+    let broker = company.broker_url.clone();
+    company.branch().configure("role = \"branch\"", &broker, "tables = ['public.own', 'public.plain']");
+    company.head_office.configure("role = \"head-office\"", &broker, "[branches.east]");
+
+    let plain: Vec<_> = SAMPLES.iter().filter(|(name, _)| !name.contains("\"")).copied().collect();
+    let tables = [
+        Table { name: "public.own", columns: columns(OWN) },
+        Table { name: "public.plain", columns: columns(&plain) },
+    ];
+    let branch = company.branch();
+    branch.sql(OWN_TYPES);
+    branch.sql(&tables.iter().map(Table::create).collect::<String>());
+    apply_settings(branch, HOSTILE_SETTINGS);
+    company.head_office.run(&["init"]).ok();
+    branch.run(&["init"]).ok();
+    apply_settings(&company.head_office, &HOSTILE_SETTINGS[8..]);
+    travel(&company, &tables);
+    assert_eq!(branch.run(&["init", "--json"]).ok().json()["unchanged"].as_array().unwrap().len(), 2);
 }
