@@ -14,6 +14,7 @@ mod servers;
 // The tests.
 mod broker;
 mod broker_away;
+mod concurrency;
 mod import;
 mod round_trip;
 mod sandbox;
