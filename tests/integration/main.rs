@@ -16,6 +16,7 @@ mod broker;
 mod broker_away;
 mod concurrency;
 mod import;
+mod keys;
 mod round_trip;
 mod sandbox;
 mod types;

@@ -2,7 +2,7 @@
 //!
 //! The list of types is the server's own catalog: a type that nobody gave values to fails the test.
 
-mod samples;
+pub mod samples;
 
 use std::collections::{BTreeMap, BTreeSet};
 
