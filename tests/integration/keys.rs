@@ -56,7 +56,7 @@ const STEPS: &[&str] = &[
     // Every way to insert.
     "INSERT INTO public.price VALUES (2.50, 20, NULL), (7, 7, NULL) ON CONFLICT (code) DO UPDATE SET amount = EXCLUDED.amount;
      INSERT INTO public.price VALUES (7, 8, NULL), (8, 8, NULL) ON CONFLICT DO NOTHING;
-     INSERT INTO public.price SELECT code + 100, amount, day FROM public.price;
+     INSERT INTO public.price SELECT code + 100, amount, day FROM public.price WHERE code BETWEEN 0 AND 50;
      MERGE INTO public.price t USING (VALUES (7, 0), (8, 1), (9, 2)) AS s (code, how) ON t.code = s.code
      WHEN MATCHED AND how = 0 THEN DELETE WHEN MATCHED THEN UPDATE SET code = 80.0, amount = 81
      WHEN NOT MATCHED THEN INSERT VALUES (s.code, 9, '2000-01-01')",

@@ -4,8 +4,9 @@ use super::{agree, company_of, toml};
 use crate::company::Company;
 use crate::types::samples::{OWN, OWN_TYPES, SAMPLES};
 
-/// `jsonb` is refused: its order depends on the database.
-const REFUSED: &str = "jsonb";
+/// `jsonb` and what begins with `reg` are refused. Arrays of boxes have no order, which PostgreSQL
+/// notices with the second row only.
+const NO_KEYS: [&str; 3] = ["\"jsonb\"", "\"reg", "place[]"];
 
 /// A table whose key is of this type, with as many rows as there are different values.
 struct Keyed {
@@ -57,9 +58,11 @@ fn every_type_that_can_be_a_key_can_be_one_here() {
     // What has no order cannot be a key in the first place.
     let mut client = branch.client();
     let can_be_key = |keyed: &Keyed| client.batch_execute(&keyed.create()).is_ok();
-    let keyed: Vec<Keyed> =
-        keyed.filter(|keyed| !keyed.type_name.contains(REFUSED)).filter(can_be_key).collect();
-    assert!(keyed.len() > 55, "only {} types were tried", keyed.len());
+    let keyed: Vec<Keyed> = keyed
+        .filter(|keyed| !NO_KEYS.iter().any(|name| keyed.type_name.contains(name)))
+        .filter(can_be_key)
+        .collect();
+    assert!(keyed.len() > 50, "only {} types were tried", keyed.len());
     let tables: Vec<&str> = keyed.iter().map(|keyed| keyed.table.as_str()).collect();
     branch.configure("role = \"branch\"", &company.broker_url, &toml(&tables));
     branch.run(&["init"]).ok();

@@ -26,6 +26,10 @@ const REFUSED: &[(&str, &[&str])] = &[
     ),
     ("CREATE TABLE public.t (id int PRIMARY KEY, branch text)", &["a column `branch`", "rename"]),
     ("CREATE TABLE public.t (id jsonb PRIMARY KEY)", &["jsonb", "another type"]),
+    (
+        "CREATE TABLE public.t (id int, \"Of\" regclass, PRIMARY KEY (id, \"Of\"))",
+        &["\"Of\" of type regclass", "renamed"],
+    ),
     ("CREATE TABLE public.other (id int PRIMARY KEY)", &["no such table", "create it"]),
     ("CREATE SEQUENCE public.t", &["no such table"]),
 ];
@@ -57,7 +61,6 @@ fn a_capture_that_is_not_whole_any_more_is_noticed_before_the_next_cut() {
         "DROP TRIGGER salesync_truncate ON public.t",
         "DROP FUNCTION salesync.rekeyed_1() CASCADE",
         "ALTER TABLE public.t DROP CONSTRAINT t_pkey; ALTER TABLE public.t ADD PRIMARY KEY (id, n)",
-        "ALTER TABLE public.t ALTER COLUMN id TYPE bigint",
     ];
     for (round, spoil) in spoil.iter().enumerate() {
         east.sql(&format!("INSERT INTO public.t VALUES ({round}, 0)"));
@@ -74,9 +77,6 @@ fn a_capture_that_is_not_whole_any_more_is_noticed_before_the_next_cut() {
         if spoil.contains("ADD PRIMARY KEY") {
             // Head office's key is another now; that is a matter for a person there.
             company.head_office.sql("DROP TABLE public.t");
-        }
-        if spoil.contains("TYPE bigint") {
-            company.head_office.sql("ALTER TABLE public.t ALTER COLUMN id TYPE bigint");
         }
         company.sync();
         company.assert_equal("public.t");
