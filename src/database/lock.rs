@@ -1,5 +1,6 @@
 //! One `bundle` and one `apply` at a time, per database.
 
+use postgres::error::SqlState;
 use postgres::{Client, GenericClient};
 
 use super::failure::database_failure;
@@ -37,17 +38,30 @@ impl Lock {
     }
 }
 
-/// Takes the lock or says who has it.
+/// How long to wait for a lock. A program that has ended holds its locks until its server process has
+/// noticed, so the next command of a script must not give up at once.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '2s'";
+
+/// Takes the lock, or says who has it and does not let go.
 pub fn take_lock(client: &mut Client, lock: Lock) -> Result<(), Failure> {
     let doing = format!("making sure that no other `{}` is at work", lock.command());
     let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
-    let row =
-        client.query_one("SELECT pg_try_advisory_lock($1, $2)", &[&CLASS, &lock.key()]).map_err(failed)?;
-    if row.get(0) {
-        return Ok(());
+    match wait(client, lock) {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            let holder = holder(client, lock).map_err(failed)?;
+            Err(Failure::new(Kind::Postponed, doing, holder)
+                .hint("wait for it to finish, then run this again"))
+        }
+        taken => taken.map_err(failed),
     }
-    let holder = holder(client, lock).map_err(failed)?;
-    Err(Failure::new(Kind::Postponed, doing, holder).hint("wait for it to finish, then run this again"))
+}
+
+/// The lock is the session's and outlasts the transaction, which only bounds the wait.
+fn wait(client: &mut Client, lock: Lock) -> Result<(), postgres::Error> {
+    let mut transaction = client.transaction()?;
+    transaction.batch_execute(PATIENCE)?;
+    transaction.execute("SELECT pg_advisory_lock($1, $2)", &[&CLASS, &lock.key()])?;
+    transaction.commit()
 }
 
 fn holder(client: &mut impl GenericClient, lock: Lock) -> Result<String, postgres::Error> {
