@@ -4,6 +4,7 @@ mod apply;
 mod args;
 mod bundle;
 mod context;
+mod count;
 mod demo;
 mod exit;
 mod import;
