@@ -98,7 +98,9 @@ fn tables_come_and_go_while_others_go_on() {
     found.sort();
     assert_eq!(found, pairs(&[("one", "changes"), ("three", "range"), ("two", "range")]));
     let all = ["public.one", "public.two", "public.three"];
-    all.iter().for_each(|table| company.assert_equal(table));
+    for table in all {
+        company.assert_equal(table);
+    }
 
     // A table that is dropped says so until it is taken off the list.
     branch.sql("DROP TABLE public.two");
@@ -107,6 +109,8 @@ fn tables_come_and_go_while_others_go_on() {
     branch.sql("UPDATE public.three SET id = id + 100");
     company.sync();
     assert_eq!(modes(branch), pairs(&[("three", "changes")]));
-    ["public.one", "public.three"].iter().for_each(|table| company.assert_equal(table));
+    for table in ["public.one", "public.three"] {
+        company.assert_equal(table);
+    }
     assert_eq!(company.head_office.value("SELECT count(*) FROM salesync.incident"), "0");
 }
