@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use postgres::error::SqlState;
 use postgres::{Client, IsolationLevel, Transaction};
 
 use super::changes::TableCut;
@@ -92,8 +93,14 @@ fn load(client: &mut Client, name: &NodeName, archive: &Archive, since: Since) -
 fn lock_tables(transaction: &mut Transaction<'_>, tables: &[TrackedTable]) -> Result<(), Failure> {
     for table in tables {
         let sql = format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", table.name.sql());
-        let doing = || format!("waiting for table {}", table.name);
-        transaction.batch_execute(&sql).map_err(|error| database_failure(doing(), &error))?;
+        transaction.batch_execute(&sql).map_err(|error| {
+            let doing = format!("waiting for table {}", table.name);
+            if error.code() != Some(&SqlState::UNDEFINED_TABLE) {
+                return database_failure(doing, &error);
+            }
+            Failure::new(Kind::Configuration, doing, "there is no such table any more")
+                .hint("put it back, or take it off `tables` and run `salesync init`")
+        })?;
     }
     Ok(())
 }

@@ -153,7 +153,7 @@ fn writers_go_on_while_bundles_are_cut_and_nothing_is_lost_or_doubled() {
     thread::scope(|scope| {
         let seeds = (1..=WRITERS).map(|writer| seed.wrapping_add(writer).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let writers: Vec<_> = seeds.map(|seed| scope.spawn(move || write(branch, seed))).collect();
-        let slow = scope.spawn(|| write_slowly(branch, &cuts, &is_over));
+        let slow = scope.spawn(|| write_slowly(branch, &cuts, is_over));
         while !writers.iter().all(thread::ScopedJoinHandle::is_finished) {
             assert!(Instant::now() < deadline, "the writers do not come to an end");
             branch.run(&["bundle"]).ok();

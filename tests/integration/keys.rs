@@ -78,7 +78,9 @@ const STEPS: &[&str] = &[
 ];
 
 fn agree(company: &Company, tables: &[&str]) {
-    tables.iter().for_each(|table| company.assert_equal(table));
+    for table in tables {
+        company.assert_equal(table);
+    }
     let incidents = "SELECT string_agg(detail, '; ') FROM salesync.incident";
     assert_eq!(company.head_office.value(incidents), "");
 }
