@@ -84,8 +84,12 @@ fn quiet_prints_nothing_and_help_prints_to_stdout() {
         let run = node.run(&[command, "-q"]).ok();
         assert_eq!((run.stdout(), run.stderr()), (String::new(), String::new()), "{command}");
     };
-    ["init", "bundle", "status"].into_iter().for_each(|command| quiet(east, command));
-    ["apply", "status", "init"].into_iter().for_each(|command| quiet(head, command));
+    for command in ["init", "bundle", "status"] {
+        quiet(east, command);
+    }
+    for command in ["apply", "status", "init"] {
+        quiet(head, command);
+    }
     for arguments in [&["--help"][..], &["--version"], &["help", "bundle"], &["apply", "--help"]] {
         let run = east.run(arguments).ok();
         assert!(!run.stdout().is_empty() && run.stderr().is_empty(), "{arguments:?}");

@@ -334,6 +334,8 @@ fn totals_that_lie_are_rolled_back_and_both_figures_told() {
     company.assert_equal("public.sales");
 }
 
+type Change = Box<dyn FnOnce(&mut Manifest)>;
+
 /// Manifests that are in form, but of which head office's database can make no sense.
 #[test]
 fn nonsense_that_only_the_database_finds_is_rejected_and_not_tried_for_ever() {
@@ -341,7 +343,6 @@ fn nonsense_that_only_the_database_finds_is_rejected_and_not_tried_for_ever() {
     let (east, head) = (company.branch(), &company.head_office);
     let (first, second) = (&east.bundles()[0], &east.bundles()[1]);
     let first_id = manifest_of(first).0.bundle_id;
-    type Change = Box<dyn FnOnce(&mut Manifest)>;
     let early: Vec<Change> = vec![
         Box::new(|manifest| manifest.tables[0].columns[2].type_name = "anyelement".into()),
         Box::new(|manifest| manifest.tables[0].columns[2].type_name = "no such type".into()),
@@ -372,11 +373,11 @@ fn nonsense_that_only_the_database_finds_is_rejected_and_not_tried_for_ever() {
         rejection(head, &["apply", "--json"]);
     }
     // Held bundles are recorded too.
-    let held = forged(second, |manifest| {
+    let too_early = forged(second, |manifest| {
         manifest.bundle_id = first_id;
         manifest.sequence = salesync::domain::Sequence::new(9).unwrap();
     });
-    enqueue(&company, "east", &held);
+    enqueue(&company, "east", &too_early);
     rejection(head, &["apply", "--json"]);
     company.sync();
     company.assert_equal("public.sales");
