@@ -97,7 +97,7 @@ fn drain_branch(
     verdicts: &mut Verdicts,
 ) -> Result<(), Failure> {
     // An earlier run may have been cut short between a bundle and those that waited for it.
-    verdicts.add(receiver.catch_up(branch, None)?);
+    verdicts.add(receiver.catch_up(branch)?);
     while let Some(delivery) = broker.next_bundle(branch.as_str())? {
         match receive_delivery(archive, &delivery, branch, receiver) {
             Ok(found) => {

@@ -16,12 +16,19 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
     let (files, damaged) = replay_order(&args.folder, &range)?;
     let mut client = settings.connect_prepared_database("replay")?;
     take_lock(&mut client, Lock::Apply)?;
-    let mut receiver = Receiver::new(&mut client, &settings.archive)?;
+    let mut receiver = Receiver::new(&mut client, &settings.archive)?.one_by_one();
     let mut verdicts = Verdicts::default();
     for failure in &damaged {
         verdicts.add_damaged(failure.to_string());
     }
-    let outcome = each(&files, |file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts));
+    let mut outcome =
+        each(&files, |file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts));
+    if outcome.is_ok() && args.to.is_none() {
+        // What was held for want of one of these bundles.
+        outcome = each(settings.branches.keys(), |branch| {
+            receiver.catch_up(branch).map(|found| verdicts.add(found))
+        });
+    }
     context.print(&verdicts)?;
     outcome.map(|()| verdicts.exit(true))
 }

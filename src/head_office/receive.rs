@@ -63,13 +63,23 @@ pub struct Verdict {
 pub struct Receiver<'a> {
     client: &'a mut Client,
     archive: &'a Archive,
+    /// Whether what waits in the archive for a bundle is applied with it.
+    takes_followers: bool,
 }
 
 impl<'a> Receiver<'a> {
     /// Receives into this database and this archive. What a killed process left half-made is removed.
     pub fn new(client: &'a mut Client, archive: &'a Archive) -> Result<Self, Failure> {
         archive.remove_drafts()?;
-        Ok(Self { client, archive })
+        Ok(Self { client, archive, takes_followers: true })
+    }
+
+    /// The same for bundles that come in their order and up to a chosen one, as in a replay: what follows
+    /// one in the archive is left for its own turn.
+    #[must_use]
+    pub fn one_by_one(mut self) -> Self {
+        self.takes_followers = false;
+        self
     }
 
     /// Receives one bundle. The first verdict is its own; others follow for bundles that had been
@@ -93,7 +103,7 @@ impl<'a> Receiver<'a> {
         let mut place = self.find_place(&manifest, digest)?;
         let mut others = Vec::new();
         if let Place::Later(_) = place {
-            others = self.catch_up(&manifest.branch, Some(manifest.epoch))?;
+            others = self.take_archived(&manifest.branch, Some(manifest.epoch), Some(manifest.sequence))?;
             place = self.find_place(&manifest, digest)?;
         }
         let own = match place {
@@ -111,8 +121,8 @@ impl<'a> Receiver<'a> {
                 self.apply(&mut bundle, &path, arrival.source)?
             }
         };
-        if matches!(own.outcome, Outcome::Applied | Outcome::Duplicate) {
-            others.extend(self.catch_up(&manifest.branch, Some(manifest.epoch))?);
+        if self.takes_followers && matches!(own.outcome, Outcome::Applied | Outcome::Duplicate) {
+            others.extend(self.take_archived(&manifest.branch, Some(manifest.epoch), None)?);
         }
         others.insert(0, own);
         Ok(others)
@@ -134,12 +144,25 @@ impl<'a> Receiver<'a> {
         Ok(verdict(&manifest, outcome))
     }
 
-    /// Applies what waits in the archive for its turn, as far as it goes without a gap, in this epoch or,
-    /// if none is named, in the branch's current one.
-    pub fn catch_up(&mut self, branch: &NodeName, epoch: Option<Epoch>) -> Result<Vec<Verdict>, Failure> {
+    /// Applies what waits in the archive for its turn, as far as it goes without a gap.
+    pub fn catch_up(&mut self, branch: &NodeName) -> Result<Vec<Verdict>, Failure> {
+        self.take_archived(branch, None, None)
+    }
+
+    /// The same in this epoch or, if none is named, in the branch's current one, and if there is an `end`
+    /// only what comes before that bundle.
+    fn take_archived(
+        &mut self,
+        branch: &NodeName,
+        epoch: Option<Epoch>,
+        end: Option<Sequence>,
+    ) -> Result<Vec<Verdict>, Failure> {
         let mut verdicts = Vec::new();
         while let Some(mut bundle) = self.next_archived(branch, epoch)? {
             let Manifest { epoch, sequence, .. } = *bundle.manifest();
+            if end.is_some_and(|end| end <= sequence) {
+                break;
+            }
             let path = self.archive.file(branch, epoch, sequence);
             match self.find_place(bundle.manifest(), bundle.manifest_sha256())? {
                 Place::Next => verdicts.push(self.apply(&mut bundle, &path, Source::Archive)?),

@@ -100,6 +100,28 @@ fn a_replay_is_bounded_by_branch_and_numbers() {
 }
 
 #[test]
+fn head_office_replays_its_own_archive_bundle_by_bundle_and_no_further_than_asked() {
+    let company = synced();
+    let head = &company.head_office;
+    head.sql("DROP TABLE public.sales; DROP SCHEMA salesync CASCADE");
+    head.run(&["init"]).ok();
+
+    let replayed = head.run(&["replay", "bundles", "--to", "2", "--json"]).ok().json();
+    assert_eq!(numbers(&replayed, "applied").len(), 6, "{replayed}");
+    assert_eq!(replayed["duplicates"], 0, "{replayed}");
+
+    let replayed = head.run(&["replay", "bundles", "--json"]).ok().json();
+    let thirds = BRANCHES.map(|branch| (branch.to_owned(), 3));
+    assert_eq!((numbers(&replayed, "applied"), replayed["duplicates"].as_u64()), (thirds.to_vec(), Some(6)));
+    for branch in &company.branches {
+        assert_eq!(
+            head.rows("public.sales", &format!("branch = '{}'", branch.name)),
+            branch.rows("public.sales", "true")
+        );
+    }
+}
+
+#[test]
 fn a_database_restored_from_a_backup_heals_from_the_archive() {
     let company = synced();
     let head = &company.head_office;
