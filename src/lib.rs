@@ -1,7 +1,7 @@
 //! Store-and-forward replication for PostgreSQL over links that are up one hour a day.
 //!
 //! The modules are listed from the ground up; each imports only from those above it in this list.
-//! `tests/layers.rs` holds them to it.
+//! `tests/integration/layers.rs` holds them to it.
 
 /// L0. Values and their rules: names, sequences, manifests, totals, failures. No input or output.
 pub mod domain;

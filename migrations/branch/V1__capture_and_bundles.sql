@@ -9,6 +9,7 @@ CREATE TABLE salesync.node (
     last_sequence      bigint NOT NULL DEFAULT 0 CHECK (last_sequence >= 0),
     last_manifest      text,                     -- SHA-256 of the last bundle's manifest.json
     watermark          pg_snapshot,              -- snapshot of the last cut; NULL before the first
+    pruned_through     bigint NOT NULL DEFAULT 0, -- the logs have forgotten what this bundle's cut saw
     system_identifier  bigint NOT NULL,          -- the cluster that wrote the last bundle
     database_oid       oid NOT NULL              -- the database in that cluster
 );
@@ -37,7 +38,17 @@ CREATE TABLE salesync.bundle (
     byte_count       bigint NOT NULL,            -- size of the file
     state            text NOT NULL DEFAULT 'sealed'
                      CHECK (state IN ('sealed', 'published', 'applied', 'held', 'rejected')),
+    reason           text,                       -- head office's, while it is held or rejected
     sealed_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     published_at     timestamptz,
     PRIMARY KEY (epoch, sequence)
+);
+
+-- Head office's answers, every one that came.
+CREATE TABLE salesync.receipt (
+    receipt_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    bundle_id    uuid NOT NULL,
+    outcome      text NOT NULL CHECK (outcome IN ('applied', 'held', 'rejected')),
+    body         text NOT NULL,                  -- the JSON, byte for byte as it came
+    received_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );

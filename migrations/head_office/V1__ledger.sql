@@ -54,10 +54,12 @@ CREATE TABLE salesync.receipt (
     branch        text NOT NULL,
     bundle_id     uuid NOT NULL,
     outcome       text NOT NULL CHECK (outcome IN ('applied', 'held', 'rejected')),
-    body          jsonb NOT NULL,
+    body          text NOT NULL,              -- the JSON, byte for byte as it is sent
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     published_at  timestamptz                    -- NULL until a broker has it
 );
+CREATE INDEX ON salesync.receipt (receipt_id) WHERE published_at IS NULL;
+CREATE INDEX ON salesync.receipt (bundle_id);
 
 -- What a person should know: rejected bundles, divergences.
 CREATE TABLE salesync.incident (

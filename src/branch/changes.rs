@@ -8,7 +8,7 @@ use postgres::Transaction;
 
 use super::tracking::TrackedTable;
 use crate::database::{Days, KeyColumn, TableDescription, database_failure, day_expression, day_totals};
-use crate::domain::{DayTotals, Failure, Kind, MemberKind, Mode, quote_identifier, quote_literal};
+use crate::domain::{DayTotal, DayTotals, Failure, Kind, MemberKind, Mode, quote_identifier, quote_literal};
 
 /// A tracked table in a cut.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct TableCut {
 /// Business days a manifest speaks of at most, per table: the latest. It keeps the manifest small
 /// when a table travels whole.
 const MOST_DAYS: u32 = 2000;
+/// Bytes they take at most.
+const DAY_TOTALS_LIMIT: usize = 256 << 10;
 
 impl TableCut {
     /// The whole table, in range mode.
@@ -123,8 +125,9 @@ impl TableCut {
             "ARRAY(SELECT DISTINCT {expression} FROM {touched} WHERE {expression} IS NOT NULL \
              ORDER BY 1 DESC LIMIT {MOST_DAYS})"
         );
-        day_totals(transaction, &Days { rows: &rows, condition: "true", columns, day, wanted: &wanted })
-            .map_err(|error| database_failure(doing, &error))
+        let days = Days { rows: &rows, condition: "true", columns, day, wanted: &wanted };
+        let totals = day_totals(transaction, &days).map_err(|error| database_failure(doing, &error))?;
+        Ok(within_manifest(totals))
     }
 
     /// The temporary table with the changed keys.
@@ -186,4 +189,18 @@ impl TableCut {
             (_, MemberKind::Tombstones) => "NOT is_there",
         }
     }
+}
+
+/// The latest of these days that have room in a manifest.
+fn within_manifest(mut totals: DayTotals) -> DayTotals {
+    let mut room = DAY_TOTALS_LIMIT;
+    let size = |day: &DayTotal| serde_json::to_vec(day).map_or(usize::MAX, |text| text.len() + 1);
+    let fitting = totals.days.iter().rev().take_while(|day| {
+        let left = room.checked_sub(size(day));
+        room = left.unwrap_or(0);
+        left.is_some()
+    });
+    let dropped = totals.days.len() - fitting.count();
+    totals.days.drain(..dropped);
+    totals
 }

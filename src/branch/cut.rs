@@ -84,8 +84,6 @@ fn load(client: &mut Client, name: &NodeName, archive: &Archive, since: Since) -
     }
     let node = Node::load(client, name)?;
     Marker::check(archive, &node)?;
-    // A marker that was not written any more is written now, before anything can be published.
-    Marker::write(archive, &node)?;
     Ok(node)
 }
 
@@ -126,20 +124,28 @@ fn collect(
     Ok(cuts)
 }
 
+/// The watermark of an earlier bundle, if the logs still hold everything since.
 fn watermark_of(
     transaction: &mut Transaction<'_>,
     node: &Node,
     sequence: Sequence,
 ) -> Result<String, Failure> {
     let doing = format!("looking for bundle {sequence}");
-    let sql = "SELECT watermark::text FROM salesync.bundle WHERE epoch = $1 AND sequence = $2";
+    let refused = |why: &str| {
+        Failure::new(Kind::Usage, doing.clone(), why)
+            .hint("`salesync status` shows the last bundle; `--since all` sends everything")
+    };
+    let sql = "SELECT b.watermark::text, b.sequence >= n.pruned_through
+               FROM salesync.bundle b JOIN salesync.node n USING (epoch) WHERE b.epoch = $1 AND b.sequence = $2";
     let found = transaction
         .query_opt(sql, &[&node.epoch.0, &sequence.as_bigint()])
         .map_err(|error| database_failure(doing.clone(), &error))?;
-    found.map(|row| row.get(0)).ok_or_else(|| {
-        Failure::new(Kind::Usage, doing, "there is none of that number in this epoch")
-            .hint("`salesync status` shows the last one; `--since all` sends everything")
-    })
+    let row = found.ok_or_else(|| refused("there is none of that number in this epoch"))?;
+    if row.get(1) {
+        Ok(row.get(0))
+    } else {
+        Err(refused("head office has confirmed later ones, so the log has forgotten it"))
+    }
 }
 
 /// Streams every row into parts: new and changed rows parents first, then tombstones children first,

@@ -10,6 +10,7 @@ mod order;
 mod parts;
 mod publish;
 mod sales;
+mod settle;
 mod status;
 mod tracking;
 
@@ -18,5 +19,6 @@ pub use node::Node;
 pub use parts::{PartLimits, SealedBundle};
 pub use publish::{RecordedBundle, numbered_bundles, pending_bundles, publish};
 pub use sales::create_sales;
+pub use settle::{Unapplied, settle, unanswered_bundles, unapplied_bundles};
 pub use status::{BranchStatus, branch_status};
 pub use tracking::{InitReport, TrackedTable, init_branch, tracked_tables};

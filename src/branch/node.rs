@@ -74,7 +74,7 @@ impl Node {
         let failed = |error: postgres::Error| database_failure("beginning a new epoch", &error);
         client
             .execute(
-                "UPDATE salesync.node SET epoch = $1, last_sequence = 0, last_manifest = NULL, watermark = NULL,
+                "UPDATE salesync.node SET epoch = $1, last_sequence = 0, last_manifest = NULL, watermark = NULL, pruned_through = 0,
                         system_identifier = s.system_identifier, database_oid = d.oid
                  FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()",
                 &[&epoch.0],
@@ -112,26 +112,28 @@ impl Marker {
         archive.root().join(branch.as_str()).join("last-recorded.json")
     }
 
-    /// Refuses a database that knows less than the marker. One that knows more is only a marker that
-    /// was not written any more.
+    /// Refuses a database that knows less than the marker. If it knows more, the marker was only not
+    /// written any more, and is now, before anything can be published.
     pub(super) fn check(archive: &Archive, node: &Node) -> Result<(), Failure> {
         let path = Self::path(archive, &node.name);
         let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::write(archive, node),
             text => text.map_err(|error| Failure::file("reading", &path, &error))?,
         };
         let marker: Self = serde_json::from_str(&text).map_err(|error| {
             Failure::new(Kind::Failed, format!("reading {}", path.display()), error)
                 .hint("compare the archive's last bundle with `salesync status`, then remove the file")
         })?;
-        let known = (node.epoch, node.last_sequence, node.last_manifest);
-        let agrees = known == (marker.epoch, Some(marker.sequence), Some(marker.manifest_sha256));
-        let is_ahead = node.epoch == marker.epoch && node.last_sequence > Some(marker.sequence);
-        if !agrees && !is_ahead {
-            let why = format!("{} names bundle {}, which it does not know", path.display(), marker.sequence);
-            return Err(restored(&why));
+        if (node.epoch, node.last_sequence, node.last_manifest)
+            == (marker.epoch, Some(marker.sequence), Some(marker.manifest_sha256))
+        {
+            return Ok(());
         }
-        Ok(())
+        if node.epoch == marker.epoch && node.last_sequence > Some(marker.sequence) {
+            return Self::write(archive, node);
+        }
+        let why = format!("{} names bundle {}, which it does not know", path.display(), marker.sequence);
+        Err(restored(&why))
     }
 
     /// Forgets it, before a new epoch begins: what the old one knew does not bind the new one.

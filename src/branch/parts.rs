@@ -97,6 +97,7 @@ impl<'a> Parts<'a> {
             self.present.push((table, whole));
         }
         self.open = Some((table, kind));
+        self.last_row.clear();
         let columns = kind.columns(&cut.description.columns);
         self.draft.begin(table, kind, &columns).map_err(|error| self.draft_failure(&error))
     }
@@ -127,20 +128,28 @@ impl<'a> Parts<'a> {
         Ok((self.node.clone(), std::mem::take(&mut self.sealed)))
     }
 
-    /// Ends this part in the middle of a table and goes on with it in the next.
+    /// Ends this part and goes on with the same table in the next. A range that has rows in this part
+    /// ends with the key of the last of them; one that was only begun goes to the next part whole.
     fn split(&mut self) -> Result<(), Failure> {
         let Some((table, kind)) = self.open else {
             return Ok(());
         };
-        let bound =
-            self.range_is_open().then(|| key_of_row(&self.last_row, &self.tables[table].description.columns));
-        if let Some((_, Some(range))) = self.present.last_mut() {
-            range.through.clone_from(&bound);
+        let mut rest = None;
+        if self.range_is_open() {
+            let bound = (!self.last_row.is_empty())
+                .then(|| key_of_row(&self.last_row, &self.tables[table].description.columns));
+            match (self.present.last_mut(), bound) {
+                (Some((_, Some(range))), Some(bound)) => {
+                    range.through = Some(bound.clone());
+                    rest = Some(KeyRange { after: Some(bound), through: None });
+                }
+                _ => rest = self.present.pop().and_then(|(_, range)| range),
+            }
         }
         self.seal(false)?;
         self.begin(table, kind)?;
-        if let Some((_, Some(range))) = self.present.last_mut() {
-            range.after = bound;
+        if let (Some((_, range)), Some(rest)) = (self.present.last_mut(), rest) {
+            *range = Some(rest);
         }
         Ok(())
     }

@@ -92,7 +92,7 @@ fn recorded(row: &Row, node: &Node, archive: &Archive) -> Option<RecordedBundle>
 }
 
 /// Publishes one bundle and, once the broker has confirmed it, notes that.
-pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &RecordedBundle) -> Result<(), Failure> {
+pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &mut RecordedBundle) -> Result<(), Failure> {
     let payload = read_verified(bundle)?;
     broker.publish_bundle(&OutgoingBundle {
         branch: bundle.branch.as_str(),
@@ -108,6 +108,9 @@ pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &RecordedBundle
     client
         .execute(sql, &[&bundle.epoch.0, &bundle.sequence.as_bigint()])
         .map_err(|error| database_failure("noting that the bundle is published", &error))?;
+    if bundle.state == "sealed" {
+        "published".clone_into(&mut bundle.state);
+    }
     Ok(())
 }
 

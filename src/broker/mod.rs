@@ -14,6 +14,10 @@
 //! Architecture invariant: no caller's code ever runs inside the runtime. The `PostgreSQL` client
 //! panics there, and a long transaction between two calls must not stop the heartbeats, which one
 //! worker thread keeps sending.
+//!
+//! Known limitation: `lapin` parses nested header tables by recursion on its I/O thread. A hostile
+//! message nested deep enough overflows that thread's stack and ends the process, before any code here
+//! sees it. Nothing is acknowledged by that; the queue's delivery limit removes the message in the end.
 
 mod address;
 mod connection;

@@ -62,7 +62,7 @@ impl Draft {
         Ok(())
     }
 
-    /// An upper bound, up to a few kilobytes, for the bytes the members will have in the file.
+    /// An upper bound for the bytes the members will have in the file if no row is added any more.
     pub fn size(&self) -> u64 {
         let whole = |bytes: u64| BLOCK + bytes + padding(bytes);
         let finished: u64 = self.members.iter().map(|spooled| whole(spooled.member.bytes)).sum();
@@ -93,9 +93,12 @@ impl Draft {
         self.end()?;
         let bytes = manifest.to_bytes().map_err(io::Error::other)?;
         let mut spool = self.spool.take().ok_or_else(lost_spool)?.into_file()?;
+        if manifest.members().count() != self.members.len() {
+            return Err(io::Error::other("the manifest leaves out a member of the bundle"));
+        }
         write_member(file, MANIFEST_NAME, bytes.len() as u64, &mut bytes.as_slice())?;
         for member in manifest.members() {
-            let spooled = self.members.iter().find(|spooled| spooled.member.name == member.name);
+            let spooled = self.members.iter().find(|spooled| spooled.member == *member);
             spool.seek(SeekFrom::Start(spooled.ok_or_else(lost_spool)?.offset))?;
             write_member(file, &member.name, member.bytes, &mut (&mut spool).take(member.bytes))?;
         }
@@ -124,10 +127,18 @@ struct OpenMember {
     table: usize,
     kind: MemberKind,
     raw_bytes: u64,
-    /// `raw_bytes` when the encoder last let go of something.
-    raw_bytes_at_output: u64,
-    bytes_at_output: u64,
+    /// Of these, what came after the last flush: the encoder may still hold all of it.
+    raw_bytes_held: u64,
+    /// What the spool had of this member after the last flush.
+    bytes_flushed: u64,
 }
+
+/// The encoder is made to let go of what it holds when that is more than this, zstd's own block
+/// size. Blocks end a little later than they would by themselves, which costs next to nothing, and
+/// the size of the member is known to within one of them.
+const BLOCK_OF_ZSTD: u64 = 128 << 10;
+/// What a frame has besides its blocks.
+const FRAME_OVERHEAD: u64 = 64;
 
 impl OpenMember {
     fn new(
@@ -144,23 +155,25 @@ impl OpenMember {
         encoder.write_all(&line)?;
         let raw_bytes = line.len() as u64;
         let tally = Tally::new(columns);
-        Ok(Self { encoder, tally, table, kind, raw_bytes, raw_bytes_at_output: 0, bytes_at_output: 0 })
+        Ok(Self { encoder, tally, table, kind, raw_bytes, raw_bytes_held: raw_bytes, bytes_flushed: 0 })
     }
 
     fn write_row(&mut self, row: &[u8]) -> io::Result<()> {
         self.tally.feed(row).map_err(io::Error::other)?;
         self.encoder.write_all(row)?;
         self.raw_bytes += row.len() as u64;
-        let written = self.encoder.get_ref().member_bytes;
-        if written != self.bytes_at_output {
-            (self.bytes_at_output, self.raw_bytes_at_output) = (written, self.raw_bytes);
+        self.raw_bytes_held += row.len() as u64;
+        if self.raw_bytes_held >= BLOCK_OF_ZSTD {
+            self.encoder.flush()?;
+            (self.bytes_flushed, self.raw_bytes_held) = (self.encoder.get_ref().member_bytes, 0);
         }
         Ok(())
     }
 
-    /// What is out, and what the encoder holds at its raw size: compression cannot be foreseen.
+    /// What is out, and what the encoder holds at its raw size: compression cannot be foreseen. What
+    /// cannot be compressed grows by three bytes per block, far less than the share allowed for it.
     fn size(&self) -> u64 {
-        self.bytes_at_output + (self.raw_bytes - self.raw_bytes_at_output)
+        self.bytes_flushed + self.raw_bytes_held + self.raw_bytes_held / 1024 + FRAME_OVERHEAD
     }
 
     fn finish(self) -> io::Result<(Spool, Option<Spooled>)> {

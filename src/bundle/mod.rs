@@ -6,6 +6,8 @@ mod draft;
 mod layout;
 mod reader;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use csv::{RowReader, key_of_row};
 pub use defect::{Defect, PourError, ReadError};

@@ -2,7 +2,7 @@
 //! then, on request, the rows.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 
 use sha2::{Digest as _, Sha256};
 use zstd::stream::read::Decoder;
@@ -79,12 +79,13 @@ impl<R: Read + Seek> Bundle<R> {
         let offset = *self.offsets.get(&member.name).ok_or_else(missing)?;
         self.source.seek(SeekFrom::Start(offset)).map_err(PourError::Source)?;
         let compressed = BufReader::with_capacity(1 << 16, (&mut self.source).take(member.bytes));
-        let mut decoder = Decoder::with_buffer(compressed).map_err(PourError::Source)?;
+        let mut decoder = Decoder::with_buffer(compressed).map_err(PourError::Source)?.single_frame();
         decoder.window_log_max(WINDOW_LOG_LIMIT).map_err(PourError::Source)?;
         let columns = member.kind.columns(&table.columns);
         let mut raw = RawMember { source: decoder, member, left: member.raw_bytes };
         raw.expect(&header_line(&columns))?;
-        raw.rows(Tally::new(&columns), sink)
+        raw.rows(Tally::new(&columns), sink)?;
+        raw.end()
     }
 }
 
@@ -213,13 +214,14 @@ impl<R: Read> Scan<R> {
 
 /// A member while it is decompressed.
 struct RawMember<'a, D> {
+    /// Decodes one frame.
     source: D,
     member: &'a Member,
     /// Raw bytes still to come.
     left: u64,
 }
 
-impl<D: Read> RawMember<'_, D> {
+impl<R: BufRead> RawMember<'_, Decoder<'_, R>> {
     fn expect(&mut self, line: &[u8]) -> Result<(), PourError> {
         let mut found = vec![0; line.len()];
         let mut filled = 0;
@@ -235,8 +237,8 @@ impl<D: Read> RawMember<'_, D> {
         Ok(())
     }
 
-    fn rows(mut self, mut tally: Tally, sink: &mut impl Write) -> Result<(), PourError> {
-        let name = &self.member.name;
+    fn rows(&mut self, mut tally: Tally, sink: &mut impl Write) -> Result<(), PourError> {
+        let name = &self.member.name.clone();
         let mut buffer = vec![0; 1 << 16];
         loop {
             let count = self.read(&mut buffer)?;
@@ -249,6 +251,16 @@ impl<D: Read> RawMember<'_, D> {
         }
         tally.finish().map_err(|why| Defect::RowMalformed(name.clone(), tally.rows() + 1, why))?;
         Ok(check_tally(self.member, &tally)?)
+    }
+
+    /// A member is one frame, and nothing hides behind it.
+    fn end(self) -> Result<(), PourError> {
+        let mut rest = self.source.finish();
+        if rest.fill_buf().map_err(PourError::Source)?.is_empty() {
+            return Ok(());
+        }
+        let why = "something follows its frame".to_owned();
+        Err(Defect::Compression(self.member.name.clone(), why).into())
     }
 
     /// Never gives more than the declared size, and at the end not less either.

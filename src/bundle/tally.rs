@@ -16,11 +16,15 @@ pub(super) struct Tally {
     in_quotes: bool,
     /// Text of the current field so far, if it is summed.
     number: Vec<u8>,
+    /// The first bytes of the current row, if the table has one column only.
+    head: Vec<u8>,
     row_begun: bool,
 }
 
 /// No number's text is longer, so a longer one need not be kept to know it is none.
 const LONGEST_NUMBER: usize = 160_000;
+/// Alone on a line and without quotes, this makes COPY ignore all that follows.
+const END_OF_DATA: &[u8] = b"\\.";
 
 impl Tally {
     /// A tally of rows with these columns.
@@ -33,6 +37,7 @@ impl Tally {
             field: 0,
             in_quotes: false,
             number: Vec::new(),
+            head: Vec::new(),
             row_begun: false,
         }
     }
@@ -58,7 +63,7 @@ impl Tally {
             };
             self.keep(&bytes[..at])?;
             match bytes[at] {
-                b'"' => self.in_quotes = !self.in_quotes,
+                b'"' => self.quote(),
                 b',' => self.end_field()?,
                 _ => self.end_row()?,
             }
@@ -73,7 +78,16 @@ impl Tally {
         if self.row_begun { Err("it ends in the middle of a row") } else { Ok(()) }
     }
 
+    fn quote(&mut self) {
+        self.in_quotes = !self.in_quotes;
+        self.keep_head(b"\"");
+    }
+
     fn keep(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        if !self.in_quotes && memchr(b'\r', bytes).is_some() {
+            return Err("it has a carriage return outside quotes");
+        }
+        self.keep_head(bytes);
         if !matches!(self.sums.get(self.field), Some(Some(_))) {
             return Ok(());
         }
@@ -82,6 +96,13 @@ impl Tally {
         }
         self.number.extend_from_slice(bytes);
         Ok(())
+    }
+
+    fn keep_head(&mut self, bytes: &[u8]) {
+        if self.sums.len() == 1 {
+            let room = (END_OF_DATA.len() + 1).saturating_sub(self.head.len());
+            self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
     }
 
     fn end_field(&mut self) -> Result<(), &'static str> {
@@ -101,6 +122,10 @@ impl Tally {
         if self.field != self.sums.len() {
             return Err("it has fewer fields than columns");
         }
+        if self.head == END_OF_DATA {
+            return Err("it ends the data for PostgreSQL");
+        }
+        self.head.clear();
         self.field = 0;
         self.rows += 1;
         self.row_begun = false;
@@ -148,7 +173,7 @@ mod tests {
 
     #[test]
     fn rows_of_another_shape_are_refused() {
-        let shapes: [&[u8]; 5] = [b"1,a\n", b"1,a,2,3\n", b"x,a,1\n", b"\n", b"1,a,1.5.0\n"];
+        let shapes: [&[u8]; 6] = [b"1,a\n", b"1,a,2,3\n", b"x,a,1\n", b"\n", b"1,a,1.5.0\n", b"1,a\rb,2\n"];
         for rows in shapes {
             assert!(Tally::new(&columns()).feed(rows).is_err(), "{}", String::from_utf8_lossy(rows));
         }
@@ -158,5 +183,16 @@ mod tests {
         let mut unclosed = Tally::new(&columns());
         unclosed.feed(b"1,\"a,2\n").unwrap();
         assert!(unclosed.finish().is_err());
+    }
+
+    #[test]
+    fn a_line_that_ends_the_data_for_postgresql_is_refused() {
+        let only_text = [columns().remove(1)];
+        let feed = |rows: &[u8]| {
+            let mut tally = Tally::new(&only_text);
+            rows.chunks(1).try_for_each(|piece| tally.feed(piece))
+        };
+        assert_eq!(feed(b"a\n\"\\.\"\n\\.b\n\\\n"), Ok(()));
+        assert!(feed(b"a\n\\.\nb\n").is_err());
     }
 }

@@ -85,6 +85,7 @@ fn drain(settings: &Settings, receiver: &mut Receiver<'_>, verdicts: &mut Verdic
     let drained = each(settings.branches.keys(), |branch| {
         drain_branch(&mut broker, &settings.archive, branch, receiver, verdicts)
     });
+    let drained = drained.and_then(|()| receiver.publish_receipts(&mut broker).map(drop));
     broker.close();
     drained
 }
@@ -101,6 +102,7 @@ fn drain_branch(
     while let Some(delivery) = broker.next_bundle(branch.as_str())? {
         match receive_delivery(archive, &delivery, branch, receiver) {
             Ok(found) => {
+                receiver.publish_receipts(broker)?;
                 answer(broker, delivery, &found)?;
                 verdicts.add(found);
             }

@@ -9,7 +9,10 @@ use super::args::Bundle;
 use super::context::Context;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
-use crate::branch::{CutOptions, Node, RecordedBundle, cut, pending_bundles, publish};
+use crate::branch::{
+    CutOptions, Node, RecordedBundle, Unapplied, cut, pending_bundles, publish, settle, unanswered_bundles,
+    unapplied_bundles,
+};
 use crate::database::{Lock, take_lock};
 use crate::domain::{Failure, Kind};
 
@@ -18,7 +21,21 @@ use crate::domain::{Failure, Kind};
 pub(super) struct Report {
     bundles: Vec<Line>,
     pending: usize,
-    receipts: usize,
+    receipts: u64,
+    unapplied: Vec<UnappliedLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnappliedLine {
+    sequence: i64,
+    state: String,
+    reason: String,
+}
+
+impl From<Unapplied> for UnappliedLine {
+    fn from(Unapplied { sequence, state, reason }: Unapplied) -> Self {
+        Self { sequence, state, reason }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -40,53 +57,92 @@ pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
     take_lock(&mut client, Lock::Bundle)?;
     let days = settings.tables.iter().filter_map(|(table, day)| Some((table.clone(), day.clone()?)));
     let options = CutOptions { since: args.since, limits: settings.limits, days: days.collect() };
-    cut(&mut client, &settings.node, &settings.archive, &options)?;
-    let node = Node::load(&mut client, &settings.node)?;
-    let pending = pending_bundles(&mut client, &node, &settings.archive)?;
-    if args.offline {
+    let sealed = cut(&mut client, &settings.node, &settings.archive, &options);
+    match sealed.err() {
+        None => publish_pending(context, &settings, &mut client, args.offline),
+        Some(failure) if matches!(failure.kind(), Kind::NeedsPerson | Kind::Usage) => Err(failure),
+        // What was sealed earlier does not have to wait for what stopped this cut.
+        Some(failure) => {
+            if let Err(also) = publish_pending(context, &settings, &mut client, args.offline) {
+                Context::complain(&also);
+            }
+            Err(failure)
+        }
+    }
+}
+
+fn publish_pending(
+    context: &Context,
+    settings: &Settings,
+    client: &mut Client,
+    offline: bool,
+) -> Result<Exit, Failure> {
+    let node = Node::load(client, &settings.node)?;
+    let pending = pending_bundles(client, &node, &settings.archive)?;
+    if offline {
         context.print(&Report::new(&pending, pending.len()))?;
         return Ok(Exit::Done);
     }
-    publish_all(context, &settings, &mut client, pending).map(|()| Exit::Done)
+    publish_all(context, settings, client, &node, pending)
 }
 
-/// Publishes these bundles in their order, prints what became of each, and fails if one is left.
+/// Takes in receipts, publishes these bundles in their order, prints what became of each, and fails if
+/// one is left.
 pub(super) fn publish_all(
     context: &Context,
     settings: &Settings,
     client: &mut Client,
+    node: &Node,
     mut bundles: Vec<RecordedBundle>,
-) -> Result<(), Failure> {
-    let (published, outcome) = publish_in_order(settings, client, &bundles);
-    for bundle in &mut bundles[..published] {
-        if bundle.state == "sealed" {
-            "published".clone_into(&mut bundle.state);
-        }
+) -> Result<Exit, Failure> {
+    let mut exchange = Exchange::default();
+    let has_work = !bundles.is_empty() || unanswered_bundles(client, node)? > 0;
+    let outcome = if has_work { exchange.run(settings, client, node, &mut bundles) } else { Ok(()) };
+    let left = bundles.len() - exchange.published;
+    let mut report = Report::new(&bundles, left);
+    report.receipts = exchange.receipts;
+    report.unapplied = unapplied_bundles(client, node)?.into_iter().map(UnappliedLine::from).collect();
+    context.print(&report)?;
+    match outcome {
+        Err(failure) if left > 0 => return Err(with_work_left(failure, left)),
+        // Nothing was to be sent; the receipts come another time.
+        Err(failure) => tracing::warn!("{failure}"),
+        Ok(()) => {}
     }
-    let left = bundles.len() - published;
-    context.print(&Report::new(&bundles, left))?;
-    outcome.map_err(|failure| with_work_left(failure, left))
+    Ok(if report.unapplied.is_empty() { Exit::Done } else { Exit::NeedsPerson })
 }
 
-fn publish_in_order(
-    settings: &Settings,
-    client: &mut Client,
-    bundles: &[RecordedBundle],
-) -> (usize, Result<(), Failure>) {
-    if bundles.is_empty() {
-        return (0, Ok(()));
-    }
-    let mut broker = match settings.connect_broker() {
-        Ok(broker) => broker,
-        Err(failure) => return (0, Err(failure)),
-    };
-    for (published, bundle) in bundles.iter().enumerate() {
-        if let Err(failure) = publish(client, &mut broker, bundle) {
-            return (published, Err(failure));
+/// One visit to the broker.
+#[derive(Debug, Default)]
+struct Exchange {
+    receipts: u64,
+    published: usize,
+}
+
+impl Exchange {
+    fn run(
+        &mut self,
+        settings: &Settings,
+        client: &mut Client,
+        node: &Node,
+        bundles: &mut [RecordedBundle],
+    ) -> Result<(), Failure> {
+        let mut broker = settings.connect_broker()?;
+        match settle(client, &mut broker, node) {
+            Ok(receipts) => self.receipts = receipts,
+            // That receipts cannot be had is no reason to keep sales back.
+            Err(failure) if matches!(failure.kind(), Kind::Configuration | Kind::Permission) => {
+                Context::complain(&failure);
+            }
+            Err(failure) => return Err(failure),
         }
+        for bundle in bundles {
+            publish(client, &mut broker, bundle)?;
+            self.published += 1;
+        }
+        broker.close();
+        Ok(())
     }
-    broker.close();
-    (bundles.len(), Ok(()))
 }
 
 /// With the bundles safely sealed, a broker that is away is no failure but a wait.
@@ -112,17 +168,20 @@ impl Report {
             bytes: bundle.bytes,
             state: bundle.state.clone(),
         };
-        Self { bundles: bundles.iter().map(line).collect(), pending, receipts: 0 }
+        Self { bundles: bundles.iter().map(line).collect(), pending, receipts: 0, unapplied: Vec::new() }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.bundles.is_empty() {
-            return writeln!(f, "nothing has changed, and nothing is pending");
+            writeln!(f, "nothing has changed, and nothing is pending")?;
         }
         for Line { branch, sequence, rows, tombstones, bytes, state, .. } in &self.bundles {
             writeln!(f, "{branch} {sequence}: {rows} rows, {tombstones} tombstones, {bytes} bytes, {state}")?;
+        }
+        for UnappliedLine { sequence, state, reason } in &self.unapplied {
+            writeln!(f, "head office has {state} bundle {sequence}: {reason}")?;
         }
         Ok(())
     }

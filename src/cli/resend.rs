@@ -16,5 +16,5 @@ pub(super) fn run(context: &Context, args: &Resend) -> Result<Exit, Failure> {
     let node = Node::load(&mut client, &settings.node)?;
     let (first, last) = args.bundles;
     let bundles = numbered_bundles(&mut client, &node, &settings.archive, first, last)?;
-    publish_all(context, &settings, &mut client, bundles).map(|()| Exit::Done)
+    publish_all(context, &settings, &mut client, &node, bundles)
 }

@@ -45,7 +45,8 @@ impl fmt::Display for BranchReport {
             |number: Option<i64>| number.map_or_else(|| "none yet".to_owned(), |number| number.to_string());
         writeln!(f, "{}: {} changed keys not yet in a bundle", self.node, self.status.unsynced)?;
         writeln!(f, "  sealed, not yet published: {}", self.status.pending)?;
-        writeln!(f, "  last bundle published: {}", shown(self.status.last_published))
+        writeln!(f, "  last bundle published: {}", shown(self.status.last_published))?;
+        writeln!(f, "  last bundle proven to be at head office: {}", shown(self.status.last_applied))
     }
 }
 

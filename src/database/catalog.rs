@@ -91,7 +91,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
 
 /// Describes a table; none if there is no such table. The connection is one of
-/// [`connect`](super::connect): types are qualified because its search path has no user schema.
+/// [`connect`](fn@super::connect): types are qualified because its search path has no user schema.
 pub fn describe(
     client: &mut impl GenericClient,
     name: &TableName,

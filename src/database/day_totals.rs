@@ -29,8 +29,12 @@ pub fn day_totals(client: &mut impl GenericClient, days: &Days<'_>) -> Result<Da
         "SELECT ({day})::text, count(*){sums} FROM {} WHERE {day} = ANY ({}) AND {} GROUP BY {day} ORDER BY {day}",
         days.rows, days.wanted, days.condition,
     );
-    let days_found = client.query(&sql, &[])?.iter().map(|row| day_total(row, &summed)).collect();
-    Ok(DayTotals { column: days.day.to_owned(), days: days_found })
+    let rows = client.query(&sql, &[])?;
+    Ok(DayTotals {
+        column: days.day.to_owned(),
+        summed: summed.iter().map(|column| column.name.clone()).collect(),
+        days: rows.iter().map(|row| day_total(row, summed.len())).collect(),
+    })
 }
 
 /// The business day of the row called `t`.
@@ -52,14 +56,12 @@ fn sum_of(column: &Column) -> String {
     )
 }
 
-fn day_total(row: &Row, summed: &[&Column]) -> DayTotal {
-    let total = |(index, column): (usize, &&Column)| {
+fn day_total(row: &Row, summed: usize) -> DayTotal {
+    let total = |index: usize| {
         let at = 2 + 3 * index;
-        let total =
-            ColumnTotal { sum: row.get(at), values: count(row, at + 1), non_finite: count(row, at + 2) };
-        (column.name.clone(), total)
+        ColumnTotal { sum: row.get(at), values: count(row, at + 1), non_finite: count(row, at + 2) }
     };
-    DayTotal { day: row.get(0), rows: count(row, 1), totals: summed.iter().enumerate().map(total).collect() }
+    DayTotal { day: row.get(0), rows: count(row, 1), totals: (0..summed).map(total).collect() }
 }
 
 fn count(row: &Row, index: usize) -> u64 {

@@ -1,5 +1,6 @@
 //! One `bundle` and one `apply` at a time, per database.
 
+use postgres::error::SqlState;
 use postgres::{Client, GenericClient};
 
 use super::failure::database_failure;
@@ -41,13 +42,20 @@ impl Lock {
 pub fn take_lock(client: &mut Client, lock: Lock) -> Result<(), Failure> {
     let doing = format!("making sure that no other `{}` is at work", lock.command());
     let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
-    let row =
-        client.query_one("SELECT pg_try_advisory_lock($1, $2)", &[&CLASS, &lock.key()]).map_err(failed)?;
-    if row.get(0) {
-        return Ok(());
+    match wait_for(client, lock) {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {}
+        taken => return taken.map_err(failed),
     }
     let holder = holder(client, lock).map_err(failed)?;
     Err(Failure::new(Kind::Postponed, doing, holder).hint("wait for it to finish, then run this again"))
+}
+
+/// Waits a moment: the server may take it to see that the process that held the lock has ended.
+fn wait_for(client: &mut Client, lock: Lock) -> Result<(), postgres::Error> {
+    let mut transaction = client.transaction()?;
+    transaction.batch_execute("SET LOCAL lock_timeout = '2s'")?;
+    transaction.execute("SELECT pg_advisory_lock($1, $2)", &[&CLASS, &lock.key()])?;
+    transaction.commit()
 }
 
 fn holder(client: &mut impl GenericClient, lock: Lock) -> Result<String, postgres::Error> {

@@ -47,7 +47,7 @@ impl fmt::Display for Epoch {
 
 /// The dense number of a bundle within its branch and epoch, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct Sequence(NonZeroU64);
 
 impl Sequence {
@@ -85,6 +85,25 @@ impl Sequence {
 impl fmt::Display for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// A number that counts no bundle.
+#[derive(Debug, thiserror::Error)]
+#[error("a sequence is a number from 1 that fits a bigint")]
+pub struct NotASequence;
+
+impl TryFrom<u64> for Sequence {
+    type Error = NotASequence;
+
+    fn try_from(number: u64) -> Result<Self, NotASequence> {
+        Self::new(number).ok_or(NotASequence)
+    }
+}
+
+impl From<Sequence> for u64 {
+    fn from(sequence: Sequence) -> Self {
+        sequence.get()
     }
 }
 
@@ -175,5 +194,9 @@ mod tests {
         assert_eq!(Sequence::new(0), None);
         assert_eq!(Sequence::new(u64::MAX), None);
         assert_eq!(Sequence::FIRST.next().get(), 2);
+        assert_eq!(serde_json::from_str::<Sequence>("7").unwrap().get(), 7);
+        for bad in ["0", "-1", "9223372036854775808", "1.0", "\"1\""] {
+            assert!(serde_json::from_str::<Sequence>(bad).is_err(), "{bad} was accepted");
+        }
     }
 }

@@ -178,12 +178,25 @@ pub enum ManifestError {
     /// Fields that contradict each other or the format.
     #[error("manifest.json makes no sense: {0}")]
     Senseless(String),
+    /// More bytes than a reader takes.
+    #[error("manifest.json would be {0} bytes long, over the limit of 4 MiB")]
+    TooLong(u64),
 }
 
 impl Manifest {
     /// The canonical bytes of `manifest.json`: keys sorted, no white space, sealed with the SHA-256 of
-    /// themselves without the seal. Their own SHA-256 identifies the whole bundle.
+    /// themselves without the seal. Their own SHA-256 identifies the whole bundle. A manifest that
+    /// [`Manifest::from_bytes`] would refuse is refused here already.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ManifestError> {
+        self.check()?;
+        let bytes = self.sealed()?;
+        match bytes.len() as u64 {
+            0..=MANIFEST_LIMIT => Ok(bytes),
+            length => Err(ManifestError::TooLong(length)),
+        }
+    }
+
+    fn sealed(&self) -> Result<Vec<u8>, ManifestError> {
         let unreadable = |error: serde_json::Error| ManifestError::Unreadable(error.to_string());
         let mut value = serde_json::to_value(self).map_err(unreadable)?;
         let seal = seal_of(&value)?;
@@ -206,7 +219,6 @@ impl Manifest {
             return Err(ManifestError::Checksum);
         }
         let manifest: Self = serde_json::from_value(value).map_err(unreadable)?;
-        manifest.check()?;
         if manifest.to_bytes()? != bytes {
             return Err(ManifestError::NotCanonical);
         }
@@ -223,10 +235,8 @@ impl Manifest {
         self.count(|kind| kind == MemberKind::Tombstones)
     }
 
-    /// What a manifest declares is limited by nothing.
     fn count(&self, of: impl Fn(MemberKind) -> bool) -> u64 {
-        let counted = self.members().filter(|member| of(member.kind)).map(|member| member.rows);
-        counted.fold(0, u64::saturating_add)
+        self.members().filter(|member| of(member.kind)).map(|member| member.rows).sum()
     }
 
     /// Every member, in file order.
@@ -248,10 +258,10 @@ fn check_format(value: &Value) -> Result<(), ManifestError> {
     }
     let version = found.strip_prefix("salesync-bundle/").and_then(|version| version.parse::<u32>().ok());
     match version {
-        Some(version) => Err(ManifestError::Format {
+        Some(version) if version != 1 => Err(ManifestError::Format {
             found: found.to_owned(),
             older: if version > 1 { "this program" } else { "the program that wrote the bundle" },
         }),
-        None => Err(ManifestError::Unreadable("it does not name the format salesync-bundle".to_owned())),
+        _ => Err(ManifestError::Unreadable("it does not name the format salesync-bundle".to_owned())),
     }
 }

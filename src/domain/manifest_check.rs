@@ -1,27 +1,62 @@
 //! The rules a manifest keeps by itself, whatever its members hold.
+//!
+//! What passes here goes into head office's SQL, its bigint columns and people's terminals, so every
+//! text has a shape and every number a bound.
 
 use std::collections::BTreeSet;
 
 use super::table::{is_storable, is_type_text};
 use super::{
-    Column, ExactSum, KeyRange, Manifest, ManifestError, Member, MemberKind, Mode, Sequence, TableChange,
-    Totals, is_summed, key_columns,
+    Column, ColumnTotal, Cut, DayTotals, ExactSum, KeyRange, Manifest, ManifestError, Member, MemberKind,
+    Mode, Sequence, TableChange, Totals, is_summed, key_columns,
 };
+
+/// PostgreSQL has no wider tables.
+const MOST_COLUMNS: usize = 1600;
+/// Bytes of the name of the program that wrote the bundle, at most.
+const LONGEST_TOOL: usize = 100;
+/// No date of PostgreSQL has a longer text: `5874897-12-31`, `4713-01-01 BC`.
+const LONGEST_DAY: usize = 13;
 
 impl Manifest {
     pub(super) fn check(&self) -> Result<(), ManifestError> {
         require(self.previous.is_none() == (self.sequence == Sequence::FIRST), || {
             "the first bundle of an epoch, and no other, has no previous one".to_owned()
         })?;
-        require(self.cut.part >= 1, || "parts count from 1".to_owned())?;
+        check_cut(&self.cut, self.sequence)?;
+        let is_shown = |c: char| c.is_ascii_graphic() || c == ' ';
+        require(self.tool.len() <= LONGEST_TOOL && self.tool.chars().all(is_shown), || {
+            "the name of its tool is none".to_owned()
+        })?;
         require(!self.tables.is_empty(), || "it speaks of no table".to_owned())?;
         let names: BTreeSet<_> = self.tables.iter().map(|table| &table.name).collect();
         require(names.len() == self.tables.len(), || "a table stands in it twice".to_owned())?;
+        self.check_sizes()?;
         self.tables.iter().enumerate().try_for_each(|(index, table)| {
             let in_table = |why: String| ManifestError::Senseless(format!("table {}: {why}", table.name));
             check_table(index, table, self.cut.last).map_err(in_table)
         })
     }
+
+    /// Sums over all members fit a bigint, so nobody after this has to think of overflow.
+    fn check_sizes(&self) -> Result<(), ManifestError> {
+        let sizes: [fn(&Member) -> u64; 3] =
+            [|member| member.rows, |member| member.bytes, |member| member.raw_bytes];
+        let fits = |size: fn(&Member) -> u64| {
+            let sum = self.members().map(size).try_fold(0_u64, u64::checked_add);
+            sum.is_some_and(|sum| i64::try_from(sum).is_ok())
+        };
+        require(sizes.into_iter().all(fits), || "its sizes are larger than can be".to_owned())
+    }
+}
+
+fn check_cut(cut: &Cut, sequence: Sequence) -> Result<(), ManifestError> {
+    let is_part = (1..=i32::MAX.unsigned_abs()).contains(&cut.part) && u64::from(cut.part) <= sequence.get();
+    require(is_part, || "parts count from 1, each with a sequence of its own".to_owned())?;
+    let is_snapshot = |b: u8| b.is_ascii_digit() || b":,".contains(&b);
+    require(!cut.watermark.is_empty() && cut.watermark.bytes().all(is_snapshot), || {
+        "its watermark is no snapshot".to_owned()
+    })
 }
 
 fn require(holds: bool, why: impl FnOnce() -> String) -> Result<(), ManifestError> {
@@ -51,6 +86,9 @@ fn check_table(index: usize, table: &TableChange, last_part: bool) -> Result<(),
 }
 
 fn check_columns(columns: &[Column]) -> Result<(), String> {
+    if columns.len() > MOST_COLUMNS {
+        return Err(format!("it has more than {MOST_COLUMNS} columns"));
+    }
     let names: BTreeSet<_> = columns.iter().map(|column| column.name.as_str()).collect();
     if names.len() != columns.len() {
         return Err("a column stands in it twice".to_owned());
@@ -97,27 +135,46 @@ fn check_member(index: usize, table: &TableChange, member: &Member) -> Result<()
 }
 
 fn check_totals(totals: &Totals, rows: u64) -> Result<(), String> {
-    for (column, total) in totals {
-        let mut sum = ExactSum::default();
-        let plain = sum.add(total.sum.as_bytes()).is_ok() && sum.non_finite() == 0;
-        if !plain || total.non_finite > total.values || total.values > rows {
-            return Err(format!("the total of column {column:?} is none"));
+    totals.iter().try_for_each(|(column, total)| check_total(column, total, rows))
+}
+
+fn check_total(column: &str, total: &ColumnTotal, rows: u64) -> Result<(), String> {
+    let mut sum = ExactSum::default();
+    let is_sum = sum.add(total.sum.as_bytes()).is_ok() && sum.non_finite() == 0;
+    if is_sum && total.non_finite <= total.values && total.values <= rows {
+        return Ok(());
+    }
+    Err(format!("the total of column {column:?} is none"))
+}
+
+fn check_day_totals(table: &TableChange, totals: &DayTotals) -> Result<(), String> {
+    if !table.columns.iter().any(|column| column.name == totals.column) {
+        return Err(format!("its business day {:?} is no column", totals.column));
+    }
+    let days: BTreeSet<_> = totals.days.iter().map(|day| day.day.as_str()).collect();
+    if days.len() != totals.days.len() {
+        return Err("a business day stands in it twice".to_owned());
+    }
+    let is_in_it = |column: &&Column| column.key.is_none() && is_summed(&column.type_name);
+    if !table.columns.iter().filter(is_in_it).map(|column| &column.name).eq(&totals.summed) {
+        return Err("its day totals are not of its summed columns".to_owned());
+    }
+    for day in &totals.days {
+        if !is_day_text(&day.day) || i64::try_from(day.rows).is_err() {
+            return Err(format!("{:?} with {} rows is no business day", day.day, day.rows));
+        }
+        if day.totals.len() != totals.summed.len() {
+            return Err(format!("{:?} has not one total per summed column", day.day));
+        }
+        for (column, total) in totals.summed.iter().zip(&day.totals) {
+            check_total(column, total, day.rows)?;
         }
     }
     Ok(())
 }
 
-fn check_day_totals(table: &TableChange, totals: &super::DayTotals) -> Result<(), String> {
-    if !table.columns.iter().any(|column| column.name == totals.column) {
-        return Err(format!("its business day {:?} is no column", totals.column));
-    }
-    let named =
-        |name: &str| table.columns.iter().any(|column| column.name == name && is_summed(&column.type_name));
-    for day in &totals.days {
-        if !day.totals.keys().all(|name| named(name)) {
-            return Err(format!("the totals of {:?} are of other columns", day.day));
-        }
-        check_totals(&day.totals, day.rows)?;
-    }
-    Ok(())
+/// True for what can be a date as PostgreSQL writes it: `2024-02-29`, `0044-03-15 BC`, `infinity`.
+fn is_day_text(day: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"- ".contains(&b);
+    (1..=LONGEST_DAY).contains(&day.len()) && day.bytes().all(allowed)
 }

@@ -5,6 +5,7 @@ mod identity;
 mod manifest;
 mod manifest_check;
 mod name;
+mod receipt;
 mod sql;
 mod sum;
 mod table;
@@ -17,6 +18,7 @@ pub use manifest::{
     TableChange,
 };
 pub use name::NodeName;
+pub use receipt::{RECEIPT_FORMAT, Receipt, ReceiptOutcome, TableEffect};
 pub use sql::{quote_identifier, quote_literal};
 pub use sum::{ExactSum, NotANumber};
 pub use table::{Column, TableName, is_summed, key_columns, orders_as_text};

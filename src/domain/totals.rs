@@ -40,18 +40,53 @@ impl From<&ExactSum> for ColumnTotal {
 pub struct DayTotals {
     /// The business-day column.
     pub column: String,
+    /// The columns that are summed: those whose sums are exact and that are not part of the key, in the
+    /// table's order.
+    pub summed: Vec<String>,
     /// The days, in ascending order.
     pub days: Vec<DayTotal>,
 }
 
-/// One business day of one table.
+/// One business day of one table. There may be thousands in a manifest, so it is written short: `[day,
+/// rows, [total, …]]`, where a total is only its sum if every row has a finite value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "DayRow", into = "DayRow")]
 pub struct DayTotal {
     /// The day as PostgreSQL writes a date in ISO style.
     pub day: String,
     /// Live rows of that day, not only those that changed.
     pub rows: u64,
-    /// Their exact sums per summed column that is not part of the key.
-    pub totals: Totals,
+    /// Their totals, one per summed column.
+    pub totals: Vec<ColumnTotal>,
+}
+
+/// A day as it is written.
+#[derive(Clone, Serialize, Deserialize)]
+struct DayRow(String, u64, Vec<DaySum>);
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum DaySum {
+    OfAllRows(String),
+    OfSome(ColumnTotal),
+}
+
+impl From<DayRow> for DayTotal {
+    fn from(DayRow(day, rows, sums): DayRow) -> Self {
+        let total = |sum| match sum {
+            DaySum::OfAllRows(sum) => ColumnTotal { sum, values: rows, non_finite: 0 },
+            DaySum::OfSome(total) => total,
+        };
+        Self { day, rows, totals: sums.into_iter().map(total).collect() }
+    }
+}
+
+impl From<DayTotal> for DayRow {
+    fn from(DayTotal { day, rows, totals }: DayTotal) -> Self {
+        let sum = |total: ColumnTotal| match total {
+            ColumnTotal { sum, values, non_finite: 0 } if values == rows => DaySum::OfAllRows(sum),
+            total => DaySum::OfSome(total),
+        };
+        Self(day, rows, totals.into_iter().map(sum).collect())
+    }
 }

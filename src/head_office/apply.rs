@@ -2,21 +2,18 @@
 
 use std::io::{Read, Seek};
 
-use chrono::Utc;
 use postgres::{Client, Transaction};
-use serde_json::json;
 
 use super::check_days::check_days;
-use super::ledger::{
-    Delivery, Source, knows_epoch, lock_branch, record_bundle, record_incident, record_receipt, recorded,
-};
-use super::load::{Loader, TableEffect};
+use super::ledger::{Delivery, Source, knows_epoch, lock_branch, record_bundle, record_incident, recorded};
+use super::load::Loader;
 use super::place::{Place, Recorded, place};
+use super::receipts::record_receipt;
 use super::refusal::{Refusal, judged};
 use super::target::{prepare, set_branch};
 use crate::bundle::Bundle;
 use crate::database::database_failure;
-use crate::domain::{Digest, Failure, Kind, Manifest};
+use crate::domain::{Digest, Failure, Kind, Manifest, Receipt, ReceiptOutcome, TableEffect};
 
 /// Whether the work is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +63,7 @@ pub(super) fn apply<R: Read + Seek>(
         }
     }
     let effects = load(&mut transaction, bundle, &manifest)?;
-    record(&mut transaction, &manifest, digest, bundle.size(), source, &effects)
-        .map_err(|error| judged("recording the bundle", &error))?;
+    record(&mut transaction, &manifest, digest, bundle.size(), source, effects)?;
     match keep {
         Keep::RollBack => transaction.rollback().map_err(failed),
         Keep::Commit => {
@@ -108,9 +104,10 @@ fn record(
     digest: Digest,
     size: u64,
     source: Source,
-    effects: &[TableEffect],
-) -> Result<(), postgres::Error> {
-    record_bundle(transaction, manifest, digest, size, None)?;
+    effects: Vec<TableEffect>,
+) -> Result<(), Refusal> {
+    let failed = |error: postgres::Error| judged("recording the bundle", &error);
+    record_bundle(transaction, manifest, digest, size, None).map_err(failed)?;
     let delivery = Delivery {
         branch: Some(&manifest.branch),
         manifest: Some((manifest, digest)),
@@ -118,27 +115,17 @@ fn record(
         outcome: "applied",
         reason: None,
     };
-    delivery.record(transaction)?;
+    delivery.record(transaction).map_err(failed)?;
     for effect in effects.iter().filter(|effect| effect.divergences > 0) {
         let detail = format!(
             "table {}: {} rows were not as the branch took them to be, and were put right",
             effect.table, effect.divergences
         );
-        record_incident(transaction, Some(&manifest.branch), Some(manifest), "divergence", &detail, None)?;
+        let (branch, manifest) = (Some(&manifest.branch), Some(manifest));
+        record_incident(transaction, branch, manifest, "divergence", &detail, None).map_err(failed)?;
     }
-    let body = json!({
-        "format": "salesync-receipt/1",
-        "branch": manifest.branch,
-        "epoch": manifest.epoch,
-        "sequence": manifest.sequence,
-        "bundle_id": manifest.bundle_id,
-        "manifest_sha256": digest,
-        "outcome": "applied",
-        "tables": effects,
-        "applied_at": Utc::now(),
-        "clock_ahead_ms": (Utc::now() - manifest.created_at).num_milliseconds(),
-    });
-    record_receipt(transaction, manifest, "applied", &body)
+    let receipt = Receipt::new(manifest, digest, ReceiptOutcome::Applied).with_effects(effects);
+    Ok(record_receipt(transaction, &receipt)?)
 }
 
 /// A commit that was not one says so nowhere but here: the driver reports an aborted transaction's

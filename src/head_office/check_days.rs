@@ -53,8 +53,11 @@ fn index_days(
     if row.get(0) {
         return Ok(());
     }
-    let sql =
-        format!("CREATE INDEX ON {} USING brin ({})", change.name.sql(), quote_identifier(&declared.column));
+    let sql = format!(
+        "CREATE INDEX ON {} USING brin ({}) WITH (autosummarize = on)",
+        change.name.sql(),
+        quote_identifier(&declared.column)
+    );
     transaction.batch_execute(&sql).map_err(judge)
 }
 
@@ -63,19 +66,16 @@ fn difference(declared: &DayTotals, found: &DayTotals) -> Option<String> {
     for day in &declared.days {
         let ours = found.days.iter().find(|candidate| candidate.day == day.day);
         if ours != Some(day) {
-            let ours = ours.map_or_else(|| "no rows".to_owned(), in_words);
-            return Some(format!(
-                "day {}: the branch has {}, head office has {ours}",
-                day.day,
-                in_words(day)
-            ));
+            let words = |day: &DayTotal| in_words(&declared.summed, day);
+            let ours = ours.map_or_else(|| "no rows".to_owned(), words);
+            return Some(format!("day {}: the branch has {}, head office has {ours}", day.day, words(day)));
         }
     }
     None
 }
 
-fn in_words(day: &DayTotal) -> String {
-    let sums: Vec<String> =
-        day.totals.iter().map(|(column, total)| format!("{column} {}", total.sum)).collect();
+fn in_words(summed: &[String], day: &DayTotal) -> String {
+    let totals = summed.iter().zip(&day.totals);
+    let sums: Vec<String> = totals.map(|(column, total)| format!("{column} {}", total.sum)).collect();
     format!("{} rows ({})", day.rows, sums.join(", "))
 }

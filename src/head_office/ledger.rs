@@ -4,7 +4,6 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use postgres::{GenericClient, Row};
-use serde_json::Value;
 
 use crate::database::database_failure;
 use crate::domain::{Digest, Epoch, Failure, Kind, Manifest, NodeName, Sequence};
@@ -222,20 +221,6 @@ impl Delivery<'_> {
         )?;
         Ok(())
     }
-}
-
-/// Head office's answer, to be sent when there is a broker.
-pub(super) fn record_receipt(
-    client: &mut impl GenericClient,
-    manifest: &Manifest,
-    outcome: &str,
-    body: &Value,
-) -> Result<(), postgres::Error> {
-    client.execute(
-        "INSERT INTO salesync.receipt (branch, bundle_id, outcome, body) VALUES ($1, $2, $3, $4)",
-        &[&manifest.branch.as_str(), &manifest.bundle_id.0, &outcome, body],
-    )?;
-    Ok(())
 }
 
 /// Something a person should know.

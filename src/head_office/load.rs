@@ -4,29 +4,12 @@ use std::io::{Read, Seek};
 
 use postgres::Transaction;
 use postgres::error::SqlState;
-use serde::Serialize;
 
 use super::merge::Merge;
 use super::refusal::{Refusal, judged};
 use crate::bundle::{Bundle, PourError};
 use crate::database::copy_failure;
-use crate::domain::{Failure, KeyRange, Kind, Member, MemberKind, Mode, TableChange};
-
-/// What was done to one table of head office.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(super) struct TableEffect {
-    /// The table.
-    pub(super) table: String,
-    /// Rows added.
-    pub(super) inserted: u64,
-    /// Rows overwritten.
-    pub(super) updated: u64,
-    /// Rows deleted.
-    pub(super) deleted: u64,
-    /// Rows that were not as the branch took them to be: an insert that found a row, an update or a
-    /// tombstone that found none. They were put right.
-    pub(super) divergences: u64,
-}
+use crate::domain::{Failure, KeyRange, Kind, Member, MemberKind, Mode, TableChange, TableEffect};
 
 /// Where the rows come from and whose they are.
 pub(super) struct Loader<'a, R> {

@@ -7,6 +7,7 @@ mod ledger;
 mod load;
 mod merge;
 mod place;
+mod receipts;
 mod receive;
 mod refusal;
 mod rejection;

@@ -9,12 +9,16 @@ use tempfile::NamedTempFile;
 use super::apply::{Keep, apply, find_place};
 use super::ledger::{Delivery, Source, branch_states, forget_held, record_bundle};
 use super::place::Place;
+use super::receipts::{publish_receipts, record_receipt, repeat_receipt};
 use super::refusal::{Refusal, judged};
 use super::rejection::Rejection;
 use crate::archive::{Archive, Placed, open_bundle};
+use crate::broker::Broker;
 use crate::bundle::{Bundle, ReadError};
 use crate::database::database_failure;
-use crate::domain::{BundleId, Digest, Epoch, Failure, Kind, Manifest, NodeName, Sequence};
+use crate::domain::{
+    BundleId, Digest, Epoch, Failure, Kind, Manifest, NodeName, Receipt, ReceiptOutcome, Sequence,
+};
 
 /// How a bundle came.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +114,7 @@ impl<'a> Receiver<'a> {
             Place::Refused(reason) => self.reject_draft(draft, &manifest, digest, arrival, reason)?,
             Place::Duplicate => {
                 self.keep(draft, &manifest)?;
-                self.note(&manifest, digest, arrival.source)?
+                self.note_duplicate(&manifest, digest, arrival.source)?
             }
             Place::Later(expected) => {
                 let path = self.keep(draft, &manifest)?;
@@ -142,6 +146,11 @@ impl<'a> Receiver<'a> {
             },
         };
         Ok(verdict(&manifest, outcome))
+    }
+
+    /// Publishes the receipts that no broker has confirmed yet.
+    pub fn publish_receipts(&mut self, broker: &mut Broker) -> Result<u64, Failure> {
+        publish_receipts(self.client, broker)
     }
 
     /// Applies what waits in the archive for its turn, as far as it goes without a gap.
@@ -274,9 +283,7 @@ impl<'a> Receiver<'a> {
         source: Source,
         expected: Sequence,
     ) -> Result<Verdict, Failure> {
-        let held = self
-            .record_held(bundle, source, expected)
-            .map_err(|error| judged("recording a held bundle", &error));
+        let held = self.record_held(bundle, source, expected);
         self.decide(held.map(|()| Outcome::Held(expected)), bundle, path, source)
     }
 
@@ -285,19 +292,29 @@ impl<'a> Receiver<'a> {
         bundle: &Bundle<File>,
         source: Source,
         expected: Sequence,
-    ) -> Result<(), postgres::Error> {
+    ) -> Result<(), Refusal> {
+        let judge = |error: postgres::Error| judged("recording a held bundle", &error);
         let (manifest, digest) = (bundle.manifest(), bundle.manifest_sha256());
         let reason = format!("bundle {expected} of {} has not come", manifest.branch);
-        let mut transaction = self.client.transaction()?;
-        record_bundle(&mut transaction, manifest, digest, bundle.size(), Some(&reason))?;
-        delivery(manifest, digest, source, "held", Some(&reason)).record(&mut transaction)?;
-        transaction.commit()
+        let mut transaction = self.client.transaction().map_err(judge)?;
+        record_bundle(&mut transaction, manifest, digest, bundle.size(), Some(&reason)).map_err(judge)?;
+        delivery(manifest, digest, source, "held", Some(&reason)).record(&mut transaction).map_err(judge)?;
+        record_receipt(
+            &mut transaction,
+            &Receipt::new(manifest, digest, ReceiptOutcome::Held).because(&reason),
+        )?;
+        transaction.commit().map_err(judge)
     }
 
-    fn note(&mut self, manifest: &Manifest, digest: Digest, source: Source) -> Result<Verdict, Failure> {
-        delivery(manifest, digest, source, "duplicate", None)
-            .record(self.client)
-            .map_err(|error| database_failure("recording a duplicate", &error))?;
+    fn note_duplicate(
+        &mut self,
+        manifest: &Manifest,
+        digest: Digest,
+        source: Source,
+    ) -> Result<Verdict, Failure> {
+        let failed = |error: postgres::Error| database_failure("recording a duplicate", &error);
+        delivery(manifest, digest, source, "duplicate", None).record(self.client).map_err(failed)?;
+        repeat_receipt(self.client, manifest.bundle_id).map_err(failed)?;
         Ok(verdict(manifest, Outcome::Duplicate))
     }
 

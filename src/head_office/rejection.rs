@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use postgres::{Client, GenericClient};
-use serde_json::json;
 
-use super::ledger::{Delivery, forget_held, record_incident, record_receipt};
+use super::ledger::{Delivery, forget_held, record_incident};
+use super::receipts::record_receipt;
 use super::receive::{Arrival, Outcome, Verdict, verdict};
 use crate::database::database_failure;
-use crate::domain::{Digest, Failure, Manifest};
+use crate::domain::{Digest, Failure, Manifest, Receipt, ReceiptOutcome};
 
 /// A rejected bundle.
 pub(super) struct Rejection<'a> {
@@ -27,7 +27,7 @@ impl Rejection<'_> {
     pub(super) fn record(self, client: &mut Client) -> Result<Verdict, Failure> {
         let failed = |error: postgres::Error| database_failure("recording a rejected bundle", &error);
         let mut transaction = client.transaction().map_err(failed)?;
-        self.write(&mut transaction).map_err(failed)?;
+        self.write(&mut transaction)?;
         transaction.commit().map_err(failed)?;
         let outcome = Outcome::Rejected { reason: self.reason, is_damaged: self.bundle.is_none() };
         Ok(match self.bundle {
@@ -42,7 +42,8 @@ impl Rejection<'_> {
         })
     }
 
-    fn write(&self, client: &mut impl GenericClient) -> Result<(), postgres::Error> {
+    fn write(&self, client: &mut impl GenericClient) -> Result<(), Failure> {
+        let failed = |error: postgres::Error| database_failure("recording a rejected bundle", &error);
         let manifest = self.bundle.map(|(manifest, _)| manifest);
         // Whoever can write to a queue is to blame for what comes in it, whatever name is inside.
         let branch = self.arrival.branch.or(manifest.map(|manifest| &manifest.branch));
@@ -53,34 +54,17 @@ impl Rejection<'_> {
             outcome: "rejected",
             reason: Some(&self.reason),
         };
-        delivery.record(client)?;
-        record_incident(client, branch, manifest, "rejected", &self.reason, Some(&self.kept))?;
+        delivery.record(client).map_err(failed)?;
+        record_incident(client, branch, manifest, "rejected", &self.reason, Some(&self.kept))
+            .map_err(failed)?;
         match self.bundle {
             Some((manifest, digest)) if branch == Some(&manifest.branch) => {
                 let Manifest { branch, epoch, sequence, .. } = manifest;
-                forget_held(client, branch, *epoch, *sequence, Some(digest))?;
-                self.answer(client, manifest, digest)
+                forget_held(client, branch, *epoch, *sequence, Some(digest)).map_err(failed)?;
+                let receipt = Receipt::new(manifest, digest, ReceiptOutcome::Rejected);
+                record_receipt(client, &receipt.because(&self.reason))
             }
             _ => Ok(()),
         }
-    }
-
-    fn answer(
-        &self,
-        client: &mut impl GenericClient,
-        manifest: &Manifest,
-        digest: Digest,
-    ) -> Result<(), postgres::Error> {
-        let body = json!({
-            "format": "salesync-receipt/1",
-            "branch": manifest.branch,
-            "epoch": manifest.epoch,
-            "sequence": manifest.sequence,
-            "bundle_id": manifest.bundle_id,
-            "manifest_sha256": digest,
-            "outcome": "rejected",
-            "reason": self.reason,
-        });
-        record_receipt(client, manifest, "rejected", &body)
     }
 }

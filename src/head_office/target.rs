@@ -17,7 +17,6 @@ pub(super) fn prepare(transaction: &mut Transaction<'_>, change: &TableChange) -
     if name.schema == "salesync" || name.schema == "information_schema" || name.schema.starts_with("pg_") {
         return Err(Refusal::rejected(format!("{name} is in a schema that no branch may write to")));
     }
-    check_types(transaction, change)?;
     match describe(transaction, name)? {
         None => create(transaction, change),
         Some(table) => {
@@ -37,24 +36,22 @@ pub(super) fn set_branch(transaction: &mut Transaction<'_>, branch: &str) -> Res
 }
 
 /// The server itself says whether a text is a type: nothing else may get into a definition.
-fn check_types(transaction: &mut Transaction<'_>, change: &TableChange) -> Result<(), Refusal> {
-    for column in &change.columns {
-        let mut attempt = transaction.transaction().map_err(|error| judged("checking types", &error))?;
-        let known = attempt.query_one("SELECT to_regtype($1) IS NOT NULL", &[&column.type_name]);
-        let is_type = known.is_ok_and(|row| row.get(0));
-        attempt.rollback().map_err(|error| judged("checking types", &error))?;
-        if !is_type {
-            let Column { name, type_name, .. } = column;
-            return Err(Refusal::rejected(format!(
-                "table {}: head office's PostgreSQL has no type {type_name} for column {name:?}",
-                change.name
-            )));
-        }
+fn check_type(transaction: &mut Transaction<'_>, table: &TableName, column: &Column) -> Result<(), Refusal> {
+    let failed = |error: postgres::Error| judged("looking up a type", &error);
+    let mut attempt = transaction.transaction().map_err(failed)?;
+    let known = attempt.query_one("SELECT to_regtype($1) IS NOT NULL", &[&column.type_name]);
+    attempt.rollback().map_err(failed)?;
+    if known.is_ok_and(|row| row.get(0)) {
+        return Ok(());
     }
-    Ok(())
+    let Column { name, type_name, .. } = column;
+    Err(Refusal::Rejected(format!("table {table}: head office has no type {type_name} for column {name:?}")))
 }
 
 fn create(transaction: &mut Transaction<'_>, change: &TableChange) -> Result<(), Refusal> {
+    for column in &change.columns {
+        check_type(transaction, &change.name, column)?;
+    }
     let column = |column: &Column| format!("{} {}", quote_identifier(&column.name), column.type_name);
     let columns: Vec<String> = change.columns.iter().map(column).collect();
     let key = key_columns(&change.columns);
@@ -82,6 +79,7 @@ fn add_columns(
     for column in &change.columns {
         match table.columns.iter().find(|present| present.name == column.name) {
             None => {
+                check_type(transaction, &change.name, column)?;
                 let (name, type_name) = (quote_identifier(&column.name), &column.type_name);
                 let sql = format!("ALTER TABLE {} ADD COLUMN {name} {type_name}", change.name.sql());
                 tracing::info!("adding column {name} {type_name} to {}", change.name);

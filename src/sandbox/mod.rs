@@ -1,11 +1,11 @@
 //! Private `PostgreSQL` and `RabbitMQ` servers, for the demo and for the tests.
 //!
 //! Everything lives in one temporary folder and listens on 127.0.0.1 only. Nothing outlives the
-//! process that started it, however that process ends: see [`Sandbox`].
+//! process that started it, however that process ends: see `Sandbox`.
 //!
 //! The servers are meant for throw-away data. `PostgreSQL` trusts every local connection and does not
 //! `fsync`; the broker's password is in the source. Committed and confirmed data survive the death
-//! of a server process ([`PostgresServer::stop_immediately`], [`BrokerServer::kill`]), not a power cut.
+//! of a server process (`PostgresServer::stop_immediately`, `BrokerServer::kill`), not a power cut.
 
 mod account;
 mod definitions;

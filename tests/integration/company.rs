@@ -155,9 +155,9 @@ impl Node {
 
     /// The one value of a query, as text.
     pub fn value(&self, sql: &str) -> String {
-        let text = format!("SELECT (q.*)::text FROM ({sql}) AS q(value)");
+        let text = format!("SELECT q.value::text FROM ({sql}) AS q(value)");
         let row = self.client().query_one(&text, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-        row.get::<_, String>(0).trim_start_matches('(').trim_end_matches(')').to_owned()
+        row.get(0)
     }
 
     /// The rows of a table as COPY prints them, in the order of their texts, without head office's

@@ -46,7 +46,7 @@ fn the_names_in_the_json_are_those_that_scripts_rely_on() {
     let bundle = east.run(&["bundle", "--json"]).ok();
     assert_eq!(bundle.stdout().lines().count(), 1);
     let bundle = bundle.json();
-    assert_eq!(keys(&bundle), ["bundles", "pending", "receipts"]);
+    has_keys(&bundle, "bundles pending receipts");
     let line = "branch sequence bundle_id file manifest_sha256 rows tombstones bytes state";
     has_keys(&bundle["bundles"][0], line);
     assert_eq!(bundle["bundles"][0]["file"], east.bundles()[0].display().to_string());

@@ -227,7 +227,7 @@ fn head_offices_database_dying_while_a_bundle_is_applied_changes_nothing() {
     let applying = head.command(&["apply"]).spawn().unwrap();
     let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)";
     let deadline = Instant::now() + Duration::from_secs(20);
-    while head.value(waiting) == "f" {
+    while head.value(waiting) == "false" {
         assert!(Instant::now() < deadline, "apply did not come to the table");
         std::thread::yield_now();
     }

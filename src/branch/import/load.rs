@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use super::reader::SaleReader;
 use super::sale::{Sale, SaleRules};
 use super::{ImportOptions, Problem};
+use crate::database::database_failure;
 use crate::domain::{Failure, Kind};
 
 const COPY: &str = "COPY public.sales (date, region, product, qty, cost, amt, tax, total) \
@@ -113,30 +114,19 @@ fn survey(mut problems: Vec<Problem>, sales: &mut SaleReader<impl Read>) -> Resu
     Ok(ImportOutcome::Refused { problems, more })
 }
 
-/// The server said no, in its own words: the `Display` of the error alone is only "db error".
+/// The server said no. What is special here is what a missing table or column means.
 fn refused(error: &postgres::Error) -> Failure {
-    let Some(said) = error.as_db_error() else {
-        return cut_off(error);
-    };
-    let why = match said.detail() {
-        Some(detail) => format!("{} ({detail})", said.message()),
-        None => said.message().to_owned(),
-    };
-    let (kind, hint) = match *said.code() {
-        SqlState::UNDEFINED_TABLE => (Kind::Failed, "create the table with `salesync init --with-sales`"),
-        SqlState::UNDEFINED_COLUMN => {
-            (Kind::Failed, "public.sales needs the columns date, region, product, qty, cost, amt, tax, total")
+    let failure = database_failure(LOADING, error);
+    match error.code() {
+        Some(&SqlState::UNDEFINED_TABLE) => {
+            failure.hint("create the table with `salesync init --with-sales`")
         }
-        SqlState::INSUFFICIENT_PRIVILEGE => (
-            Kind::Permission,
-            "nothing was imported; grant INSERT on public.sales to the user that salesync connects as",
-        ),
-        SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN => {
-            (Kind::Unreachable, "nothing was imported; run the import again when the database is back")
+        Some(&SqlState::UNDEFINED_COLUMN) => {
+            failure.hint("public.sales needs the columns date, region, product, qty, cost, amt, tax, total")
         }
-        _ => (Kind::Failed, said.hint().unwrap_or("nothing was imported; mend what the database names")),
-    };
-    Failure::new(kind, LOADING, why).hint(hint)
+        _ if failure.advice().is_none() => failure.hint("nothing was imported; mend what the database names"),
+        _ => failure,
+    }
 }
 
 /// The connection broke before the end: writing to it has no other way to fail.

@@ -1,0 +1,125 @@
+//! Takes in head office's receipts, and forgets what they prove.
+
+use postgres::{Client, Transaction};
+
+use super::node::Node;
+use super::tracking::tracked_tables;
+use crate::broker::Broker;
+use crate::database::database_failure;
+use crate::domain::{Failure, Receipt};
+
+/// A bundle that head office has but has not applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unapplied {
+    /// Its number.
+    pub sequence: i64,
+    /// `held` or `rejected`.
+    pub state: String,
+    /// Head office's words.
+    pub reason: String,
+}
+
+/// Takes in every receipt that waits for this branch; returns how many. Each is recorded before it is
+/// taken out of the queue, so a crash in between only brings it again.
+pub fn settle(client: &mut Client, broker: &mut Broker, node: &Node) -> Result<u64, Failure> {
+    let mut receipts = 0;
+    while let Some(delivery) = broker.next_receipt(node.name.as_str())? {
+        match Receipt::from_bytes(&delivery.payload) {
+            Ok(receipt) if receipt.branch == node.name => {
+                record(client, &receipt, &delivery.payload)?;
+                receipts += 1;
+            }
+            Ok(receipt) => {
+                tracing::warn!("a receipt for {} came to this branch and is not used", receipt.branch);
+            }
+            Err(why) => tracing::warn!("a receipt cannot be read and is not used: {why}"),
+        }
+        broker.acknowledge(delivery)?;
+    }
+    if receipts > 0 {
+        prune_log(client, node)?;
+    }
+    Ok(receipts)
+}
+
+/// Notes what became of the bundle, and, if it was applied, of all before it: they are in its hash
+/// chain. Receipts may be late or repeated: once applied stays applied, and an answer to other bytes
+/// than were sent is kept, but changes nothing.
+fn record(client: &mut Client, receipt: &Receipt, body: &[u8]) -> Result<(), Failure> {
+    let doing = format!("recording the receipt of bundle {}", receipt.sequence);
+    let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
+    let mut transaction = client.transaction().map_err(failed)?;
+    let sql = "INSERT INTO salesync.receipt (bundle_id, outcome, body) VALUES ($1, $2, $3)";
+    let body = String::from_utf8_lossy(body);
+    transaction.execute(sql, &[&receipt.bundle_id.0, &receipt.outcome.as_str(), &&*body]).map_err(failed)?;
+    let updated = transaction
+        .execute(
+            "UPDATE salesync.bundle SET state = $1, reason = $5
+             WHERE epoch = $2 AND (sequence = $3 OR $1 = 'applied' AND sequence < $3) AND state <> 'applied'
+               AND EXISTS (SELECT FROM salesync.bundle WHERE epoch = $2 AND sequence = $3 AND manifest_sha256 = $4)",
+            &[
+                &receipt.outcome.as_str(),
+                &receipt.epoch.0,
+                &receipt.sequence.as_bigint(),
+                &receipt.manifest_sha256.to_string(),
+                &receipt.reason,
+            ],
+        )
+        .map_err(failed)?;
+    if updated == 0 {
+        tracing::info!("the receipt of bundle {} brings nothing new", receipt.sequence);
+    }
+    transaction.commit().map_err(failed)
+}
+
+/// Forgets the logged keys that were visible in the newest cut that head office has applied to its
+/// last part: no later bundle can need them.
+fn prune_log(client: &mut Client, node: &Node) -> Result<(), Failure> {
+    let failed = |error: postgres::Error| database_failure("pruning the change log", &error);
+    let mut transaction = client.transaction().map_err(failed)?;
+    let sql = "SELECT b.sequence, b.watermark::text FROM salesync.bundle b
+               WHERE b.epoch = $1 AND b.state = 'applied' AND b.is_last_part
+                 AND b.sequence > (SELECT pruned_through FROM salesync.node)
+               ORDER BY b.sequence DESC LIMIT 1";
+    let Some(newest) = transaction.query_opt(sql, &[&node.epoch.0]).map_err(failed)? else {
+        return Ok(());
+    };
+    let watermark: &str = newest.get(1);
+    prune_tables(&mut transaction, watermark)?;
+    let sql = "UPDATE salesync.node SET pruned_through = $1";
+    transaction.execute(sql, &[&newest.get::<_, i64>(0)]).map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+fn prune_tables(transaction: &mut Transaction<'_>, watermark: &str) -> Result<(), Failure> {
+    for table in tracked_tables(transaction)? {
+        let sql = format!(
+            "DELETE FROM salesync.log_{} WHERE pg_visible_in_snapshot(xid, $1::text::pg_snapshot)",
+            table.id
+        );
+        let doing = || format!("pruning the change log of {}", table.name);
+        transaction.execute(&sql, &[&watermark]).map_err(|error| database_failure(doing(), &error))?;
+    }
+    Ok(())
+}
+
+/// How many bundles of the current epoch were published and have not been answered as applied.
+pub fn unanswered_bundles(client: &mut Client, node: &Node) -> Result<i64, Failure> {
+    let sql = "SELECT count(*) FROM salesync.bundle WHERE epoch = $1 AND state IN ('published', 'held', 'rejected')";
+    let row = client
+        .query_one(sql, &[&node.epoch.0])
+        .map_err(|error| database_failure("counting the unanswered bundles", &error))?;
+    Ok(row.get(0))
+}
+
+/// The bundles of the current epoch that head office holds or has rejected, by its last receipts.
+pub fn unapplied_bundles(client: &mut Client, node: &Node) -> Result<Vec<Unapplied>, Failure> {
+    let sql = "SELECT sequence, state, coalesce(reason, '') FROM salesync.bundle
+               WHERE epoch = $1 AND state IN ('held', 'rejected') ORDER BY sequence";
+    let rows = client
+        .query(sql, &[&node.epoch.0])
+        .map_err(|error| database_failure("reading what head office has not applied", &error))?;
+    let unapplied =
+        |row: &postgres::Row| Unapplied { sequence: row.get(0), state: row.get(1), reason: row.get(2) };
+    Ok(rows.iter().map(unapplied).collect())
+}

@@ -1,0 +1,100 @@
+//! Golden bundles: files of every released version of the format, kept for ever and never edited.
+//!
+//! They are not written anew, because what they prove is that this program reads what was written
+//! then. A new version of the format gets a folder of its own, an entry in [`GOLDEN`], and its files
+//! from `cargo test write_missing_golden_bundles -- --ignored`, which leaves those that are there.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+
+use super::golden_content::bundles;
+use super::sample::pour_all;
+use crate::bundle::Bundle;
+use crate::domain::Digest;
+
+/// Each version's folder, and the SHA-256 of the manifests of its bundles in order.
+const GOLDEN: [(&str, &[&str]); 1] = [(
+    "v1",
+    &[
+        "45d28429260668cdbbf6d7258c63dcabe5036c63eb7dd509f8e92306031835be",
+        "5bc28896de33558a610e0315fc37b6f6a58130ac396b6322b43317e6d4a8c40e",
+    ],
+)];
+
+fn folder() -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "data", "bundles"].iter().collect()
+}
+
+fn file_name(sequence: usize) -> String {
+    format!("{sequence:010}.bundle")
+}
+
+fn names_in(folder: PathBuf) -> BTreeSet<String> {
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    fs::read_dir(folder).unwrap().map(|entry| name(entry.unwrap())).collect()
+}
+
+#[test]
+fn every_golden_folder_and_file_is_known_to_this_test() {
+    let versions: BTreeSet<_> = GOLDEN.iter().map(|(version, _)| (*version).to_owned()).collect();
+    assert_eq!(names_in(folder()), versions);
+    for (version, digests) in GOLDEN {
+        let expected: BTreeSet<_> = (1..=digests.len()).map(file_name).collect();
+        assert_eq!(names_in(folder().join(version)), expected, "{version}");
+    }
+}
+
+#[test]
+fn every_golden_bundle_still_opens_pours_and_continues_its_chain() {
+    for (version, digests) in GOLDEN {
+        let mut previous = None;
+        for (sequence, recorded) in (1..).zip(digests) {
+            let path = folder().join(version).join(file_name(sequence));
+            let bundle = Bundle::open(File::open(&path).unwrap()).unwrap();
+            let expected: Digest = recorded.parse().unwrap();
+            assert_eq!(bundle.manifest_sha256(), expected, "{}", path.display());
+            assert_eq!(bundle.manifest().sequence.get(), sequence as u64);
+            assert_eq!(bundle.manifest().previous, previous);
+            pour_all(&fs::read(&path).unwrap()).unwrap();
+            previous = Some(expected);
+        }
+    }
+}
+
+/// The rows must be the same to the byte; compressed they may differ, if only in another release of
+/// zstd.
+#[test]
+fn todays_writer_says_the_same_as_the_golden_bundles() {
+    for (sequence, (mut manifest, _, file)) in (1..).zip(bundles()) {
+        let golden = fs::read(folder().join("v1").join(file_name(sequence))).unwrap();
+        assert_eq!(pour_all(&file).unwrap(), pour_all(&golden).unwrap());
+        let golden = Bundle::open(std::io::Cursor::new(golden)).unwrap().manifest().clone();
+        manifest.previous = golden.previous;
+        for (table, golden) in manifest.tables.iter_mut().zip(&golden.tables) {
+            for (member, golden) in table.members.iter_mut().zip(&golden.members) {
+                (member.bytes, member.sha256) = (golden.bytes, golden.sha256);
+            }
+        }
+        assert_eq!(manifest, golden);
+    }
+}
+
+#[test]
+#[ignore = "writes files into the source tree; for a new version of the format"]
+fn write_missing_golden_bundles() {
+    let folder = folder().join("v1");
+    fs::create_dir_all(&folder).unwrap();
+    for (sequence, (_, digest, bytes)) in (1..).zip(bundles()) {
+        let path = folder.join(file_name(sequence));
+        match File::create_new(&path) {
+            Ok(mut file) => {
+                file.write_all(&bytes).unwrap();
+                println!("{} has the manifest {digest}", path.display());
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+}

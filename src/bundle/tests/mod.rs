@@ -1,0 +1,11 @@
+//! The format as a whole: what is written reads back, and nothing else does.
+
+mod damage;
+mod forgery;
+mod golden;
+mod golden_content;
+mod lies;
+mod properties;
+mod round_trip;
+mod sample;
+mod workshop;

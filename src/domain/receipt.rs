@@ -1,0 +1,124 @@
+//! Head office's answer to a bundle.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{BundleId, Digest, Epoch, Manifest, NodeName, Sequence};
+
+/// The format this program writes, and the only one it reads.
+pub const RECEIPT_FORMAT: &str = "salesync-receipt/1";
+
+/// Head office's answer to a bundle. It is written in the transaction that decided it, and may reach
+/// the branch late, twice, or after a later one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// [`RECEIPT_FORMAT`].
+    pub format: String,
+    /// The branch it is for.
+    pub branch: NodeName,
+    /// The bundle's epoch.
+    pub epoch: Epoch,
+    /// The bundle's number.
+    pub sequence: Sequence,
+    /// The bundle's identity.
+    pub bundle_id: BundleId,
+    /// SHA-256 of the manifest, as head office received it.
+    pub manifest_sha256: Digest,
+    /// What became of it.
+    pub outcome: ReceiptOutcome,
+    /// Why it was held or rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What was done to head office's tables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableEffect>,
+    /// Head office's clock when it decided.
+    pub decided_at: DateTime<Utc>,
+    /// Head office's clock then, minus the branch's clock when the bundle was sealed, in milliseconds.
+    pub after_sealing_ms: i64,
+}
+
+/// What became of a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReceiptOutcome {
+    /// It is in head office's tables.
+    Applied,
+    /// It waits for an earlier one.
+    Held,
+    /// It will not be applied as it is.
+    Rejected,
+}
+
+impl ReceiptOutcome {
+    /// The word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Held => "held",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// What was done to one table of head office.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableEffect {
+    /// The table.
+    pub table: String,
+    /// Rows added.
+    pub inserted: u64,
+    /// Rows overwritten.
+    pub updated: u64,
+    /// Rows deleted.
+    pub deleted: u64,
+    /// Rows that were not as the branch took them to be: an insert that found a row, an update or a
+    /// tombstone that found none. They were put right.
+    pub divergences: u64,
+}
+
+impl Receipt {
+    /// The answer to the bundle with this manifest, decided now.
+    pub fn new(manifest: &Manifest, manifest_sha256: Digest, outcome: ReceiptOutcome) -> Self {
+        let decided_at = Utc::now();
+        Self {
+            format: RECEIPT_FORMAT.to_owned(),
+            branch: manifest.branch.clone(),
+            epoch: manifest.epoch,
+            sequence: manifest.sequence,
+            bundle_id: manifest.bundle_id,
+            manifest_sha256,
+            outcome,
+            reason: None,
+            tables: Vec::new(),
+            decided_at,
+            after_sealing_ms: (decided_at - manifest.created_at).num_milliseconds(),
+        }
+    }
+
+    /// The same answer with its reason.
+    #[must_use]
+    pub fn because(mut self, reason: &str) -> Self {
+        self.reason = Some(reason.to_owned());
+        self
+    }
+
+    /// The same answer with what was done.
+    #[must_use]
+    pub fn with_effects(mut self, tables: Vec<TableEffect>) -> Self {
+        self.tables = tables;
+        self
+    }
+
+    /// Reads a receipt.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let receipt: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        if receipt.format == RECEIPT_FORMAT {
+            Ok(receipt)
+        } else {
+            Err(format!("its format is {:?}, this program reads {RECEIPT_FORMAT}", receipt.format))
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Receipts leave head office from its table, so that a crash between deciding and answering only
+//! delays them.
+
+use postgres::{Client, GenericClient};
+
+use crate::broker::Broker;
+use crate::database::database_failure;
+use crate::domain::{BundleId, Failure, Kind, Receipt};
+
+/// Writes down an answer, to be sent when there is a broker.
+pub(super) fn record_receipt(client: &mut impl GenericClient, receipt: &Receipt) -> Result<(), Failure> {
+    let doing = "writing the receipt";
+    let body = serde_json::to_string(receipt).map_err(|error| Failure::new(Kind::Failed, doing, error))?;
+    let sql = "INSERT INTO salesync.receipt (branch, bundle_id, outcome, body) VALUES ($1, $2, $3, $4)";
+    client
+        .execute(sql, &[&receipt.branch.as_str(), &receipt.bundle_id.0, &receipt.outcome.as_str(), &body])
+        .map(|_| ())
+        .map_err(|error| database_failure(doing, &error))
+}
+
+/// A duplicate is answered with the last answer to the bundle.
+pub(super) fn repeat_receipt(
+    client: &mut impl GenericClient,
+    bundle: BundleId,
+) -> Result<(), postgres::Error> {
+    client.execute(
+        "UPDATE salesync.receipt SET published_at = NULL
+         WHERE receipt_id = (SELECT max(receipt_id) FROM salesync.receipt WHERE bundle_id = $1)",
+        &[&bundle.0],
+    )?;
+    Ok(())
+}
+
+/// Publishes every receipt that no broker has confirmed, oldest first. Returns how many. Those of a
+/// branch without a queue stay; they do not keep back those of others.
+pub(super) fn publish_receipts(client: &mut Client, broker: &mut Broker) -> Result<u64, Failure> {
+    let failed = |error: postgres::Error| database_failure("sending the receipts", &error);
+    let unsent = "SELECT receipt_id, branch, bundle_id::text, body FROM salesync.receipt
+                  WHERE published_at IS NULL AND branch <> ALL ($1) ORDER BY receipt_id LIMIT 1";
+    let sent = "UPDATE salesync.receipt SET published_at = clock_timestamp() WHERE receipt_id = $1";
+    let mut published = 0;
+    let mut unreachable: Vec<String> = Vec::new();
+    while let Some(row) = client.query_opt(unsent, &[&unreachable]).map_err(failed)? {
+        let (id, branch, bundle, body): (i64, &str, &str, &str) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
+        match broker.publish_receipt(branch, bundle, body.as_bytes()) {
+            Ok(()) => published += client.execute(sent, &[&id]).map_err(failed)?,
+            Err(failure) if failure.kind() == Kind::Configuration => {
+                tracing::warn!("{failure}");
+                unreachable.push(branch.to_owned());
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(published)
+}
