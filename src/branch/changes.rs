@@ -47,7 +47,8 @@ impl TableCut {
         let conditions = [MemberKind::Inserts, MemberKind::Updates, MemberKind::Tombstones]
             .map(|kind| cut.condition(kind));
         let counts = conditions.map(|condition| format!("count(*) FILTER (WHERE {condition})")).join(", ");
-        let sql = format!("SELECT {counts}, count(*) FILTER (WHERE had NOT IN (0, 1)) FROM {}", cut.keys());
+        let sql =
+            format!("SELECT {counts}, count(*) FILTER (WHERE c.had NOT IN (0, 1)) FROM {} c", cut.keys());
         let row = transaction.query_one(&sql, &[]).map_err(failed)?;
         cut.counts = [row.get(0), row.get(1), row.get(2)];
         let impossible: i64 = row.get(3);
@@ -150,7 +151,7 @@ impl TableCut {
         format!(
             "CREATE TEMPORARY TABLE salesync_changed_{id} ON COMMIT DROP AS
              SELECT c.*, t.tableoid IS NOT NULL AS is_there,
-                    (t.tableoid IS NOT NULL)::int - born + died AS had
+                    (t.tableoid IS NOT NULL)::int - c.born + c.died AS had
              FROM (SELECT {keys}, count(*) FILTER (WHERE op = 'I') AS born, count(*) FILTER (WHERE op = 'D') AS died
                    FROM salesync.log_{id} WHERE NOT pg_visible_in_snapshot(xid, {since}::pg_snapshot)
                    GROUP BY {numbers}) c
@@ -179,14 +180,15 @@ impl TableCut {
         self.description.key.iter().enumerate().map(same).collect::<Vec<_>>().join(" AND ")
     }
 
+    /// `c` is a changed key. Its names are qualified: the live table may have columns of the same.
     fn condition(&self, kind: MemberKind) -> &'static str {
         match (self.mode, kind) {
-            (Mode::Changes, MemberKind::Inserts) => "is_there AND had = 0",
-            (Mode::Changes, MemberKind::Updates) => "is_there AND had = 1",
-            (Mode::Changes, MemberKind::Tombstones) => "NOT is_there AND had = 1",
+            (Mode::Changes, MemberKind::Inserts) => "c.is_there AND c.had = 0",
+            (Mode::Changes, MemberKind::Updates) => "c.is_there AND c.had = 1",
+            (Mode::Changes, MemberKind::Tombstones) => "NOT c.is_there AND c.had = 1",
             (_, MemberKind::Inserts) => "false",
-            (_, MemberKind::Updates) => "is_there",
-            (_, MemberKind::Tombstones) => "NOT is_there",
+            (_, MemberKind::Updates) => "c.is_there",
+            (_, MemberKind::Tombstones) => "NOT c.is_there",
         }
     }
 }

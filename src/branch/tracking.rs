@@ -3,8 +3,10 @@
 use postgres::{Client, GenericClient, Transaction};
 
 use super::capture::Capture;
-use crate::database::{Lock, Role, TableDescription, database_failure, describe, migrate, take_lock};
-use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, TableName};
+use crate::database::{
+    KeyColumn, Lock, Role, TableDescription, database_failure, describe, migrate, take_lock,
+};
+use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, TableName, quote_identifier};
 
 /// A tracked table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,11 +167,23 @@ fn capturable(client: &mut impl GenericClient, name: &TableName) -> Result<Table
         )
         .hint("rename the column, or take the table off `tables`"));
     }
-    if description.key.iter().any(|key| key.type_name.starts_with("jsonb")) {
-        return Err(refused("jsonb in its primary key sorts differently from database to database".into())
-            .hint("give the table a key of another type"));
+    if let Some(why) = description.key.iter().find_map(unsuitable) {
+        return Err(refused(format!("its primary key {why}")).hint("give the table a key of another type"));
     }
     Ok(description)
+}
+
+/// Why a key of this type would not be the same key at head office, if so.
+fn unsuitable(key: &KeyColumn) -> Option<String> {
+    let (name, type_name) = (quote_identifier(&key.name), &key.own_type);
+    if key.type_name.starts_with("jsonb") {
+        return Some(format!(
+            "has {name} of type {type_name}, which sorts differently from database to database"
+        ));
+    }
+    let is_reference = type_name.starts_with("reg");
+    is_reference
+        .then(|| format!("has {name} of type {type_name}, whose text changes when something is renamed"))
 }
 
 fn missing_triggers(

@@ -98,7 +98,7 @@ fn drain_branch(
     verdicts: &mut Verdicts,
 ) -> Result<(), Failure> {
     // An earlier run may have been cut short between a bundle and those that waited for it.
-    verdicts.add(receiver.catch_up(branch)?);
+    verdicts.add(receiver.catch_up(branch, None)?);
     while let Some(delivery) = broker.next_bundle(branch.as_str())? {
         match receive_delivery(archive, &delivery, branch, receiver) {
             Ok(found) => {

@@ -58,6 +58,7 @@ pub(super) enum Command {
     Status(Status),
     Verify(Verify),
     Inspect(Inspect),
+    Demo(Demo),
 }
 
 /// Prepare this node: the salesync schema, capture (branch), exchanges and queues (head office)
@@ -174,6 +175,25 @@ pub(super) struct Inspect {
     /// The rows too
     #[arg(long)]
     pub(super) rows: bool,
+}
+
+/// Play one day of a company on private servers: a broker, a head office, three branches
+///
+/// Sales come in, the line fails and returns, a bundle comes twice, head office loses its database and
+/// is rebuilt. Every step is shown as it could be typed. It needs PostgreSQL and RabbitMQ installed,
+/// touches neither's running servers, and leaves nothing behind. It ends with 0 only if every branch
+/// and head office are equal. It is a text to read: --json and --quiet do not change it.
+#[derive(Debug, Arguments)]
+#[command(after_help = "Examples:\n  salesync demo                 nine sales of the spring of 2021\n  \
+    salesync demo --rows 50000    as many invented sales at each branch\n  \
+    salesync demo --keep          look around afterwards, until Ctrl-C")]
+pub(super) struct Demo {
+    /// Leave everything running and say how to connect and what to try
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// Invent N sales at each branch, from 3 to a million
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=1_000_000))]
+    pub(super) rows: Option<u32>,
 }
 
 fn since(text: &str) -> Result<Since, String> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::args::Bundle;
 use super::context::Context;
+use super::count::Count;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
 use crate::branch::{
@@ -150,8 +151,10 @@ fn with_work_left(failure: Failure, left: usize) -> Failure {
     if failure.kind() != Kind::Unreachable {
         return failure;
     }
-    let hint =
-        format!("{left} sealed bundles are safe in the archive; the next `salesync bundle` publishes them");
+    let hint = format!(
+        "{} safe in the archive; the next `salesync bundle` publishes what is left",
+        Count(left, "sealed bundle")
+    );
     failure.as_kind(Kind::Postponed).hint(hint)
 }
 
@@ -178,7 +181,8 @@ impl fmt::Display for Report {
             writeln!(f, "nothing has changed, and nothing is pending")?;
         }
         for Line { branch, sequence, rows, tombstones, bytes, state, .. } in &self.bundles {
-            writeln!(f, "{branch} {sequence}: {rows} rows, {tombstones} tombstones, {bytes} bytes, {state}")?;
+            let (rows, tombstones) = (Count(*rows, "row"), Count(*tombstones, "tombstone"));
+            writeln!(f, "{branch} {sequence}: {rows}, {tombstones}, {bytes} bytes, {state}")?;
         }
         for UnappliedLine { sequence, state, reason } in &self.unapplied {
             writeln!(f, "head office has {state} bundle {sequence}: {reason}")?;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::args::Inspect;
 use super::context::Context;
+use super::count::Count;
 use super::exit::Exit;
 use crate::archive::open_bundle;
 use crate::bundle::PourError;
@@ -74,9 +75,10 @@ impl fmt::Display for Report {
             created_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
         )?;
         for table in &self.manifest.tables {
-            writeln!(f, "  table {} ({:?})", table.name, table.mode)?;
+            writeln!(f, "  table {}, {}", table.name, table.mode.as_str())?;
             for member in &table.members {
-                write!(f, "    {}: {} rows, {} bytes", member.kind.as_str(), member.rows, member.bytes)?;
+                let rows = Count(member.rows, "row");
+                write!(f, "    {}: {rows}, {} bytes", member.kind.as_str(), member.bytes)?;
                 for (column, total) in &member.totals {
                     write!(f, ", {column} {}", total.sum)?;
                 }

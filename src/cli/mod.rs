@@ -4,6 +4,8 @@ mod apply;
 mod args;
 mod bundle;
 mod context;
+mod count;
+mod demo;
 mod exit;
 mod import;
 mod init;
@@ -58,5 +60,6 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
+        Command::Demo(args) => demo::run(&args),
     }
 }

@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::settings::Role;
 use super::verdicts::Verdicts;
 use crate::database::{Lock, take_lock};
-use crate::domain::Failure;
+use crate::domain::{Failure, NodeName};
 use crate::head_office::{Receiver, ReplayRange, replay_order};
 
 pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
@@ -23,11 +23,12 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
     }
     let mut outcome =
         each(&files, |file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts));
-    if outcome.is_ok() && args.to.is_none() {
+    if outcome.is_ok() && range.to.is_none() {
         // What was held for want of one of these bundles.
-        outcome = each(settings.branches.keys(), |branch| {
-            receiver.catch_up(branch).map(|found| verdicts.add(found))
-        });
+        let wanted = |branch: &&NodeName| range.branch.as_ref().is_none_or(|only| only == *branch);
+        let mut branches = settings.branches.keys().filter(wanted);
+        outcome =
+            branches.try_for_each(|branch| receiver.catch_up(branch, None).map(|found| verdicts.add(found)));
     }
     context.print(&verdicts)?;
     outcome.map(|()| verdicts.exit(true))

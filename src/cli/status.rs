@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::args::Status;
 use super::context::Context;
+use super::count::Count;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
 use crate::branch::branch_status;
@@ -43,7 +44,7 @@ impl fmt::Display for BranchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown =
             |number: Option<i64>| number.map_or_else(|| "none yet".to_owned(), |number| number.to_string());
-        writeln!(f, "{}: {} changed keys not yet in a bundle", self.node, self.status.unsynced)?;
+        writeln!(f, "{}: {} not yet in a bundle", self.node, Count(self.status.unsynced, "changed key"))?;
         writeln!(f, "  sealed, not yet published: {}", self.status.pending)?;
         writeln!(f, "  last bundle published: {}", shown(self.status.last_published))?;
         writeln!(f, "  last bundle proven to be at head office: {}", shown(self.status.last_applied))
@@ -104,7 +105,12 @@ impl BranchLine {
 
 impl fmt::Display for HeadOfficeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} branches", self.node, self.branches.len())?;
+        writeln!(
+            f,
+            "{}, head office of {}",
+            self.node,
+            self.branches.iter().map(|line| line.branch.as_str()).collect::<Vec<_>>().join(", ")
+        )?;
         for line in &self.branches {
             write!(f, "  {}: ", line.branch)?;
             match (line.last_sequence, line.last_applied_at) {

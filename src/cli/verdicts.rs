@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::count::Count;
 use super::exit::Exit;
 use crate::head_office::{Outcome, Verdict};
 
@@ -99,7 +100,8 @@ impl fmt::Display for Verdicts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.check { "could be applied" } else { "applied" };
         for Applied { branch, sequence, rows, tombstones, .. } in &self.applied {
-            writeln!(f, "{branch} {sequence}: {word}, {rows} rows, {tombstones} tombstones")?;
+            let (rows, tombstones) = (Count(*rows, "row"), Count(*tombstones, "tombstone"));
+            writeln!(f, "{branch} {sequence}: {word}, {rows}, {tombstones}")?;
         }
         for line in &self.waiting {
             writeln!(f, "{line}")?;

@@ -66,7 +66,7 @@ SELECT attname::text,
        CASE WHEN e.typnamespace = 'pg_catalog'::regnamespace AND e.typtype IN ('b', 'r', 'm')
                  AND e.typname !~ '^(reg|pg_(node|nd|dep|mcv|brin|ddl)|aclitem|gtsvector)'
             THEN format_type(type, modifier)
-            WHEN is_array THEN 'text[]' ELSE 'text' END,
+            WHEN is_array AND e.typdelim = ',' THEN 'text[]' ELSE 'text' END,
        (SELECT place FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
         WHERE i.indrelid = $1 AND i.indisprimary AND k.number = attnum)
 FROM typed JOIN pg_type e ON e.oid = element ORDER BY attnum";

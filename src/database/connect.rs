@@ -22,7 +22,8 @@ const TEXT_FORM: &str = "
     SET client_encoding = 'UTF8'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';
     SET timezone = 'UTC'; SET bytea_output = 'hex'; SET extra_float_digits = 1;
     SET lc_monetary = 'C'; SET xmloption = 'content'; SET array_nulls = on;
-    SET standard_conforming_strings = on; SET search_path = pg_catalog, pg_temp;
+    SET standard_conforming_strings = on; SET quote_all_identifiers = off;
+    SET search_path = pg_catalog, pg_temp;
     SET row_security = off; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = 0;
     SET statement_timeout = 0; SET default_transaction_read_only = off; SET synchronous_commit = on;
     SET client_min_messages = warning";

@@ -38,22 +38,28 @@ impl Lock {
     }
 }
 
-/// Takes the lock or says who has it.
+/// How long to wait for a lock. A program that has ended holds its locks until its server process has
+/// noticed, so the next command of a script must not give up at once.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '2s'";
+
+/// Takes the lock, or says who has it and does not let go.
 pub fn take_lock(client: &mut Client, lock: Lock) -> Result<(), Failure> {
     let doing = format!("making sure that no other `{}` is at work", lock.command());
     let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
-    match wait_for(client, lock) {
-        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {}
-        taken => return taken.map_err(failed),
+    match wait(client, lock) {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            let holder = holder(client, lock).map_err(failed)?;
+            Err(Failure::new(Kind::Postponed, doing, holder)
+                .hint("wait for it to finish, then run this again"))
+        }
+        taken => taken.map_err(failed),
     }
-    let holder = holder(client, lock).map_err(failed)?;
-    Err(Failure::new(Kind::Postponed, doing, holder).hint("wait for it to finish, then run this again"))
 }
 
-/// Waits a moment: the server may take it to see that the process that held the lock has ended.
-fn wait_for(client: &mut Client, lock: Lock) -> Result<(), postgres::Error> {
+/// The lock is the session's and outlasts the transaction, which only bounds the wait.
+fn wait(client: &mut Client, lock: Lock) -> Result<(), postgres::Error> {
     let mut transaction = client.transaction()?;
-    transaction.batch_execute("SET LOCAL lock_timeout = '2s'")?;
+    transaction.batch_execute(PATIENCE)?;
     transaction.execute("SELECT pg_advisory_lock($1, $2)", &[&CLASS, &lock.key()])?;
     transaction.commit()
 }

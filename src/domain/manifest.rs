@@ -86,6 +86,17 @@ pub enum Mode {
     Range,
 }
 
+impl Mode {
+    /// The word in the manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Changes => "changes",
+            Self::Repair => "repair",
+            Self::Range => "range",
+        }
+    }
+}
+
 /// The keys greater than `after` up to and with `through`; none means no bound. One text per key
 /// column, in key order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -81,7 +81,7 @@ fn load<R: Read + Seek>(
 ) -> Result<Vec<TableEffect>, Refusal> {
     let branch = manifest.branch.as_str();
     set_branch(transaction, branch)?;
-    let mut loader = Loader { bundle, branch };
+    let mut loader = Loader::new(bundle, branch);
     let mut effects = Vec::with_capacity(manifest.tables.len());
     for change in &manifest.tables {
         prepare(transaction, change)?;

@@ -15,27 +15,37 @@ use crate::domain::{Failure, KeyRange, Kind, Member, MemberKind, Mode, TableChan
 pub(super) struct Loader<'a, R> {
     pub(super) bundle: &'a mut Bundle<R>,
     pub(super) branch: &'a str,
+    /// For each table whose rows are in, what its range holds at the branch, if head office had rows
+    /// there. The last table is on top: tombstones come in the opposite order of rows.
+    ranges: Vec<Option<Staged<'a>>>,
 }
 
-impl<R: Read + Seek> Loader<'_, R> {
+impl<'a, R: Read + Seek> Loader<'a, R> {
+    pub(super) fn new(bundle: &'a mut Bundle<R>, branch: &'a str) -> Self {
+        Self { bundle, branch, ranges: Vec::new() }
+    }
+
     /// Inserts and updates of a table, or its range.
     pub(super) fn rows(
         &mut self,
         transaction: &mut Transaction<'_>,
-        change: &TableChange,
+        change: &'a TableChange,
     ) -> Result<TableEffect, Refusal> {
         let mut effect = TableEffect { table: change.name.to_string(), ..TableEffect::default() };
         let member = |kind| change.members.iter().find(|member| member.kind == kind);
         if let Some(range) = &change.range {
-            self.range(transaction, change, range, member(MemberKind::Inserts), &mut effect)?;
+            let staged = self.range(transaction, change, range, member(MemberKind::Inserts), &mut effect)?;
+            self.ranges.push(staged);
             return Ok(effect);
         }
+        self.ranges.push(None);
         if let Some(inserts) = member(MemberKind::Inserts) {
             self.inserts(transaction, change, inserts, &mut effect)?;
         }
         if let Some(updates) = member(MemberKind::Updates) {
             let staged = self.stage(transaction, change, updates)?;
             let upserted = staged.upsert(transaction, &mut effect)?;
+            staged.drop(transaction)?;
             if change.mode == Mode::Changes {
                 effect.divergences += upserted.inserted;
             }
@@ -43,13 +53,18 @@ impl<R: Read + Seek> Loader<'_, R> {
         Ok(effect)
     }
 
-    /// Tombstones of a table.
+    /// Tombstones of a table, or what its range has lost. Tables come in the opposite order of
+    /// [`Loader::rows`], so that no row goes before those that refer to it.
     pub(super) fn tombstones(
         &mut self,
         transaction: &mut Transaction<'_>,
         change: &TableChange,
         effect: &mut TableEffect,
     ) -> Result<(), Refusal> {
+        if let (Some(staged), Some(range)) = (self.ranges.pop().flatten(), &change.range) {
+            effect.deleted += staged.run(transaction, &staged.merge.delete_others(range))?;
+            return staged.drop(transaction);
+        }
         let Some(member) = change.members.iter().find(|member| member.kind == MemberKind::Tombstones) else {
             return Ok(());
         };
@@ -84,40 +99,38 @@ impl<R: Read + Seek> Loader<'_, R> {
         }
         let staged = self.stage(transaction, change, member)?;
         let upserted = staged.upsert(transaction, effect)?;
+        staged.drop(transaction)?;
         if change.mode == Mode::Changes {
             effect.divergences += upserted.updated;
         }
         Ok(())
     }
 
-    /// Makes the branch's rows in the range those of the member, and no others.
+    /// Brings the rows of a range in. Where head office had rows already, returns those that may stay.
     fn range(
         &mut self,
         transaction: &mut Transaction<'_>,
-        change: &TableChange,
+        change: &'a TableChange,
         range: &KeyRange,
         member: Option<&Member>,
         effect: &mut TableEffect,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Staged<'a>>, Refusal> {
         let merge = Merge::new(change, self.branch, "");
-        let doing = format!("loading a range of {}", change.name);
+        let doing = format!("looking at a range of {}", change.name);
         let judge = |error: postgres::Error| judged(&doing, &error);
         let has_rows: bool = transaction.query_one(&merge.has_rows_in(range), &[]).map_err(judge)?.get(0);
         match (member, has_rows) {
-            (None, false) => Ok(()),
-            (None, true) => {
-                effect.deleted += transaction.execute(&merge.delete_range(range), &[]).map_err(judge)?;
-                Ok(())
-            }
+            (None, false) => Ok(None),
+            (None, true) => self.staging(transaction, change, MemberKind::Inserts, 0).map(Some),
             (Some(member), false) => {
                 self.copy(transaction, change, member, &merge.copy_to_table())?;
                 effect.inserted += member.rows;
-                Ok(())
+                Ok(None)
             }
             (Some(member), true) => {
                 let staged = self.stage(transaction, change, member)?;
-                effect.deleted += staged.run(transaction, &staged.merge.delete_others(range))?;
-                staged.upsert(transaction, effect).map(|_| ())
+                staged.upsert(transaction, effect)?;
+                Ok(Some(staged))
             }
         }
     }
@@ -129,19 +142,27 @@ impl<R: Read + Seek> Loader<'_, R> {
         change: &'c TableChange,
         member: &Member,
     ) -> Result<Staged<'c>, Refusal> {
-        let name = "salesync_staging".to_owned();
-        let merge = Merge::new(change, self.branch, &name);
-        let staged = Staged {
-            merge,
-            name,
-            rows: member.rows,
-            doing: format!("applying {} to {}", member.name, change.name),
-        };
+        let staged = self.staging(transaction, change, member.kind, member.rows)?;
         let columns = member.kind.columns(&change.columns);
-        let judge = |error: postgres::Error| judged(&staged.doing, &error);
-        transaction.batch_execute(&staged.merge.create_staging(&columns)).map_err(judge)?;
         self.copy(transaction, change, member, &staged.merge.copy_to_staging(&columns))?;
-        transaction.batch_execute(&staged.merge.analyze_staging()).map_err(judge)?;
+        let analyzed = transaction.batch_execute(&staged.merge.analyze_staging());
+        analyzed.map_err(|error| judged(&staged.doing, &error))?;
+        Ok(staged)
+    }
+
+    /// An empty temporary table for so many rows of this kind.
+    fn staging<'c>(
+        &self,
+        transaction: &mut Transaction<'_>,
+        change: &'c TableChange,
+        kind: MemberKind,
+        rows: u64,
+    ) -> Result<Staged<'c>, Refusal> {
+        let name = format!("salesync_staging_{}", self.ranges.len());
+        let merge = Merge::new(change, self.branch, &name);
+        let staged = Staged { merge, name, rows, doing: format!("applying rows to {}", change.name) };
+        let created = transaction.batch_execute(&staged.merge.create_staging(&kind.columns(&change.columns)));
+        created.map_err(|error| judged(&staged.doing, &error))?;
         Ok(staged)
     }
 
@@ -224,8 +245,7 @@ struct Upserted {
 }
 
 impl Staged<'_> {
-    /// Overwrites what is there, adds what is not, and drops the staged rows. Every row must have found
-    /// its place.
+    /// Overwrites what is there and adds what is not. Every row must have found its place.
     fn upsert(
         &self,
         transaction: &mut Transaction<'_>,
@@ -234,7 +254,6 @@ impl Staged<'_> {
         let updated = self.run(transaction, &self.merge.update())?;
         let inserted =
             if updated < self.rows { self.run(transaction, &self.merge.insert_missing())? } else { 0 };
-        self.drop(transaction)?;
         if updated + inserted != self.rows {
             let why = format!("{}: {} rows found only {} places", self.doing, self.rows, updated + inserted);
             return Err(Refusal::Rejected(why));

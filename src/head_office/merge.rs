@@ -94,11 +94,6 @@ impl<'a> Merge<'a> {
         )
     }
 
-    /// Deletes the branch's rows in the range.
-    pub(super) fn delete_range(&self, range: &KeyRange) -> String {
-        format!("DELETE FROM {} t WHERE {}", self.table(), self.in_range(range))
-    }
-
     /// One row with true if the branch has rows in the range.
     pub(super) fn has_rows_in(&self, range: &KeyRange) -> String {
         format!("SELECT EXISTS (SELECT FROM {} t WHERE {})", self.table(), self.in_range(range))

@@ -107,7 +107,7 @@ impl<'a> Receiver<'a> {
         let mut place = self.find_place(&manifest, digest)?;
         let mut others = Vec::new();
         if let Place::Later(_) = place {
-            others = self.take_archived(&manifest.branch, Some(manifest.epoch), Some(manifest.sequence))?;
+            others = self.fill_gap(&manifest.branch, Some(manifest.epoch), Some(manifest.sequence))?;
             place = self.find_place(&manifest, digest)?;
         }
         let own = match place {
@@ -126,7 +126,7 @@ impl<'a> Receiver<'a> {
             }
         };
         if self.takes_followers && matches!(own.outcome, Outcome::Applied | Outcome::Duplicate) {
-            others.extend(self.take_archived(&manifest.branch, Some(manifest.epoch), None)?);
+            others.extend(self.catch_up(&manifest.branch, Some(manifest.epoch))?);
         }
         others.insert(0, own);
         Ok(others)
@@ -153,14 +153,14 @@ impl<'a> Receiver<'a> {
         publish_receipts(self.client, broker)
     }
 
-    /// Applies what waits in the archive for its turn, as far as it goes without a gap.
-    pub fn catch_up(&mut self, branch: &NodeName) -> Result<Vec<Verdict>, Failure> {
-        self.take_archived(branch, None, None)
+    /// Applies what waits in the archive for its turn, as far as it goes without a gap, in this epoch or,
+    /// if none is named, in the branch's current one.
+    pub fn catch_up(&mut self, branch: &NodeName, epoch: Option<Epoch>) -> Result<Vec<Verdict>, Failure> {
+        self.fill_gap(branch, epoch, None)
     }
 
-    /// The same in this epoch or, if none is named, in the branch's current one, and if there is an `end`
-    /// only what comes before that bundle.
-    fn take_archived(
+    /// The same for what comes before the bundle `end`.
+    fn fill_gap(
         &mut self,
         branch: &NodeName,
         epoch: Option<Epoch>,

@@ -117,7 +117,7 @@ impl BrokerServer {
     }
 }
 
-/// Erlang would start a name service that stays behind. It does not if ours is there already.
+/// Erlang would start a name service that stays behind, so it gets ours.
 fn start_name_service(folder: &Folder, home: &Path, port: u16) -> Result<Leash, Failure> {
     let program =
         Program::new(&find_rabbitmq("epmd")?).args(["-address", "127.0.0.1", "-port"]).arg(port.to_string());
@@ -146,6 +146,8 @@ fn node_environment(program: Program, home: &Path, names_port: u16, port: u16) -
         .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}")
         .env("ERL_EPMD_PORT", names_port.to_string())
         .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+        // Should ours have ended just now, none is started in its place: it would stay for ever.
+        .env("ERL_FLAGS", "-start_epmd false")
         // The start script then becomes the node instead of waiting for it, so that the leash knows
         // when the node itself has ended.
         .env("RUNNING_UNDER_SYSTEMD", "true")

@@ -31,6 +31,14 @@ pub struct Node {
 /// What the salespeople's table is called, with its business day.
 pub const SALES: &str = "[[table]]\nname = \"public.sales\"\nday = \"date\"\n";
 
+/// How the tests' own connections print and read values.
+const TEXT_FORM: &str = "
+    SET timezone = 'UTC'; SET lc_monetary = 'C'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';
+    SET extra_float_digits = 1; SET bytea_output = 'hex'; SET xmloption = 'content'; SET array_nulls = on;
+    SET standard_conforming_strings = on; SET quote_all_identifiers = off; SET search_path = public;
+    SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;
+    SET session_replication_role = origin; SET statement_timeout = 0; SET transform_null_equals = off";
+
 impl Company {
     /// Prepared nodes: branches with `public.sales`, captured.
     pub fn of_sales(branches: &[&str]) -> Self {
@@ -132,10 +140,10 @@ impl Node {
         command
     }
 
-    /// A connection whose values print as the test expects.
+    /// A connection whose values print alike whatever the database's own settings are.
     pub fn client(&self) -> Client {
         let mut client = Client::connect(&self.database_url, NoTls).unwrap();
-        client.batch_execute("SET timezone = 'UTC'; SET lc_monetary = 'C'").unwrap();
+        client.batch_execute(TEXT_FORM).unwrap();
         client
     }
 
@@ -150,7 +158,8 @@ impl Node {
 
     /// Runs SQL.
     pub fn sql(&self, sql: &str) {
-        self.client().batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let shown: String = sql.chars().take(1000).collect();
+        self.client().batch_execute(sql).unwrap_or_else(|error| panic!("{error:?} in {shown}"));
     }
 
     /// The one value of a query, as text.

@@ -15,14 +15,18 @@ mod servers;
 // The tests.
 mod broker;
 mod broker_away;
+mod concurrency;
 mod contract;
 mod crash;
 mod delivery;
+mod demo;
 mod documents;
 mod golden;
 mod import;
+mod keys;
 mod layers;
 mod receipts;
 mod replay;
 mod round_trip;
 mod sandbox;
+mod types;

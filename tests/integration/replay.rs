@@ -100,25 +100,18 @@ fn a_replay_is_bounded_by_branch_and_numbers() {
 }
 
 #[test]
-fn head_office_replays_its_own_archive_bundle_by_bundle_and_no_further_than_asked() {
+fn a_lost_database_is_rebuilt_from_its_own_archive_bundle_by_bundle_and_no_further_than_asked() {
     let company = synced();
-    let head = &company.head_office;
-    head.sql("DROP TABLE public.sales; DROP SCHEMA salesync CASCADE");
-    head.run(&["init"]).ok();
+    let head_office = &company.head_office;
+    let expected = sales(head_office);
+    head_office.sql("DROP TABLE public.sales; DROP SCHEMA salesync CASCADE");
+    head_office.run(&["init"]).ok();
 
-    let replayed = head.run(&["replay", "bundles", "--to", "2", "--json"]).ok().json();
-    assert_eq!(numbers(&replayed, "applied").len(), 6, "{replayed}");
-    assert_eq!(replayed["duplicates"], 0, "{replayed}");
-
-    let replayed = head.run(&["replay", "bundles", "--json"]).ok().json();
-    let thirds = BRANCHES.map(|branch| (branch.to_owned(), 3));
-    assert_eq!((numbers(&replayed, "applied"), replayed["duplicates"].as_u64()), (thirds.to_vec(), Some(6)));
-    for branch in &company.branches {
-        assert_eq!(
-            head.rows("public.sales", &format!("branch = '{}'", branch.name)),
-            branch.rows("public.sales", "true")
-        );
-    }
+    let first = head_office.run(&["replay", "bundles", "--to", "2", "--json"]).ok().json();
+    assert_eq!((numbers(&first, "applied").len(), first["duplicates"].as_u64()), (6, Some(0)), "{first}");
+    let rest = head_office.run(&["replay", "bundles", "--json"]).ok().json();
+    assert_eq!((numbers(&rest, "applied").len(), rest["duplicates"].as_u64()), (3, Some(6)), "{rest}");
+    assert_eq!(sales(head_office), expected);
 }
 
 #[test]

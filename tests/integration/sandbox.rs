@@ -1,5 +1,5 @@
 //! The private servers: they serve, they survive being killed, and they leave nothing behind.
 
 mod broker;
-mod leftovers;
+pub mod leftovers;
 mod postgres;

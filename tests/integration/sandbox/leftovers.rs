@@ -56,7 +56,7 @@ fn assert_nothing_is_left_after(end: impl FnOnce(&mut Child)) {
     assert_gone(&path, &before);
 }
 
-fn assert_gone(path: &Path, before: &[Process]) {
+pub fn assert_gone(path: &Path, before: &[Process]) {
     let gone = wait_until(Duration::from_secs(30), "everything to be gone", || {
         Ok((processes_of(path).is_empty() && !path.exists()).then_some(()))
     });
@@ -65,7 +65,7 @@ fn assert_gone(path: &Path, before: &[Process]) {
     assert!(before.iter().all(|process| !creators.contains(&process.id)), "shared memory is left");
 }
 
-fn signal_group(owner: &Child, signal: &str) {
+pub fn signal_group(owner: &Child, signal: &str) {
     let group = format!("-{}", owner.id());
     assert!(Command::new("kill").args(["-s", signal, "--", &group]).status().unwrap().success());
 }
@@ -101,13 +101,13 @@ fn dropping_the_sandbox_before_its_servers_leaves_nothing_at_once() {
 }
 
 #[derive(Debug)]
-struct Process {
+pub struct Process {
     id: u32,
     command: String,
 }
 
 /// The processes that work in the folder or were called or set up with its name.
-fn processes_of(folder: &Path) -> Vec<Process> {
+pub fn processes_of(folder: &Path) -> Vec<Process> {
     let ids = fs::read_dir("/proc").unwrap().flatten();
     let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     ids.filter_map(|id| process_of(folder, id)).collect()
