@@ -61,7 +61,7 @@ pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
     let sealed = cut(&mut client, &settings.node, &settings.archive, &options);
     match sealed.err() {
         None => publish_pending(context, &settings, &mut client, args.offline),
-        Some(failure) if failure.kind() == Kind::NeedsPerson => Err(failure),
+        Some(failure) if matches!(failure.kind(), Kind::NeedsPerson | Kind::Usage) => Err(failure),
         // What was sealed earlier does not have to wait for what stopped this cut.
         Some(failure) => {
             if let Err(also) = publish_pending(context, &settings, &mut client, args.offline) {

@@ -15,6 +15,8 @@ use crate::domain::{Failure, Kind};
 #[derive(Clone)]
 pub struct DatabaseUrl(Config);
 
+const FORM: &str = "write it as postgres://user@host:5432/database";
+
 /// Both sides must print and read a value alike, whatever the server's or the role's defaults are.
 const TEXT_FORM: &str = "
     SET client_encoding = 'UTF8'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';
@@ -40,9 +42,13 @@ impl FromStr for DatabaseUrl {
             } else {
                 source
             };
-            Failure::new(Kind::Configuration, "reading database.url", why)
-                .hint("write it as postgres://user@host:5432/database")
+            Failure::new(Kind::Configuration, "reading database.url", why).hint(FORM)
         })?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(
+                Failure::new(Kind::Configuration, "reading database.url", "it names no host").hint(FORM)
+            );
+        }
         Ok(Self(config))
     }
 }

@@ -246,10 +246,8 @@ impl Manifest {
         self.count(|kind| kind == MemberKind::Tombstones)
     }
 
-    /// What a manifest declares is limited by nothing.
     fn count(&self, of: impl Fn(MemberKind) -> bool) -> u64 {
-        let counted = self.members().filter(|member| of(member.kind)).map(|member| member.rows);
-        counted.fold(0, u64::saturating_add)
+        self.members().filter(|member| of(member.kind)).map(|member| member.rows).sum()
     }
 
     /// Every member, in file order.

@@ -46,7 +46,7 @@ fn the_names_in_the_json_are_those_that_scripts_rely_on() {
     let bundle = east.run(&["bundle", "--json"]).ok();
     assert_eq!(bundle.stdout().lines().count(), 1);
     let bundle = bundle.json();
-    assert_eq!(keys(&bundle), ["bundles", "pending", "receipts"]);
+    has_keys(&bundle, "bundles pending receipts");
     let line = "branch sequence bundle_id file manifest_sha256 rows tombstones bytes state";
     has_keys(&bundle["bundles"][0], line);
     assert_eq!(bundle["bundles"][0]["file"], east.bundles()[0].display().to_string());
@@ -84,8 +84,12 @@ fn quiet_prints_nothing_and_help_prints_to_stdout() {
         let run = node.run(&[command, "-q"]).ok();
         assert_eq!((run.stdout(), run.stderr()), (String::new(), String::new()), "{command}");
     };
-    ["init", "bundle", "status"].into_iter().for_each(|command| quiet(east, command));
-    ["apply", "status", "init"].into_iter().for_each(|command| quiet(head, command));
+    for command in ["init", "bundle", "status"] {
+        quiet(east, command);
+    }
+    for command in ["apply", "status", "init"] {
+        quiet(head, command);
+    }
     for arguments in [&["--help"][..], &["--version"], &["help", "bundle"], &["apply", "--help"]] {
         let run = east.run(arguments).ok();
         assert!(!run.stdout().is_empty() && run.stderr().is_empty(), "{arguments:?}");

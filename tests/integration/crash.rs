@@ -59,7 +59,9 @@ fn a_sealed_file_that_was_removed_or_altered_is_not_sent() {
         [(None, 1), (Some(flipped), 65), (Some(another), 65), (Some(sealed[..900].to_vec()), 65)]
     {
         fs::remove_file(&path).unwrap_or_default();
-        content.into_iter().for_each(|content| fs::write(&path, content).unwrap());
+        if let Some(content) = content {
+            fs::write(&path, content).unwrap();
+        }
         let run = east.run(&["bundle", "--json"]).exits(status).says(&["0000000002.bundle", "--since all"]);
         assert_eq!(run.json()["pending"], 1);
         assert_eq!(company.broker().queue_depth("east").unwrap(), Some(0));
@@ -225,7 +227,7 @@ fn head_offices_database_dying_while_a_bundle_is_applied_changes_nothing() {
     let applying = head.command(&["apply"]).spawn().unwrap();
     let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)";
     let deadline = Instant::now() + Duration::from_secs(20);
-    while head.value(waiting) == "f" {
+    while head.value(waiting) == "false" {
         assert!(Instant::now() < deadline, "apply did not come to the table");
         std::thread::yield_now();
     }

@@ -1,40 +1,37 @@
 //! Bundles that no branch would write: well-formed, with the right checksums, and wrong in what they say.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::fs;
 use std::path::Path;
 
-use salesync::bundle::{Bundle, Draft, RowReader};
-use salesync::domain::{Manifest, Member};
+use salesync::domain::Manifest;
+use tar::{EntryType, Header};
+
+const BLOCK: usize = 512;
 
 /// The bundle at `path`, except for what `change` does to its manifest.
 pub fn forged(path: &Path, change: impl FnOnce(&mut Manifest)) -> Vec<u8> {
-    let mut bundle = Bundle::open(File::open(path).unwrap()).unwrap();
-    let mut manifest = bundle.manifest().clone();
-    let mut draft = Draft::new(&std::env::temp_dir(), 3).unwrap();
-    for (index, table) in manifest.tables.clone().iter().enumerate() {
-        for member in &table.members {
-            draft.begin(index, member.kind, &member.kind.columns(&table.columns)).unwrap();
-            for line in rows(&mut bundle, &manifest, index, member) {
-                draft.write_row(&line).unwrap();
-            }
-        }
-        draft.end().unwrap();
-        manifest.tables[index].members = draft.members_of(index, index);
-    }
+    let bundle = fs::read(path).unwrap();
+    let size = Header::from_byte_slice(&bundle[..BLOCK]).entry_size().unwrap();
+    let size = usize::try_from(size).unwrap();
+    let mut manifest = Manifest::from_bytes(&bundle[BLOCK..BLOCK + size]).unwrap();
     change(&mut manifest);
-    let mut bytes = Vec::new();
-    draft.assemble(&manifest, &mut bytes).unwrap();
-    bytes
+    let mut content = manifest.to_bytes().unwrap();
+    let mut forged = header(content.len()).to_vec();
+    content.resize(content.len().next_multiple_of(BLOCK), 0);
+    forged.append(&mut content);
+    forged.extend_from_slice(&bundle[BLOCK + size.next_multiple_of(BLOCK)..]);
+    forged
 }
 
-fn rows(bundle: &mut Bundle<File>, manifest: &Manifest, table: usize, member: &Member) -> Vec<Vec<u8>> {
-    let mut csv = Vec::new();
-    bundle.pour(&manifest.tables[table], member, &mut csv).unwrap();
-    let mut reader = RowReader::new(BufReader::new(csv.as_slice()));
-    let mut rows = Vec::new();
-    while let Some(row) = reader.next_row().unwrap() {
-        rows.push(row.to_vec());
-    }
-    rows
+fn header(size: usize) -> [u8; BLOCK] {
+    let mut header = Header::new_ustar();
+    header.set_path("manifest.json").unwrap();
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(size as u64);
+    header.set_cksum();
+    *header.as_bytes()
 }
