@@ -134,6 +134,15 @@ fn write_slowly(node: &Node, cuts: &AtomicUsize, is_over: impl Fn() -> bool) -> 
     spans
 }
 
+/// Says that all is over, also where the test has failed.
+struct SayOver<'a>(&'a AtomicBool);
+
+impl Drop for SayOver<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn writers_go_on_while_bundles_are_cut_and_nothing_is_lost_or_doubled() {
     let seed = std::env::var("SALESYNC_TEST_SEED").map_or_else(
@@ -154,6 +163,7 @@ fn writers_go_on_while_bundles_are_cut_and_nothing_is_lost_or_doubled() {
         let seeds = (1..=WRITERS).map(|writer| seed.wrapping_add(writer).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let writers: Vec<_> = seeds.map(|seed| scope.spawn(move || write(branch, seed))).collect();
         let slow = scope.spawn(|| write_slowly(branch, &cuts, is_over));
+        let over = SayOver(&done);
         while !writers.iter().all(thread::ScopedJoinHandle::is_finished) {
             assert!(Instant::now() < deadline, "the writers do not come to an end");
             branch.run(&["bundle"]).ok();
@@ -161,7 +171,7 @@ fn writers_go_on_while_bundles_are_cut_and_nothing_is_lost_or_doubled() {
             head_office.run(&["apply"]).ok();
             assert_eq!(head_office.value("SELECT sum(balance) FROM public.account"), MONEY.to_string());
         }
-        done.store(true, Ordering::SeqCst);
+        drop(over);
         let spans = slow.join().unwrap();
         println!("{} cuts, {spans} transactions open over three cuts", cuts.load(Ordering::SeqCst));
         assert!(spans > 0, "no transaction was open over several cuts");
