@@ -162,9 +162,9 @@ impl Node {
         self.client().batch_execute(sql).unwrap_or_else(|error| panic!("{error:?} in {shown}"));
     }
 
-    /// The one value of a query, as text.
+    /// The one value of a query, as text; nothing for NULL.
     pub fn value(&self, sql: &str) -> String {
-        let text = format!("SELECT q.value::text FROM ({sql}) AS q(value)");
+        let text = format!("SELECT coalesce(q.value::text, '') FROM ({sql}) AS q(value)");
         let row = self.client().query_one(&text, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         row.get(0)
     }
