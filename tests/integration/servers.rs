@@ -8,7 +8,7 @@ use salesync::sandbox::{BrokerServer, Definitions, PostgresServer, Sandbox};
 
 /// More than there are tests that ask for one. Declaring them at boot costs 35 ms each, declaring one
 /// later a second.
-const VHOSTS: usize = 90;
+const VHOSTS: usize = 130;
 
 struct Servers {
     postgres: PostgresServer,
