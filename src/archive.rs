@@ -18,7 +18,8 @@ use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
 
 const EXTENSION: &str = "bundle";
 const DRAFTS: &str = ".drafts";
-const REJECTED: &str = "rejected";
+/// No branch can have this name.
+const REJECTED: &str = "_rejected";
 
 /// The folder that keeps the bundles.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use postgres::GenericClient;
+use postgres::{Client, GenericClient};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{Archive, Placed};
@@ -69,24 +69,21 @@ impl Node {
     }
 
     /// Makes this database a new incarnation: a new epoch, in which every table travels whole again.
-    pub fn begin_epoch(client: &mut impl GenericClient) -> Result<Epoch, Failure> {
-        let epoch = Epoch::generate();
+    pub fn begin_epoch(client: &mut Client) -> Result<(), Failure> {
         let failed = |error: postgres::Error| database_failure("beginning a new epoch", &error);
-        client
+        let mut transaction = client.transaction().map_err(failed)?;
+        let row = transaction.query_one("SELECT epoch FROM salesync.node FOR UPDATE", &[]).map_err(failed)?;
+        let epoch = Epoch(row.get(0)).following();
+        transaction
             .execute(
-                "UPDATE salesync.node SET epoch = $1, last_sequence = 0, last_manifest = NULL, watermark = NULL, pruned_through = 0,
-                        system_identifier = s.system_identifier, database_oid = d.oid
+                "UPDATE salesync.node SET epoch = $1, last_sequence = 0, last_manifest = NULL, watermark = NULL,
+                        pruned_through = 0, system_identifier = s.system_identifier, database_oid = d.oid
                  FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()",
                 &[&epoch.0],
             )
             .map_err(failed)?;
-        client.execute("UPDATE salesync.tracked_table SET is_complete = false", &[]).map_err(failed)?;
-        Ok(epoch)
-    }
-
-    /// The number of the bundle that comes next.
-    pub fn next_sequence(&self) -> Sequence {
-        self.last_sequence.map_or(Sequence::FIRST, Sequence::next)
+        transaction.execute("UPDATE salesync.tracked_table SET is_complete = false", &[]).map_err(failed)?;
+        transaction.commit().map_err(failed)
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 /// The identity of one bundle, a `UUIDv7`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,6 +36,18 @@ impl Epoch {
     /// A new epoch.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// A new epoch that sorts after this one, also if the clock has been set back since.
+    #[must_use]
+    pub fn following(self) -> Self {
+        let next = Self::generate();
+        if next > self {
+            return next;
+        }
+        let (seconds, nanoseconds) = self.0.get_timestamp().map_or((0, 0), |time| time.to_unix());
+        let later = Timestamp::from_unix(NoContext, seconds + 1, nanoseconds);
+        Self(Uuid::new_v7(later))
     }
 }
 
@@ -186,6 +198,14 @@ mod tests {
         assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
         for bad in ["", "00", &digest.to_string().to_uppercase(), &format!("{digest}0")] {
             assert!(bad.parse::<Digest>().is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn an_epoch_follows_the_one_before_it_whatever_the_clock_says() {
+        let in_the_future = Timestamp::from_unix(NoContext, 4_000_000_000, 0);
+        for before in [Epoch::generate(), Epoch(Uuid::new_v7(in_the_future)), Epoch(Uuid::nil())] {
+            assert!(before.following() > before);
         }
     }
 

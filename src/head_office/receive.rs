@@ -7,66 +7,23 @@ use postgres::Client;
 use tempfile::NamedTempFile;
 
 use super::apply::{Keep, apply, find_place};
-use super::ledger::{Delivery, Source, branch_states, forget_held, record_bundle};
+use super::ledger::{Delivery, Source, record_bundle};
 use super::place::Place;
 use super::receipts::{publish_receipts, record_receipt, repeat_receipt};
 use super::refusal::{Refusal, judged};
 use super::rejection::Rejection;
-use crate::archive::{Archive, Placed, open_bundle};
+use super::verdict::{Arrival, Outcome, Verdict};
+use crate::archive::{Archive, Placed};
 use crate::broker::Broker;
 use crate::bundle::{Bundle, ReadError};
 use crate::database::database_failure;
-use crate::domain::{
-    BundleId, Digest, Epoch, Failure, Kind, Manifest, NodeName, Receipt, ReceiptOutcome, Sequence,
-};
-
-/// How a bundle came.
-#[derive(Debug, Clone, Copy)]
-pub struct Arrival<'a> {
-    /// The branch whose queue it lay in; a file has none.
-    pub branch: Option<&'a NodeName>,
-    /// By which way.
-    pub source: Source,
-}
-
-/// What became of a bundle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Applied.
-    Applied,
-    /// It had been applied before; nothing was changed.
-    Duplicate,
-    /// It waits for the sequence named.
-    Held(Sequence),
-    /// It will never be applied.
-    Rejected {
-        /// Why.
-        reason: String,
-        /// True if the file itself is damaged.
-        is_damaged: bool,
-    },
-}
-
-/// What became of which bundle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    /// The branch, if that is known.
-    pub branch: Option<NodeName>,
-    /// Number and identity; none if the manifest could not be read.
-    pub identity: Option<(Sequence, BundleId)>,
-    /// Inserts and updates in it.
-    pub rows: u64,
-    /// Tombstones in it.
-    pub tombstones: u64,
-    /// What became of it.
-    pub outcome: Outcome,
-}
+use crate::domain::{Digest, Failure, Manifest, Receipt, ReceiptOutcome, Sequence};
 
 /// Receives bundles for head office. Whoever has one holds
 /// [`Lock::Apply`](crate::database::Lock::Apply).
 pub struct Receiver<'a> {
-    client: &'a mut Client,
-    archive: &'a Archive,
+    pub(super) client: &'a mut Client,
+    pub(super) archive: &'a Archive,
     /// Whether what waits in the archive for a bundle is applied with it.
     takes_followers: bool,
 }
@@ -145,7 +102,7 @@ impl<'a> Receiver<'a> {
                 Err(Refusal::Failed(failure)) => return Err(failure),
             },
         };
-        Ok(verdict(&manifest, outcome))
+        Ok(Verdict::on(&manifest, outcome))
     }
 
     /// Publishes the receipts that no broker has confirmed yet.
@@ -153,90 +110,22 @@ impl<'a> Receiver<'a> {
         publish_receipts(self.client, broker)
     }
 
-    /// Applies what waits in the archive for its turn, as far as it goes without a gap, in this epoch or,
-    /// if none is named, in the branch's current one.
-    pub fn catch_up(&mut self, branch: &NodeName, epoch: Option<Epoch>) -> Result<Vec<Verdict>, Failure> {
-        self.fill_gap(branch, epoch, None)
-    }
-
-    /// The same for what comes before the bundle `end`.
-    fn fill_gap(
-        &mut self,
-        branch: &NodeName,
-        epoch: Option<Epoch>,
-        end: Option<Sequence>,
-    ) -> Result<Vec<Verdict>, Failure> {
-        let mut verdicts = Vec::new();
-        while let Some(mut bundle) = self.next_archived(branch, epoch)? {
-            let Manifest { epoch, sequence, .. } = *bundle.manifest();
-            if end.is_some_and(|end| end <= sequence) {
-                break;
-            }
-            let path = self.archive.file(branch, epoch, sequence);
-            match self.find_place(bundle.manifest(), bundle.manifest_sha256())? {
-                Place::Next => verdicts.push(self.apply(&mut bundle, &path, Source::Archive)?),
-                Place::Refused(reason) => {
-                    verdicts.push(self.decide(
-                        Err(Refusal::Rejected(reason)),
-                        &bundle,
-                        &path,
-                        Source::Archive,
-                    )?);
-                }
-                Place::Duplicate | Place::Later(_) => break,
-            }
-        }
-        Ok(verdicts)
-    }
-
-    /// The bundle whose turn it is, if it is in the archive and sound. One that is not sound is not there:
-    /// the next good copy takes its place.
-    fn next_archived(
-        &mut self,
-        branch: &NodeName,
-        epoch: Option<Epoch>,
-    ) -> Result<Option<Bundle<File>>, Failure> {
-        let states = branch_states(self.client)?;
-        let state = states.iter().find(|state| state.name == *branch);
-        let current = state.and_then(|state| Some((state.epoch?, state.next_sequence())));
-        let (epoch, sequence) = match (epoch, current) {
-            (Some(epoch), Some((known, next))) if known == epoch => (epoch, next),
-            (Some(epoch), _) => (epoch, Sequence::FIRST),
-            (None, Some(current)) => current,
-            (None, None) => return Ok(None),
-        };
-        let path = self.archive.file(branch, epoch, sequence);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let unsound = match open_bundle(&path) {
-            Ok(bundle) => {
-                let Manifest { branch: whose, epoch: of, sequence: number, .. } = bundle.manifest();
-                if (whose, *of, *number) == (branch, epoch, sequence) {
-                    return Ok(Some(bundle));
-                }
-                format!("{} is bundle {number} of {whose}", path.display())
-            }
-            Err(failure) if failure.kind() == Kind::Damaged => failure.to_string(),
-            Err(failure) => return Err(failure),
-        };
-        tracing::warn!("{unsound}; bundle {sequence} of {branch} has to come again");
-        forget_held(self.client, branch, epoch, sequence, None)
-            .map_err(|error| database_failure("noting that a held bundle is lost", &error))?;
-        Ok(None)
-    }
-
-    fn find_place(&mut self, manifest: &Manifest, digest: Digest) -> Result<Place, Failure> {
+    pub(super) fn find_place(&mut self, manifest: &Manifest, digest: Digest) -> Result<Place, Failure> {
         find_place(self.client, manifest, digest)
     }
 
-    fn apply(&mut self, bundle: &mut Bundle<File>, path: &Path, source: Source) -> Result<Verdict, Failure> {
+    pub(super) fn apply(
+        &mut self,
+        bundle: &mut Bundle<File>,
+        path: &Path,
+        source: Source,
+    ) -> Result<Verdict, Failure> {
         let applied = apply(self.client, bundle, source, Keep::Commit).map(|()| Outcome::Applied);
         self.decide(applied, bundle, path, source)
     }
 
     /// The verdict on a bundle that is kept at `path`, after what was `tried` with it.
-    fn decide(
+    pub(super) fn decide(
         &mut self,
         tried: Result<Outcome, Refusal>,
         bundle: &Bundle<File>,
@@ -245,7 +134,7 @@ impl<'a> Receiver<'a> {
     ) -> Result<Verdict, Failure> {
         let manifest = bundle.manifest();
         match tried {
-            Ok(outcome) => Ok(verdict(manifest, outcome)),
+            Ok(outcome) => Ok(Verdict::on(manifest, outcome)),
             Err(Refusal::Failed(failure)) => Err(failure),
             Err(Refusal::Rejected(reason)) => {
                 let kept = self.archive.reject(path, Some(&manifest.branch))?;
@@ -315,7 +204,7 @@ impl<'a> Receiver<'a> {
         let failed = |error: postgres::Error| database_failure("recording a duplicate", &error);
         delivery(manifest, digest, source, "duplicate", None).record(self.client).map_err(failed)?;
         repeat_receipt(self.client, manifest.bundle_id).map_err(failed)?;
-        Ok(verdict(manifest, Outcome::Duplicate))
+        Ok(Verdict::on(manifest, Outcome::Duplicate))
     }
 
     fn reject_draft(
@@ -339,14 +228,4 @@ fn delivery<'m>(
     reason: Option<&'m str>,
 ) -> Delivery<'m> {
     Delivery { branch: Some(&manifest.branch), manifest: Some((manifest, digest)), source, outcome, reason }
-}
-
-pub(super) fn verdict(manifest: &Manifest, outcome: Outcome) -> Verdict {
-    Verdict {
-        branch: Some(manifest.branch.clone()),
-        identity: Some((manifest.sequence, manifest.bundle_id)),
-        rows: manifest.rows(),
-        tombstones: manifest.tombstones(),
-        outcome,
-    }
 }

@@ -6,7 +6,8 @@ use postgres::{Client, GenericClient};
 
 use super::ledger::{Delivery, forget_held, record_incident};
 use super::receipts::record_receipt;
-use super::receive::{Arrival, Outcome, Verdict, verdict};
+use super::verdict::{Arrival, Outcome, Verdict};
+
 use crate::database::database_failure;
 use crate::domain::{Digest, Failure, Manifest, Receipt, ReceiptOutcome};
 
@@ -31,7 +32,7 @@ impl Rejection<'_> {
         transaction.commit().map_err(failed)?;
         let outcome = Outcome::Rejected { reason: self.reason, is_damaged: self.bundle.is_none() };
         Ok(match self.bundle {
-            Some((manifest, _)) => verdict(manifest, outcome),
+            Some((manifest, _)) => Verdict::on(manifest, outcome),
             None => Verdict {
                 branch: self.arrival.branch.cloned(),
                 identity: None,

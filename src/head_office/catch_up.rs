@@ -1,0 +1,88 @@
+//! Bundles that wait in head office's own archive have their turn.
+
+use std::fs::File;
+
+use super::ledger::{Source, branch_states, forget_held};
+use super::place::Place;
+use super::receive::Receiver;
+use super::refusal::Refusal;
+use super::verdict::Verdict;
+use crate::archive::open_bundle;
+use crate::bundle::Bundle;
+use crate::database::database_failure;
+use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence};
+
+impl Receiver<'_> {
+    /// Applies what waits in the archive for its turn, as far as it goes without a gap, in this epoch or,
+    /// if none is named, in the branch's current one.
+    pub fn catch_up(&mut self, branch: &NodeName, epoch: Option<Epoch>) -> Result<Vec<Verdict>, Failure> {
+        self.fill_gap(branch, epoch, None)
+    }
+
+    /// The same for what comes before the bundle `end`.
+    pub(super) fn fill_gap(
+        &mut self,
+        branch: &NodeName,
+        epoch: Option<Epoch>,
+        end: Option<Sequence>,
+    ) -> Result<Vec<Verdict>, Failure> {
+        let mut verdicts = Vec::new();
+        while let Some(mut bundle) = self.next_archived(branch, epoch)? {
+            let Manifest { epoch, sequence, .. } = *bundle.manifest();
+            if end.is_some_and(|end| end <= sequence) {
+                break;
+            }
+            let path = self.archive.file(branch, epoch, sequence);
+            match self.find_place(bundle.manifest(), bundle.manifest_sha256())? {
+                Place::Next => verdicts.push(self.apply(&mut bundle, &path, Source::Archive)?),
+                Place::Refused(reason) => {
+                    verdicts.push(self.decide(
+                        Err(Refusal::Rejected(reason)),
+                        &bundle,
+                        &path,
+                        Source::Archive,
+                    )?);
+                }
+                Place::Duplicate | Place::Later(_) => break,
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// The bundle whose turn it is, if it is in the archive and sound. One that is not sound is not there:
+    /// the next good copy takes its place.
+    fn next_archived(
+        &mut self,
+        branch: &NodeName,
+        epoch: Option<Epoch>,
+    ) -> Result<Option<Bundle<File>>, Failure> {
+        let states = branch_states(self.client)?;
+        let state = states.iter().find(|state| state.name == *branch);
+        let current = state.and_then(|state| Some((state.epoch?, state.next_sequence())));
+        let (epoch, sequence) = match (epoch, current) {
+            (Some(epoch), Some((known, next))) if known == epoch => (epoch, next),
+            (Some(epoch), _) => (epoch, Sequence::FIRST),
+            (None, Some(current)) => current,
+            (None, None) => return Ok(None),
+        };
+        let path = self.archive.file(branch, epoch, sequence);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let unsound = match open_bundle(&path) {
+            Ok(bundle) => {
+                let Manifest { branch: whose, epoch: of, sequence: number, .. } = bundle.manifest();
+                if (whose, *of, *number) == (branch, epoch, sequence) {
+                    return Ok(Some(bundle));
+                }
+                format!("{} is bundle {number} of {whose}", path.display())
+            }
+            Err(failure) if failure.kind() == Kind::Damaged => failure.to_string(),
+            Err(failure) => return Err(failure),
+        };
+        tracing::warn!("{unsound}; bundle {sequence} of {branch} has to come again");
+        forget_held(self.client, branch, epoch, sequence, None)
+            .map_err(|error| database_failure("noting that a held bundle is lost", &error))?;
+        Ok(None)
+    }
+}

@@ -1,0 +1,59 @@
+//! What became of a bundle, and how it had come.
+
+use super::ledger::Source;
+use crate::domain::{BundleId, Manifest, NodeName, Sequence};
+
+/// How a bundle came.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The branch whose queue it lay in; a file has none.
+    pub branch: Option<&'a NodeName>,
+    /// By which way.
+    pub source: Source,
+}
+
+/// What became of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Applied.
+    Applied,
+    /// It had been applied before; nothing was changed.
+    Duplicate,
+    /// It waits for the sequence named.
+    Held(Sequence),
+    /// It will never be applied.
+    Rejected {
+        /// Why.
+        reason: String,
+        /// True if the file itself is damaged.
+        is_damaged: bool,
+    },
+}
+
+/// What became of which bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The branch, if that is known.
+    pub branch: Option<NodeName>,
+    /// Number and identity; none if the manifest could not be read.
+    pub identity: Option<(Sequence, BundleId)>,
+    /// Inserts and updates in it.
+    pub rows: u64,
+    /// Tombstones in it.
+    pub tombstones: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Verdict {
+    /// What became of the bundle with this manifest.
+    pub(super) fn on(manifest: &Manifest, outcome: Outcome) -> Self {
+        Self {
+            branch: Some(manifest.branch.clone()),
+            identity: Some((manifest.sequence, manifest.bundle_id)),
+            rows: manifest.rows(),
+            tombstones: manifest.tombstones(),
+            outcome,
+        }
+    }
+}
