@@ -20,7 +20,7 @@ SELECT coalesce(branch, 'all') AS branch, count(*) AS sales, sum(qty) AS qty,
 FROM public.sales GROUP BY ROLLUP (branch) ORDER BY sales.branch NULLS LAST";
 
 /// Plays the day.
-pub(super) fn play(story: &Story, company: &mut Company) -> Result<(), Failure> {
+pub(super) fn play(story: &Story, company: &Company) -> Result<(), Failure> {
     prepare(story, company)?;
     sell(story, company)?;
     sync(story, company)?;
@@ -91,12 +91,10 @@ fn sync(story: &Story, company: &Company) -> Result<(), Failure> {
     company.head_office.query(story, BY_BRANCH)
 }
 
-fn lose_the_line(story: &Story, company: &mut Company) -> Result<(), Failure> {
+fn lose_the_line(story: &Story, company: &Company) -> Result<(), Failure> {
     story.chapter(4, "The line is down, and life goes on")?;
-    story.tell("The broker is killed now, as if somebody had cut the line.")?;
-    // Queues that were declared a moment ago would not survive it.
-    company.broker.record_queues()?;
-    company.broker.kill();
+    story.tell("The broker is stopped now, as if somebody had cut the line.")?;
+    company.broker.control(&["stop_app"])?;
     let [east, west, north] = &company.branches;
     story.tell("East corrects the price of a sale:")?;
     east.change_one_row(
@@ -132,10 +130,10 @@ fn lose_the_line(story: &Story, company: &mut Company) -> Result<(), Failure> {
     Ok(())
 }
 
-fn regain_the_line(story: &Story, company: &mut Company) -> Result<(), Failure> {
+fn regain_the_line(story: &Story, company: &Company) -> Result<(), Failure> {
     story.chapter(5, "The line is back")?;
     story.tell("The broker starts again …")?;
-    company.broker.start_again()?;
+    company.broker.control(&["start_app"])?;
     story.tell("… and the next run of `bundle` sends what has waited, oldest first.")?;
     for branch in &company.branches {
         branch.salesync(story, &["bundle"])?.exits(0)?.says("published")?;

@@ -37,7 +37,7 @@ pub(super) fn run(args: &Demo) -> Result<Exit, Failure> {
         "Starting four PostgreSQL servers and a RabbitMQ node, on this machine only, in {} …",
         sandbox.path().display()
     ))?;
-    let mut company = Company::start(&sandbox)?;
+    let company = Company::start(&sandbox)?;
     for branch in &company.branches {
         let file = branch.folder.join(sales::FILE);
         match args.rows {
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Demo) -> Result<Exit, Failure> {
         }
     }
     story.tell(format!("They run, after {:.1} s.", began.elapsed().as_secs_f32()))?;
-    day::play(&story, &mut company)?;
+    day::play(&story, &company)?;
     story.tell(format!(
         "Every branch and head office are equal. The day took {:.0} s.",
         began.elapsed().as_secs_f32()

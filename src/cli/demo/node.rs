@@ -169,8 +169,11 @@ pub(super) struct Ran {
 }
 
 impl Ran {
-    /// It must have ended with this exit status.
+    /// It must have ended with this exit status, and without a complaint if that is 0.
     pub(super) fn exits(self, status: i32) -> Result<Self, Failure> {
+        if status == 0 && !self.output.stderr.is_empty() {
+            return Err(self.failure("it complained"));
+        }
         if self.output.status.code() == Some(status) {
             return Ok(self);
         }
