@@ -39,6 +39,9 @@ const TEXT_FORM: &str = "
     SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;
     SET session_replication_role = origin; SET statement_timeout = 0; SET transform_null_equals = off";
 
+/// Six sales of two regions, as a CSV file.
+pub const SALES_2021: &str = include_str!("../../src/cli/demo/sales-2021.csv");
+
 impl Company {
     /// Prepared nodes: branches with `public.sales`, captured.
     pub fn of_sales(branches: &[&str]) -> Self {

@@ -1,16 +1,6 @@
 //! A branch's sales reach head office, once.
 
-use crate::company::Company;
-
-const SALES_2021: &str = "\
-Date,Region,Product,Qty,Cost,Amt,Tax,Total
-2021-04-29,East,Paper,73,12.95,945.35,66.17,\"1,011.52\"
-2021-04-29,West,Paper,33,12.95,427.35,29.91,457.26
-2021-04-30,East,Pens,14,2.19,30.66,2.15,32.81
-2021-04-30,West,Pens,40,2.19,87.60,6.13,93.73
-2021-05-01,East,Paper,21,12.95,271.95,19.04,290.99
-2021-05-01,West,Paper,10,12.95,129.50,9.07,138.57
-";
+use crate::company::{Company, SALES_2021};
 
 #[test]
 fn three_branches_reach_head_office_exactly_once() {
