@@ -173,3 +173,56 @@ fn an_epoch_that_was_passed_over_does_not_come_back() {
 fn newest_epoch(branch: &Node) -> std::path::PathBuf {
     branch.bundles().pop().unwrap()
 }
+
+const SWALLOW: &str = "
+    CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;";
+
+#[test]
+fn rows_that_head_offices_own_triggers_swallow_are_missed() {
+    let company = sealed(1);
+    let (east, head) = (company.branch(), &company.head_office);
+    company.sync();
+    let swallowing = |event: &str, rows: &str, words: &str| {
+        head.sql(&format!(
+            "{SWALLOW} CREATE TRIGGER swallow BEFORE {event} ON public.sales FOR EACH ROW EXECUTE FUNCTION public.swallow()"
+        ));
+        east.sql(rows);
+        east.run(&["bundle", "--offline"]).ok();
+        let newest = east.bundles().pop().unwrap();
+        let reason = rejection(head, &["apply", "--json", text(&newest)]);
+        assert!(reason.contains(words), "{reason}");
+        head.sql("DROP FUNCTION public.swallow CASCADE");
+        head.run(&["apply", text(&newest)]).ok();
+        company.assert_equal("public.sales");
+    };
+    let another = "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+                   SELECT date, region, 'Paper', qty, cost, amt, tax, total FROM public.sales WHERE id = 1";
+    swallowing("INSERT", another, "took 0 rows of the declared 1");
+    swallowing("UPDATE", "UPDATE public.sales SET region = 'West' WHERE id = 1", "found only 0 places");
+}
+
+#[test]
+fn a_table_of_head_offices_own_with_another_key_is_left_alone() {
+    let company = sealed(1);
+    let head = &company.head_office;
+    head.sql(
+        "CREATE TABLE public.sales (branch text DEFAULT 'head', id bigint PRIMARY KEY);
+         INSERT INTO public.sales VALUES ('head', 1000)",
+    );
+    company.branch().run(&["bundle"]).ok();
+    let reason = rejection(head, &["apply", "--json"]);
+    assert!(reason.contains("primary key is (id)"), "{reason}");
+    assert_eq!(head.rows("public.sales", "branch = 'head'"), ["1000"]);
+}
+
+#[test]
+fn what_is_not_in_the_ledger_after_the_commit_stays_in_the_queue() {
+    let company = sealed(1);
+    let head = &company.head_office;
+    head.sql(&format!(
+        "{SWALLOW} CREATE TRIGGER swallow BEFORE INSERT ON salesync.bundle FOR EACH ROW EXECUTE FUNCTION public.swallow()"
+    ));
+    company.branch().run(&["bundle"]).ok();
+    head.run(&["apply"]).exits(69).says(&["reading back the record", "it is not there"]);
+    assert_eq!(company.broker().queue_depth("east").unwrap(), Some(1));
+}
