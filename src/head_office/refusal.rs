@@ -32,8 +32,9 @@ impl From<Failure> for Refusal {
     }
 }
 
-/// Data, constraints, views' conditions, limits such as the width of an index entry, raised by triggers.
-const CONTENT: [&str; 5] = ["22", "23", "44", "54", "P0"];
+/// Data, constraints, views' conditions, limits such as the width of an index entry, raised by triggers; types
+/// that this server cannot read, or whose values it cannot compare.
+const CONTENT: [&str; 7] = ["22", "23", "44", "54", "P0", "0A", "42883"];
 /// What a statement made from a manifest's own words can be wrong in besides: features, and sense.
 const DEFINITION: [&str; 4] = ["0A", "22", "42", "54"];
 

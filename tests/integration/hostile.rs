@@ -226,3 +226,15 @@ fn what_is_not_in_the_ledger_after_the_commit_stays_in_the_queue() {
     head.run(&["apply"]).exits(69).says(&["reading back the record", "it is not there"]);
     assert_eq!(company.broker().queue_depth("east").unwrap(), Some(1));
 }
+
+#[test]
+fn a_key_that_cannot_be_compared_is_rejected_and_not_tried_for_ever() {
+    let company = sealed(1);
+    let (east, head) = (company.branch(), &company.head_office);
+    let (mut manifest, _) = manifest_of(&east.bundles()[0]);
+    manifest.tables[0].columns[0].type_name = "json[]".into();
+    let rows: [&[u8]; 2] = [b"{1},2021-05-02,East,Ink,1,1,1,0,1\n", b"{2},2021-05-02,East,Ink,1,1,1,0,1\n"];
+    enqueue(&company, "east", &written(manifest, &rows));
+    let reason = rejection(head, &["apply", "--json"]);
+    assert!(reason.contains("comparison function"), "{reason}");
+}
