@@ -35,16 +35,36 @@ pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
     outcome.map(|()| verdicts.exit(!args.files.is_empty()))
 }
 
+/// Trouble with one of several, and whether the others would meet it too.
+pub(super) struct Trouble {
+    failure: Failure,
+    concerns_all: bool,
+}
+
+impl Trouble {
+    /// One while a bundle was received. The database may have given up on this bundle only: for want of
+    /// space, of memory, of a lock.
+    pub(super) fn receiving(failure: Failure, receiver: &mut Receiver<'_>) -> Self {
+        let concerns_all = failure.kind() == Kind::Unreachable && !receiver.is_connected();
+        Self { failure, concerns_all }
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self { concerns_all: failure.kind() == Kind::Unreachable, failure }
+    }
+}
+
 /// Works on each. Trouble with one does not keep from the others, unless a server is away; each trouble is
 /// told once, the last by the caller.
 pub(super) fn each<T>(
     all: impl IntoIterator<Item = T>,
-    mut work: impl FnMut(T) -> Result<(), Failure>,
+    mut work: impl FnMut(T) -> Result<(), Trouble>,
 ) -> Result<(), Failure> {
     let mut trouble = Ok(());
     for one in all {
-        let Err(failure) = work(one) else { continue };
-        let concerns_all = failure.kind() == Kind::Unreachable;
+        let Err(Trouble { failure, concerns_all }) = work(one) else { continue };
         if let Err(earlier) = std::mem::replace(&mut trouble, Err(failure)) {
             Context::complain(&earlier);
         }
@@ -61,20 +81,24 @@ pub(super) fn receive_file(
     archive: &Archive,
     path: &Path,
     verdicts: &mut Verdicts,
-) -> Result<(), Failure> {
+) -> Result<(), Trouble> {
     let mut file = File::open(path).map_err(|error| Failure::file("opening the bundle", path, &error))?;
     let mut draft = archive.draft()?;
     io::copy(&mut file, draft.as_file_mut())
         .map_err(|error| Failure::file("copying the bundle", path, &error))?;
-    verdicts.add(receiver.receive(draft, Arrival { branch: None, source: Source::File })?);
+    let found = receiver.receive(draft, Arrival { branch: None, source: Source::File });
+    verdicts.add(found.map_err(|failure| Trouble::receiving(failure, receiver))?);
     Ok(())
 }
 
-fn rehearse(receiver: &mut Receiver<'_>, path: &Path, verdicts: &mut Verdicts) -> Result<(), Failure> {
+fn rehearse(receiver: &mut Receiver<'_>, path: &Path, verdicts: &mut Verdicts) -> Result<(), Trouble> {
     match open_bundle(path) {
-        Ok(bundle) => verdicts.add(vec![receiver.rehearse(bundle)?]),
+        Ok(bundle) => {
+            let rehearsed = receiver.rehearse(bundle);
+            verdicts.add(vec![rehearsed.map_err(|failure| Trouble::receiving(failure, receiver))?]);
+        }
         Err(failure) if failure.kind() == Kind::Damaged => verdicts.add_damaged(failure.to_string()),
-        Err(failure) => return Err(failure),
+        Err(failure) => return Err(failure.into()),
     }
     Ok(())
 }
@@ -96,9 +120,10 @@ fn drain_branch(
     branch: &NodeName,
     receiver: &mut Receiver<'_>,
     verdicts: &mut Verdicts,
-) -> Result<(), Failure> {
+) -> Result<(), Trouble> {
     // An earlier run may have been cut short between a bundle and those that waited for it.
-    verdicts.add(receiver.catch_up(branch, None)?);
+    let waiting = receiver.catch_up(branch, None);
+    verdicts.add(waiting.map_err(|failure| Trouble::receiving(failure, receiver))?);
     while let Some(delivery) = broker.next_bundle(branch.as_str())? {
         match receive_delivery(archive, &delivery, branch, receiver) {
             Ok(found) => {
@@ -111,7 +136,7 @@ fn drain_branch(
                 if let Err(error) = broker.return_to_queue(delivery) {
                     tracing::debug!("{error}");
                 }
-                return Err(failure);
+                return Err(Trouble::receiving(failure, receiver));
             }
         }
     }

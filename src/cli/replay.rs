@@ -1,6 +1,6 @@
 //! `salesync replay`
 
-use super::apply::{each, receive_file};
+use super::apply::{Trouble, each, receive_file};
 use super::args::Replay;
 use super::context::Context;
 use super::exit::Exit;
@@ -26,9 +26,11 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
     if outcome.is_ok() && range.to.is_none() {
         // What was held for want of one of these bundles.
         let wanted = |branch: &&NodeName| range.branch.as_ref().is_none_or(|only| only == *branch);
-        let mut branches = settings.branches.keys().filter(wanted);
-        outcome =
-            branches.try_for_each(|branch| receiver.catch_up(branch, None).map(|found| verdicts.add(found)));
+        outcome = each(settings.branches.keys().filter(wanted), |branch| {
+            let waiting = receiver.catch_up(branch, None);
+            verdicts.add(waiting.map_err(|failure| Trouble::receiving(failure, &mut receiver))?);
+            Ok(())
+        });
     }
     context.print(&verdicts)?;
     outcome.map(|()| verdicts.exit(true))

@@ -7,6 +7,9 @@ use postgres::error::{DbError, SqlState};
 
 use crate::domain::{Failure, Kind};
 
+/// Bytes of each part of a server's message that are shown, at most.
+const LONGEST_PART: usize = 1000;
+
 /// A database error while `doing` something, in the server's own words with what to do about it.
 pub fn database_failure(doing: impl Into<String>, error: &Error) -> Failure {
     let Some(db) = error.as_db_error() else {
@@ -72,12 +75,19 @@ fn meaning(code: &SqlState) -> (Kind, Option<&'static str>) {
 }
 
 fn in_words(db: &DbError) -> String {
-    let mut words = db.message().to_owned();
+    let mut words = shortened(db.message());
     for (label, part) in [(" - ", db.detail()), (" - at ", db.where_())] {
         if let Some(part) = part {
             words.push_str(label);
-            words.push_str(part.lines().next().unwrap_or_default());
+            words.push_str(&shortened(part.lines().next().unwrap_or_default()));
         }
     }
     words
+}
+
+/// Servers quote the value they object to, and it may have any length; a receipt may not.
+fn shortened(words: &str) -> String {
+    let end = words.floor_char_boundary(LONGEST_PART);
+    let more = if end < words.len() { "..." } else { "" };
+    format!("{}{more}", &words[..end])
 }

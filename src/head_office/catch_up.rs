@@ -66,10 +66,8 @@ impl Receiver<'_> {
             (None, None) => return Ok(None),
         };
         let path = self.archive.file(branch, epoch, sequence);
-        if !path.exists() {
-            return Ok(None);
-        }
         let unsound = match open_bundle(&path) {
+            _ if !path.exists() => format!("{} is gone", path.display()),
             Ok(bundle) => {
                 let Manifest { branch: whose, epoch: of, sequence: number, .. } = bundle.manifest();
                 if (whose, *of, *number) == (branch, epoch, sequence) {
@@ -80,9 +78,11 @@ impl Receiver<'_> {
             Err(failure) if failure.kind() == Kind::Damaged => failure.to_string(),
             Err(failure) => return Err(failure),
         };
-        tracing::warn!("{unsound}; bundle {sequence} of {branch} has to come again");
-        forget_held(self.client, branch, epoch, sequence, None)
+        let forgotten = forget_held(self.client, branch, epoch, sequence, None)
             .map_err(|error| database_failure("noting that a held bundle is lost", &error))?;
+        if forgotten > 0 || path.exists() {
+            tracing::warn!("{unsound}; bundle {sequence} of {branch} has to come again");
+        }
         Ok(None)
     }
 }

@@ -2,7 +2,7 @@
 
 use postgres::Transaction;
 
-use super::refusal::{Refusal, judged};
+use super::refusal::{Refusal, judged_definition};
 use crate::database::{Days, day_totals};
 use crate::domain::{DayTotal, DayTotals, TableChange, quote_identifier, quote_literal};
 
@@ -27,7 +27,7 @@ pub(super) fn check_days(
             wanted: &format!("ARRAY[{}]::date[]", days.join(", ")),
         },
     )
-    .map_err(|error| judged(&format!("adding up the business days of {}", change.name), &error))?;
+    .map_err(|error| judged_definition(&format!("adding up the business days of {}", change.name), &error))?;
     match difference(declared, &found) {
         None => Ok(()),
         Some(difference) => Err(Refusal::rejected(format!("table {}, {difference}", change.name))),
@@ -46,7 +46,8 @@ fn index_days(
     if !change.columns.iter().any(is_date) {
         return Ok(());
     }
-    let judge = |error: postgres::Error| judged(&format!("indexing the days of {}", change.name), &error);
+    let judge =
+        |error: postgres::Error| judged_definition(&format!("indexing the days of {}", change.name), &error);
     let sql = "SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid
                    AND a.attnum = ANY (i.indkey) WHERE i.indrelid = $1::text::regclass AND a.attname = $2)";
     let row = transaction.query_one(sql, &[&change.name.sql(), &declared.column]).map_err(judge)?;

@@ -46,15 +46,18 @@ pub struct BranchState {
     pub is_at_cut: bool,
     /// Sequences that are in the archive and wait for an earlier one.
     pub held: Vec<i64>,
+    /// True if these are of an epoch that has yet to begin here.
+    pub held_in_new_epoch: bool,
     /// Bundles rejected since the last one was applied.
     pub rejected: i64,
 }
 
 impl BranchState {
-    /// The sequences between the last applied one and the last held one that are not there: the first
+    /// The sequences before the last held one that are neither applied nor held: the first
     /// thousand, since what a bundle says of its own number is limited by nothing.
     pub fn missing(&self) -> Vec<i64> {
-        let first = self.last_sequence.map_or(0, Sequence::as_bigint) + 1;
+        let applied = self.last_sequence.filter(|_| !self.held_in_new_epoch);
+        let first = applied.map_or(0, Sequence::as_bigint) + 1;
         let last = self.held.last().copied().unwrap_or(0);
         (first..last).filter(|sequence| !self.held.contains(sequence)).take(1000).collect()
     }
@@ -67,11 +70,13 @@ impl BranchState {
 
 const STATE: &str = "
     SELECT b.name, b.epoch, b.last_sequence, b.last_manifest, b.last_applied_at, b.is_at_cut,
-           ARRAY(SELECT h.sequence FROM salesync.bundle h WHERE h.branch = b.name AND h.state = 'held'
-                 AND h.epoch = coalesce(b.epoch, h.epoch) ORDER BY h.sequence),
+           coalesce(h.sequences, '{}'), coalesce(h.epoch <> b.epoch, false),
            (SELECT count(*) FROM salesync.incident i WHERE i.branch = b.name AND i.kind = 'rejected'
             AND i.happened_at > coalesce(b.last_applied_at, '-infinity'))
-    FROM salesync.branch b";
+    FROM salesync.branch b LEFT JOIN LATERAL (
+        SELECT h.epoch, array_agg(h.sequence ORDER BY h.sequence) AS sequences FROM salesync.bundle h
+        WHERE h.branch = b.name AND h.state = 'held' AND h.epoch >= coalesce(b.epoch, h.epoch)
+        GROUP BY h.epoch ORDER BY h.epoch DESC LIMIT 1) h ON true";
 
 /// Every branch, by name.
 pub fn branch_states(client: &mut impl GenericClient) -> Result<Vec<BranchState>, Failure> {
@@ -104,7 +109,8 @@ fn branch_state(row: &Row) -> Result<BranchState, Failure> {
         last_applied_at: row.get(4),
         is_at_cut: row.get(5),
         held: row.get(6),
-        rejected: row.get(7),
+        held_in_new_epoch: row.get(7),
+        rejected: row.get(8),
     })
 }
 

@@ -7,7 +7,7 @@
 //! | the next of the current epoch, chained to the last | next |
 //! | further on in the current epoch, or in one not yet known | later |
 //! | the first of an epoch not yet known, all tables whole | next |
-//! | of an epoch that another has followed | refused |
+//! | of an epoch that another has followed, applied or not | refused |
 
 use super::ledger::BranchState;
 use crate::domain::{Digest, Manifest, Mode, Sequence};
@@ -50,6 +50,13 @@ pub(super) fn place(state: &BranchState, manifest: &Manifest, digest: Digest, re
         in_current_epoch(state, manifest)
     } else if recorded.knows_epoch {
         Place::Refused(format!("its epoch {} has been followed by another", manifest.epoch))
+    } else if state.epoch.is_some_and(|current| manifest.epoch < current) {
+        // It was passed over. To go back to it would undo what was applied since.
+        Place::Refused(format!(
+            "its epoch {} is older than head office's; if that is because the branch was prepared anew with a \
+             clock behind time, set the clock and run `salesync bundle --since all` there",
+            manifest.epoch
+        ))
     } else if sequence > Sequence::FIRST {
         Place::Later(Sequence::FIRST)
     } else if manifest.tables.iter().all(|table| table.mode == Mode::Range) {

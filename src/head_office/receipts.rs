@@ -5,7 +5,7 @@ use postgres::{Client, GenericClient};
 
 use crate::broker::Broker;
 use crate::database::database_failure;
-use crate::domain::{BundleId, Failure, Kind, Receipt};
+use crate::domain::{BundleId, Failure, Kind, NodeName, Receipt};
 
 /// Writes down an answer, to be sent when there is a broker.
 pub(super) fn record_receipt(client: &mut impl GenericClient, receipt: &Receipt) -> Result<(), Failure> {
@@ -18,15 +18,17 @@ pub(super) fn record_receipt(client: &mut impl GenericClient, receipt: &Receipt)
         .map_err(|error| database_failure(doing, &error))
 }
 
-/// A duplicate is answered with the last answer to the bundle.
+/// A duplicate is answered with the answer to the bundle that was applied: another with its id may
+/// have come later, and was rejected.
 pub(super) fn repeat_receipt(
     client: &mut impl GenericClient,
+    branch: &NodeName,
     bundle: BundleId,
 ) -> Result<(), postgres::Error> {
     client.execute(
         "UPDATE salesync.receipt SET published_at = NULL
-         WHERE receipt_id = (SELECT max(receipt_id) FROM salesync.receipt WHERE bundle_id = $1)",
-        &[&bundle.0],
+         WHERE branch = $1 AND bundle_id = $2 AND outcome = 'applied'",
+        &[&branch.as_str(), &bundle.0],
     )?;
     Ok(())
 }

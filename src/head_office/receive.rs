@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use postgres::Client;
 use tempfile::NamedTempFile;
@@ -18,6 +19,9 @@ use crate::broker::Broker;
 use crate::bundle::{Bundle, ReadError};
 use crate::database::database_failure;
 use crate::domain::{Digest, Failure, Manifest, Receipt, ReceiptOutcome, Sequence};
+
+/// How long a database that has just failed may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Receives bundles for head office. Whoever has one holds
 /// [`Lock::Apply`](crate::database::Lock::Apply).
@@ -103,6 +107,11 @@ impl<'a> Receiver<'a> {
             },
         };
         Ok(Verdict::on(&manifest, outcome))
+    }
+
+    /// Whether the database answers.
+    pub fn is_connected(&mut self) -> bool {
+        self.client.is_valid(PATIENCE).is_ok()
     }
 
     /// Publishes the receipts that no broker has confirmed yet.
@@ -203,7 +212,7 @@ impl<'a> Receiver<'a> {
     ) -> Result<Verdict, Failure> {
         let failed = |error: postgres::Error| database_failure("recording a duplicate", &error);
         delivery(manifest, digest, source, "duplicate", None).record(self.client).map_err(failed)?;
-        repeat_receipt(self.client, manifest.bundle_id).map_err(failed)?;
+        repeat_receipt(self.client, &manifest.branch, manifest.bundle_id).map_err(failed)?;
         Ok(Verdict::on(manifest, Outcome::Duplicate))
     }
 

@@ -32,9 +32,10 @@ impl From<Failure> for Refusal {
     }
 }
 
-/// Data, constraints, views' conditions, limits such as the width of an index entry, raised by triggers.
-const CONTENT: [&str; 5] = ["22", "23", "44", "54", "P0"];
-/// What a definition made from a manifest can be wrong in besides: features, and sense.
+/// Data, constraints, views' conditions, limits such as the width of an index entry, raised by triggers; types
+/// that this server cannot read, or whose values it cannot compare.
+const CONTENT: [&str; 7] = ["22", "23", "44", "54", "P0", "0A", "42883"];
+/// What a statement made from a manifest's own words can be wrong in besides: features, and sense.
 const DEFINITION: [&str; 4] = ["0A", "22", "42", "54"];
 
 /// A database error while `doing` something with a bundle's content.
@@ -42,7 +43,8 @@ pub(super) fn judged(doing: &str, error: &Error) -> Refusal {
     judged_by(&CONTENT, doing, error)
 }
 
-/// A database error while `doing` something to head office's tables because the manifest says so.
+/// A database error while `doing` something to head office's tables, or asking something of them, in the
+/// manifest's own words.
 pub(super) fn judged_definition(doing: &str, error: &Error) -> Refusal {
     judged_by(&DEFINITION, doing, error)
 }

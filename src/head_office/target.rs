@@ -9,6 +9,8 @@ use crate::domain::{Column, TableChange, TableName, key_columns, quote_identifie
 /// The setting of the transaction that fills the `branch` column, so that a branch's CSV goes into the
 /// table as it is.
 const BRANCH_SETTING: &str = "salesync.branch";
+/// The column that head office has more than a branch.
+const BRANCH_COLUMN: &str = "branch";
 
 /// Makes head office's table fit for the rows of this change: creates the table or adds columns where
 /// they are missing, and rejects what would need a person.
@@ -16,6 +18,11 @@ pub(super) fn prepare(transaction: &mut Transaction<'_>, change: &TableChange) -
     let name = &change.name;
     if name.schema == "salesync" || name.schema == "information_schema" || name.schema.starts_with("pg_") {
         return Err(Refusal::rejected(format!("{name} is in a schema that no branch may write to")));
+    }
+    if change.columns.iter().any(|column| column.name == BRANCH_COLUMN) {
+        // It would be taken from the bundle, and could name another branch.
+        let why = "only head office says whose a row is";
+        return Err(Refusal::rejected(format!("table {name}, column {BRANCH_COLUMN:?}: {why}")));
     }
     match describe(transaction, name)? {
         None => create(transaction, change),

@@ -11,32 +11,32 @@ use crate::company::{Company, Node};
 use crate::forge::forged;
 
 /// A branch with as many sealed bundles, of which none has been sent.
-fn sealed(bundles: usize) -> Company {
+pub fn sealed(bundles: usize) -> Company {
     let company = Company::of_sales(&["east"]);
     seal(company.branch(), bundles);
     company
 }
 
-fn seal(branch: &Node, bundles: usize) {
+pub fn seal(branch: &Node, bundles: usize) {
     for number in 1..=bundles {
         branch.sell(&format!("Ink {number}"));
         branch.run(&["bundle", "--offline"]).ok();
     }
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Puts these bytes into a file of the node.
-fn file(node: &Node, name: &str, bytes: &[u8]) -> PathBuf {
+pub fn file(node: &Node, name: &str, bytes: &[u8]) -> PathBuf {
     let path = node.folder.join(name);
     fs::write(&path, bytes).unwrap();
     path
 }
 
 /// Puts these bytes into the queue of a branch, whatever they are.
-fn enqueue(company: &Company, branch: &str, payload: &[u8]) {
+pub fn enqueue(company: &Company, branch: &str, payload: &[u8]) {
     let sent = company.broker().publish_bundle(&OutgoingBundle {
         branch,
         bundle_id: "whatever it says",
@@ -48,13 +48,13 @@ fn enqueue(company: &Company, branch: &str, payload: &[u8]) {
     sent.unwrap();
 }
 
-fn manifest_of(path: &Path) -> (Manifest, Digest) {
+pub fn manifest_of(path: &Path) -> (Manifest, Digest) {
     let bundle = Bundle::open(fs::File::open(path).unwrap()).unwrap();
     (bundle.manifest().clone(), bundle.manifest_sha256())
 }
 
 /// Head office's data, ledger and answers; without the deliveries, and when the answers were sent.
-fn everything(head: &Node) -> [Vec<String>; 5] {
+pub fn everything(head: &Node) -> [Vec<String>; 5] {
     let [bundles, branches, receipts, incidents] = everything_but_sales(head);
     [head.rows("public.sales", "true"), bundles, branches, receipts, incidents]
 }
@@ -212,7 +212,7 @@ fn a_fork_is_rejected_and_leaves_what_was_applied() {
 }
 
 /// The reason of the one rejection, by a run that otherwise finishes.
-fn rejection(head: &Node, arguments: &[&str]) -> String {
+pub fn rejection(head: &Node, arguments: &[&str]) -> String {
     let report = head.run(arguments).exits(3).json();
     assert_eq!(report["rejected"].as_array().unwrap().len(), 1, "{report}");
     report["rejected"][0]["reason"].as_str().unwrap().to_owned()

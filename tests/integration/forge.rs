@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use salesync::domain::Manifest;
+use salesync::bundle::Draft;
+use salesync::domain::{Manifest, MemberKind};
 use tar::{EntryType, Header};
 
 const BLOCK: usize = 512;
@@ -34,4 +35,19 @@ fn header(size: usize) -> [u8; BLOCK] {
     header.set_size(size as u64);
     header.set_cksum();
     *header.as_bytes()
+}
+
+/// A bundle with these rows as inserts of its only table, and otherwise what `manifest` says.
+pub fn written(mut manifest: Manifest, rows: &[&[u8]]) -> Vec<u8> {
+    let mut draft = Draft::new(&std::env::temp_dir(), 3).unwrap();
+    draft.begin(0, MemberKind::Inserts, &manifest.tables[0].columns).unwrap();
+    for row in rows {
+        draft.write_row(row).unwrap();
+    }
+    draft.end().unwrap();
+    manifest.tables[0].members = draft.members_of(0, 0);
+    manifest.tables[0].day_totals = None;
+    let mut file = Vec::new();
+    draft.assemble(&manifest, &mut file).unwrap();
+    file
 }

@@ -22,6 +22,7 @@ mod delivery;
 mod demo;
 mod documents;
 mod golden;
+mod hostile;
 mod import;
 mod init;
 mod keys;
