@@ -159,17 +159,22 @@ impl Archive {
         epoch: Epoch,
         last: Option<Sequence>,
     ) -> Result<u32, Failure> {
+        let folder = self.epoch_folder(branch, epoch);
+        let failed = |error: io::Error| Failure::file("looking for unrecorded bundles in", &folder, &error);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            entries => entries.map_err(failed)?,
+        };
         let mut discarded = 0;
-        let mut sequence = last.map_or(Sequence::FIRST, Sequence::next);
-        loop {
-            let path = self.file(branch, epoch, sequence);
-            match fs::remove_file(&path) {
-                Ok(()) => discarded += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(discarded),
-                Err(error) => return Err(Failure::file("discarding the unrecorded bundle", &path, &error)),
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            if sequence_of(&path).is_some_and(|sequence| Some(sequence) > last) {
+                fs::remove_file(&path)
+                    .map_err(|error| Failure::file("discarding the unrecorded bundle", &path, &error))?;
+                discarded += 1;
             }
-            sequence = sequence.next();
         }
+        Ok(discarded)
     }
 }
 
@@ -206,6 +211,12 @@ pub fn find_bundles(path: &Path) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     Ok(files)
+}
+
+/// The number of the bundle that has this name in its folder.
+fn sequence_of(path: &Path) -> Option<Sequence> {
+    let stem = path.extension().filter(|end| *end == EXTENSION).and(path.file_stem())?;
+    Sequence::new(stem.to_str()?.parse().ok()?)
 }
 
 fn make_folder(folder: &Path) -> Result<(), Failure> {

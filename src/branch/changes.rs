@@ -8,7 +8,9 @@ use postgres::Transaction;
 
 use super::tracking::TrackedTable;
 use crate::database::{Days, KeyColumn, TableDescription, database_failure, day_expression, day_totals};
-use crate::domain::{DayTotal, DayTotals, Failure, Kind, MemberKind, Mode, quote_identifier, quote_literal};
+use crate::domain::{
+    Column, DayTotal, DayTotals, Failure, Kind, MemberKind, Mode, quote_identifier, quote_literal,
+};
 
 /// A tracked table in a cut.
 #[derive(Debug)]
@@ -60,7 +62,36 @@ impl TableCut {
             return Err(Failure::new(Kind::Failed, "reading the change log", why)
                 .hint("run `salesync bundle --since all`: head office is then made equal to this database"));
         }
+        if cut.has_unlogged_values(transaction).map_err(failed)? {
+            return Ok(Self::whole(cut.table, cut.description));
+        }
         Ok(cut)
+    }
+
+    /// True if the table's definition has changed so that rows have other values than head office knows
+    /// though nobody wrote them. A column that is new and empty needs nothing.
+    fn has_unlogged_values(&self, transaction: &mut Transaction<'_>) -> Result<bool, postgres::Error> {
+        let Some(known) = &self.table.shape else { return Ok(false) };
+        let columns = self.description.columns.iter().zip(&self.description.shape);
+        let new: Vec<(&Column, &String)> = columns.filter(|(_, shape)| !known.contains(shape)).collect();
+        let name_of = |shape: &str| shape.rsplitn(3, '/').last().map(str::to_owned);
+        if new.iter().any(|(_, shape)| known.iter().any(|old| name_of(old) == name_of(shape))) {
+            return Ok(true);
+        }
+        if new.is_empty() {
+            return Ok(false);
+        }
+        let names: Vec<String> =
+            new.iter().map(|(column, _)| format!("t.{}", quote_identifier(&column.name))).collect();
+        let sql = format!(
+            "SELECT EXISTS (SELECT FROM ONLY {} t WHERE num_nonnulls({}) > 0
+                            AND NOT EXISTS (SELECT FROM {} c WHERE {}))",
+            self.table.name.sql(),
+            names.join(", "),
+            self.keys(),
+            self.same_key(),
+        );
+        Ok(transaction.query_one(&sql, &[])?.get(0))
     }
 
     /// True if nothing of it travels.

@@ -80,12 +80,9 @@ pub fn cut(
 /// A new epoch is how a restored database goes on, so it is not held against it.
 fn load(client: &mut Client, name: &NodeName, archive: &Archive, since: Since) -> Result<Node, Failure> {
     if since == Since::All {
-        Marker::remove(archive, name)?;
-        Node::begin_epoch(client)?;
+        Node::begin_epoch(client, name, archive)?;
     }
-    let node = Node::load(client, name)?;
-    Marker::check(archive, &node)?;
-    Ok(node)
+    Node::load(client, name, archive)
 }
 
 /// Taken before the snapshot, so that no table changes its shape or is truncated under the cut.
@@ -113,15 +110,17 @@ fn collect(
     since: Since,
 ) -> Result<Vec<TableCut>, Failure> {
     let base = match since {
-        Since::Bundle(sequence) => Some(watermark_of(transaction, node, sequence)?),
-        Since::Last | Since::All => node.watermark.clone(),
+        Since::Bundle(sequence) => cut_before(transaction, node, sequence)?,
+        Since::Last | Since::All => node.watermark.clone().map(|watermark| (i64::MAX, watermark)),
     };
     let mode = if matches!(since, Since::Bundle(_)) { Mode::Repair } else { Mode::Changes };
     let mut cuts = Vec::new();
     for table in parents_first(transaction, tracked)? {
         let description = check_capture(transaction, &table)?;
         let cut = match &base {
-            Some(base) if table.is_complete => TableCut::since(transaction, table, description, mode, base)?,
+            Some((sequence, watermark)) if table.is_complete && table.whole_in <= *sequence => {
+                TableCut::since(transaction, table, description, mode, watermark)?
+            }
             _ => TableCut::whole(table, description),
         };
         if !cut.is_empty() {
@@ -131,27 +130,32 @@ fn collect(
     Ok(cuts)
 }
 
-/// The watermark of an earlier bundle, if the logs still hold everything since.
-fn watermark_of(
+/// Last bundle and watermark of the newest cut that was complete with this bundle, if the logs still
+/// hold everything since; none if there was none. What later parts of the same cut hold is not in it.
+fn cut_before(
     transaction: &mut Transaction<'_>,
     node: &Node,
     sequence: Sequence,
-) -> Result<String, Failure> {
+) -> Result<Option<(i64, String)>, Failure> {
     let doing = format!("looking for bundle {sequence}");
     let refused = |why: &str| {
         Failure::new(Kind::Usage, doing.clone(), why)
             .hint("`salesync status` shows the last bundle; `--since all` sends everything")
     };
-    let sql = "SELECT b.watermark::text, b.sequence >= n.pruned_through
-               FROM salesync.bundle b JOIN salesync.node n USING (epoch) WHERE b.epoch = $1 AND b.sequence = $2";
+    if node.last_sequence < Some(sequence) {
+        return Err(refused("there is none of that number in this epoch"));
+    }
+    let sql = "SELECT b.sequence, b.watermark::text, b.sequence >= n.pruned_through
+               FROM salesync.bundle b JOIN salesync.node n USING (epoch)
+               WHERE b.epoch = $1 AND b.sequence <= $2 AND b.is_last_part ORDER BY b.sequence DESC LIMIT 1";
     let found = transaction
         .query_opt(sql, &[&node.epoch.0, &sequence.as_bigint()])
         .map_err(|error| database_failure(doing.clone(), &error))?;
-    let row = found.ok_or_else(|| refused("there is none of that number in this epoch"))?;
-    if row.get(1) {
-        Ok(row.get(0))
-    } else {
-        Err(refused("head office has confirmed later ones, so the log has forgotten it"))
+    match found {
+        Some(row) if !row.get::<_, bool>(2) => {
+            Err(refused("head office has confirmed later ones, so the log has forgotten it"))
+        }
+        found => Ok(found.map(|row| (row.get(0), row.get(1)))),
     }
 }
 
@@ -226,18 +230,17 @@ fn record(
             ],
         )?;
     }
-    let complete: Vec<i32> = tables.iter().map(|cut| cut.table.id).collect();
-    transaction.execute(
-        "UPDATE salesync.tracked_table SET is_complete = true WHERE table_id = ANY ($1)",
-        &[&complete],
-    )?;
+    let last = node.last_sequence.map_or(0, Sequence::as_bigint);
+    for cut in tables {
+        let whole_in = if cut.mode == Mode::Range { last } else { cut.table.whole_in };
+        transaction.execute(
+            "UPDATE salesync.tracked_table SET is_complete = true, shape = $2, whole_in = $3 WHERE table_id = $1",
+            &[&cut.table.id, &cut.description.shape, &whole_in],
+        )?;
+    }
     transaction.execute(
         "UPDATE salesync.node SET watermark = $1::text::pg_snapshot, last_sequence = $2, last_manifest = $3",
-        &[
-            &watermark,
-            &node.last_sequence.map_or(0, Sequence::as_bigint),
-            &node.last_manifest.map(|digest| digest.to_string()),
-        ],
+        &[&watermark, &last, &node.last_manifest.map(|digest| digest.to_string())],
     )?;
     Ok(())
 }

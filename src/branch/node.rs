@@ -31,8 +31,19 @@ const DOING: &str = "checking that this database wrote the last bundle";
 
 impl Node {
     /// Reads what is known, and refuses a database that is not the one that was known: a copy, or one
-    /// that has gone back in time.
-    pub fn load(client: &mut impl GenericClient, name: &NodeName) -> Result<Self, Failure> {
+    /// that has gone back in time. After it the marker names the last bundle, so that whatever is
+    /// published is known outside the database.
+    pub fn load(
+        client: &mut impl GenericClient,
+        name: &NodeName,
+        archive: &Archive,
+    ) -> Result<Self, Failure> {
+        let node = Self::read(client, name)?;
+        Marker::check(archive, &node)?;
+        Ok(node)
+    }
+
+    fn read(client: &mut impl GenericClient, name: &NodeName) -> Result<Self, Failure> {
         let row = client
             .query_opt(
                 "SELECT n.name, n.epoch, n.last_sequence, n.last_manifest, n.watermark::text,
@@ -68,8 +79,13 @@ impl Node {
         })
     }
 
-    /// Makes this database a new incarnation: a new epoch, in which every table travels whole again.
-    pub fn begin_epoch(client: &mut Client) -> Result<(), Failure> {
+    /// Makes this database a new incarnation: a new epoch, in which every table travels whole again. What
+    /// the marker says of the old one does not bind the new one; it stands until the new one is recorded.
+    pub(super) fn begin_epoch(
+        client: &mut Client,
+        name: &NodeName,
+        archive: &Archive,
+    ) -> Result<(), Failure> {
         let failed = |error: postgres::Error| database_failure("beginning a new epoch", &error);
         let mut transaction = client.transaction().map_err(failed)?;
         let row = transaction.query_one("SELECT epoch FROM salesync.node FOR UPDATE", &[]).map_err(failed)?;
@@ -83,7 +99,8 @@ impl Node {
             )
             .map_err(failed)?;
         transaction.execute("UPDATE salesync.tracked_table SET is_complete = false", &[]).map_err(failed)?;
-        transaction.commit().map_err(failed)
+        transaction.commit().map_err(failed)?;
+        Marker::write(archive, &Self::read(client, name)?)
     }
 }
 
@@ -95,13 +112,14 @@ fn restored(why: &str) -> Failure {
     )
 }
 
-/// What stands outside the database about its last bundle. A restored database disagrees with it.
+/// What stands outside the database about its last bundle, which is none where an epoch has only begun.
+/// A restored database disagrees with it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Marker {
     epoch: Epoch,
-    sequence: Sequence,
-    manifest_sha256: Digest,
+    sequence: Option<Sequence>,
+    manifest_sha256: Option<Digest>,
 }
 
 impl Marker {
@@ -111,7 +129,7 @@ impl Marker {
 
     /// Refuses a database that knows less than the marker. If it knows more, the marker was only not
     /// written any more, and is now, before anything can be published.
-    pub(super) fn check(archive: &Archive, node: &Node) -> Result<(), Failure> {
+    fn check(archive: &Archive, node: &Node) -> Result<(), Failure> {
         let path = Self::path(archive, &node.name);
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::write(archive, node),
@@ -122,35 +140,25 @@ impl Marker {
                 .hint("compare the archive's last bundle with `salesync status`, then remove the file")
         })?;
         if (node.epoch, node.last_sequence, node.last_manifest)
-            == (marker.epoch, Some(marker.sequence), Some(marker.manifest_sha256))
+            == (marker.epoch, marker.sequence, marker.manifest_sha256)
         {
             return Ok(());
         }
-        if node.epoch == marker.epoch && node.last_sequence > Some(marker.sequence) {
+        if node.epoch == marker.epoch && node.last_sequence > marker.sequence {
             return Self::write(archive, node);
         }
-        let why = format!("{} names bundle {}, which it does not know", path.display(), marker.sequence);
+        let named = marker
+            .sequence
+            .map_or_else(|| format!("the epoch {}", marker.epoch), |sequence| format!("bundle {sequence}"));
+        let why = format!("{} names {named}, which it does not know", path.display());
         Err(restored(&why))
-    }
-
-    /// Forgets it, before a new epoch begins: what the old one knew does not bind the new one.
-    pub(super) fn remove(archive: &Archive, branch: &NodeName) -> Result<(), Failure> {
-        let path = Self::path(archive, branch);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Failure::file("removing", &path, &error))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Writes down the last recorded bundle. It comes after the commit and before the first publish,
     /// so that nothing has ever been sent that the marker does not know of.
     pub(super) fn write(archive: &Archive, node: &Node) -> Result<(), Failure> {
-        let (Some(sequence), Some(manifest_sha256)) = (node.last_sequence, node.last_manifest) else {
-            return Ok(());
-        };
         let path = Self::path(archive, &node.name);
+        let (sequence, manifest_sha256) = (node.last_sequence, node.last_manifest);
         let marker = Self { epoch: node.epoch, sequence, manifest_sha256 };
         let text = serde_json::to_string(&marker)
             .map_err(|error| Failure::new(Kind::Failed, "writing the marker", error))?;

@@ -38,10 +38,10 @@ pub struct SealedBundle {
 }
 
 /// What a manifest needs for one table, at most: names, types, three members with their totals.
-const BYTES_PER_TABLE: usize = 1024;
-const BYTES_PER_COLUMN: usize = 400;
+const BYTES_PER_TABLE: u64 = 1024;
+const BYTES_PER_COLUMN: u64 = 400;
 /// The rest of a manifest, the tar around it, and what the compressor still holds when a row is added.
-const BYTES_PER_BUNDLE: usize = 4096;
+const BYTES_PER_BUNDLE: u64 = 4096;
 
 /// The parts of one cut, sealed one after the other.
 pub(super) struct Parts<'a> {
@@ -51,6 +51,7 @@ pub(super) struct Parts<'a> {
     watermark: &'a str,
     tables: &'a [TableCut],
     day_totals: Vec<Option<DayTotals>>,
+    /// What the rest of this part needs at most, in bytes, day totals apart.
     reserve: u64,
     draft: Draft,
     /// The tables of this part, by their place in `tables`, with their range.
@@ -72,7 +73,6 @@ impl<'a> Parts<'a> {
         day_totals: Vec<Option<DayTotals>>,
     ) -> Result<Self, Failure> {
         let draft = new_draft(archive, limits)?;
-        let reserve = manifest_size(tables) as u64;
         Ok(Self {
             archive,
             limits,
@@ -80,7 +80,7 @@ impl<'a> Parts<'a> {
             watermark,
             tables,
             day_totals,
-            reserve,
+            reserve: BYTES_PER_BUNDLE,
             draft,
             present: Vec::new(),
             open: None,
@@ -93,6 +93,11 @@ impl<'a> Parts<'a> {
     pub(super) fn begin(&mut self, table: usize, kind: MemberKind) -> Result<(), Failure> {
         let cut = &self.tables[table];
         if !self.present.iter().any(|(present, _)| *present == table) {
+            let size = manifest_size(cut);
+            if self.draft.size() + self.reserve + size > self.limits.max_bytes && !self.draft.is_empty() {
+                self.seal(false)?;
+            }
+            self.reserve += size;
             let whole = (cut.mode == Mode::Range).then_some(KeyRange { after: None, through: None });
             self.present.push((table, whole));
         }
@@ -120,7 +125,9 @@ impl<'a> Parts<'a> {
     /// room beside the last rows get a part of their own.
     pub(super) fn finish(mut self) -> Result<(Node, Vec<SealedBundle>), Failure> {
         let days: usize = self.day_totals.iter().flatten().map(json_size).sum();
-        let size = self.draft.size() + self.reserve + days as u64;
+        let with_days = self.tables.iter().zip(&self.day_totals).filter(|(_, totals)| totals.is_some());
+        let reserve: u64 = with_days.map(|(cut, _)| manifest_size(cut)).sum();
+        let size = self.draft.size() + self.reserve + reserve + days as u64;
         if days > 0 && size > self.limits.max_bytes && !self.draft.is_empty() {
             self.seal(false)?;
         }
@@ -161,6 +168,7 @@ impl<'a> Parts<'a> {
     fn seal(&mut self, last: bool) -> Result<(), Failure> {
         self.draft.end().map_err(|error| self.draft_failure(&error))?;
         let manifest = self.manifest(last);
+        self.reserve = BYTES_PER_BUNDLE;
         let path = self.archive.file(&self.node.name, self.node.epoch, manifest.sequence);
         let draft = std::mem::replace(&mut self.draft, new_draft(self.archive, self.limits)?);
         let file = self.archive.draft()?;
@@ -247,10 +255,9 @@ fn new_draft(archive: &Archive, limits: PartLimits) -> Result<Draft, Failure> {
         .map_err(|error| Failure::file("making a temporary file in", &folder, &error))
 }
 
-/// The size of a manifest without day totals, at most.
-fn manifest_size(tables: &[TableCut]) -> usize {
-    let of_table = |cut: &TableCut| BYTES_PER_TABLE + BYTES_PER_COLUMN * cut.description.columns.len();
-    BYTES_PER_BUNDLE + tables.iter().map(of_table).sum::<usize>()
+/// What a manifest needs for this table without day totals, at most.
+fn manifest_size(cut: &TableCut) -> u64 {
+    BYTES_PER_TABLE + BYTES_PER_COLUMN * cut.description.columns.len() as u64
 }
 
 fn json_size(totals: &DayTotals) -> usize {

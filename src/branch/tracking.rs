@@ -17,6 +17,10 @@ pub struct TrackedTable {
     pub name: TableName,
     /// True once its whole content has been in a cut.
     pub is_complete: bool,
+    /// Its columns when it last travelled, as [`TableDescription::shape`] tells them; none if not known.
+    pub(super) shape: Option<Vec<String>>,
+    /// The last bundle of the cut in which it last travelled whole: its log reaches back no further.
+    pub(super) whole_in: i64,
     /// SHA-256 of the statements that installed its capture.
     capture: String,
 }
@@ -65,7 +69,7 @@ pub fn init_branch(
 
 /// The tracked tables, oldest first.
 pub fn tracked_tables(client: &mut impl GenericClient) -> Result<Vec<TrackedTable>, Failure> {
-    let sql = "SELECT table_id, schema_name, table_name, is_complete, capture
+    let sql = "SELECT table_id, schema_name, table_name, is_complete, capture, shape, whole_in
                FROM salesync.tracked_table ORDER BY table_id";
     let rows =
         client.query(sql, &[]).map_err(|error| database_failure("reading the tracked tables", &error))?;
@@ -74,6 +78,8 @@ pub fn tracked_tables(client: &mut impl GenericClient) -> Result<Vec<TrackedTabl
         name: TableName { schema: row.get(1), table: row.get(2) },
         is_complete: row.get(3),
         capture: row.get(4),
+        shape: row.get(5),
+        whole_in: row.get(6),
     };
     Ok(rows.iter().map(table).collect())
 }

@@ -64,8 +64,9 @@ pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
         Some(failure) if matches!(failure.kind(), Kind::NeedsPerson | Kind::Usage) => Err(failure),
         // What was sealed earlier does not have to wait for what stopped this cut.
         Some(failure) => {
-            if let Err(also) = publish_pending(context, &settings, &mut client, args.offline) {
-                Context::complain(&also);
+            match publish_pending(context, &settings, &mut client, args.offline) {
+                Err(also) if also.to_string() != failure.to_string() => Context::complain(&also),
+                _ => {}
             }
             Err(failure)
         }
@@ -78,7 +79,7 @@ fn publish_pending(
     client: &mut Client,
     offline: bool,
 ) -> Result<Exit, Failure> {
-    let node = Node::load(client, &settings.node)?;
+    let node = Node::load(client, &settings.node, &settings.archive)?;
     let pending = pending_bundles(client, &node, &settings.archive)?;
     if offline {
         context.print(&Report::new(&pending, pending.len()))?;

@@ -13,7 +13,7 @@ pub(super) fn run(context: &Context, args: &Resend) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
     let mut client = settings.connect_prepared_database("resend")?;
     take_lock(&mut client, Lock::Bundle)?;
-    let node = Node::load(&mut client, &settings.node)?;
+    let node = Node::load(&mut client, &settings.node, &settings.archive)?;
     let (first, last) = args.bundles;
     let bundles = numbered_bundles(&mut client, &node, &settings.archive, first, last)?;
     publish_all(context, &settings, &mut client, &node, bundles)

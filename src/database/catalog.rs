@@ -14,6 +14,8 @@ pub struct TableDescription {
     pub columns: Vec<Column>,
     /// Its primary key in key order; empty if it has none.
     pub key: Vec<KeyColumn>,
+    /// One text per column that tells it from every other the table has had: name, type, number.
+    pub shape: Vec<String>,
     /// Why its changes cannot be captured, if so: what it is.
     pub uncapturable: Option<String>,
 }
@@ -68,7 +70,8 @@ SELECT attname::text,
             THEN format_type(type, modifier)
             WHEN is_array AND e.typdelim = ',' THEN 'text[]' ELSE 'text' END,
        (SELECT place FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
-        WHERE i.indrelid = $1 AND i.indisprimary AND k.number = attnum)
+        WHERE i.indrelid = $1 AND i.indisprimary AND k.number = attnum),
+       format('%s/%s/%s', to_json(attname::text), format_type(type, modifier), attnum)
 FROM typed JOIN pg_type e ON e.oid = element ORDER BY attnum";
 
 const KEY: &str = r"
@@ -101,9 +104,8 @@ pub fn describe(
         return Ok(None);
     };
     let oid: u32 = relation.get(0);
-    let columns: Vec<Column> = client
-        .query(COLUMNS, &[&oid])
-        .map_err(failed)?
+    let rows = client.query(COLUMNS, &[&oid]).map_err(failed)?;
+    let columns: Vec<Column> = rows
         .iter()
         .map(|row| {
             let place: Option<i64> = row.get(2);
@@ -129,5 +131,6 @@ pub fn describe(
             collate: row.get(2),
         })
         .collect();
-    Ok(Some(TableDescription { oid, columns, key, uncapturable: relation.get(1) }))
+    let shape = rows.iter().map(|row| row.get(3)).collect();
+    Ok(Some(TableDescription { oid, columns, key, shape, uncapturable: relation.get(1) }))
 }

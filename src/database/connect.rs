@@ -28,6 +28,10 @@ const TEXT_FORM: &str = "
     SET statement_timeout = 0; SET default_transaction_read_only = off; SET synchronous_commit = on;
     SET client_min_messages = warning";
 
+/// What would end a session that waits for a slow line. Not every server knows all of them.
+const NO_TIMEOUTS: &str = "SELECT set_config(name, '0', false) FROM pg_settings
+                           WHERE name IN ('idle_session_timeout', 'transaction_timeout')";
+
 const OLDEST_SERVER: &str = "140000";
 
 impl FromStr for DatabaseUrl {
@@ -100,7 +104,9 @@ pub fn connect(url: &DatabaseUrl, application: &str) -> Result<Client, Failure> 
     config.application_name(application).connect_timeout(Duration::from_secs(10));
     config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(Duration::from_mins(1));
     let mut client = config.connect(NoTls).map_err(|error| database_failure(doing(), &error))?;
-    client.batch_execute(TEXT_FORM).map_err(|error| database_failure(doing(), &error))?;
+    for sql in [TEXT_FORM, NO_TIMEOUTS] {
+        client.batch_execute(sql).map_err(|error| database_failure(doing(), &error))?;
+    }
     check_version(&mut client)?;
     Ok(client)
 }

@@ -18,6 +18,7 @@ mod broker_away;
 mod concurrency;
 mod contract;
 mod crash;
+mod cuts;
 mod delivery;
 mod demo;
 mod documents;
