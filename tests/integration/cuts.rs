@@ -330,3 +330,27 @@ fn a_range_may_end_with_a_huge_key() {
     assert!(company.branch().bundles().len() > 3);
     company.branch().run(&["verify", "bundles"]).ok();
 }
+
+/// A part speaks of the keys up to its last row, and of none beyond.
+#[test]
+fn no_part_of_a_new_epoch_takes_rows_away_that_later_parts_bring() {
+    let company = company_of(
+        &["public.item"],
+        "CREATE TABLE public.item (id int PRIMARY KEY, name text)",
+        "[bundle]\nmax_bytes = \"64 KiB\"",
+    );
+    let (east, head_office) = (company.branch(), &company.head_office);
+    east.sql(
+        "INSERT INTO public.item SELECT n, md5(n::text) || md5('a' || n) FROM generate_series(1, 4000) n",
+    );
+    company.sync();
+    let sealed = east.run(&["bundle", "--offline", "--since", "all", "--json"]).ok().json();
+    for bundle in sealed["bundles"].as_array().unwrap() {
+        head_office.run(&["apply", bundle_path(east, bundle).as_str()]).ok();
+        company.assert_equal("public.item");
+    }
+}
+
+fn bundle_path(branch: &Node, bundle: &Value) -> String {
+    branch.folder.join(bundle["file"].as_str().unwrap()).display().to_string()
+}
