@@ -10,7 +10,7 @@ use postgres::error::SqlState;
 use postgres::{Client, IsolationLevel, Transaction};
 
 use super::changes::TableCut;
-use super::node::{Marker, Node};
+use super::node::Node;
 use super::order::parents_first;
 use super::parts::{PartLimits, Parts, SealedBundle};
 use super::tracking::{TrackedTable, check_capture, tracked_tables};
@@ -42,7 +42,8 @@ pub struct CutOptions {
 }
 
 /// Cuts the branch's database and seals what is unsynced; nothing if nothing is. The caller holds
-/// [`Lock::Bundle`](crate::database::Lock::Bundle).
+/// [`Lock::Bundle`](crate::database::Lock::Bundle). To publish what was sealed takes a [`Node::load`] after
+/// it, which writes the marker.
 pub fn cut(
     client: &mut Client,
     name: &NodeName,
@@ -73,7 +74,6 @@ pub fn cut(
     recorded.inspect_err(|_| {
         tracing::warn!("the sealed bundles were not recorded; the next run discards them");
     })?;
-    Marker::write(archive, &node)?;
     Ok(sealed)
 }
 

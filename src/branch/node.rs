@@ -116,7 +116,7 @@ fn restored(why: &str) -> Failure {
 /// A restored database disagrees with it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Marker {
+struct Marker {
     epoch: Epoch,
     sequence: Option<Sequence>,
     manifest_sha256: Option<Digest>,
@@ -156,7 +156,7 @@ impl Marker {
 
     /// Writes down the last recorded bundle. It comes after the commit and before the first publish,
     /// so that nothing has ever been sent that the marker does not know of.
-    pub(super) fn write(archive: &Archive, node: &Node) -> Result<(), Failure> {
+    fn write(archive: &Archive, node: &Node) -> Result<(), Failure> {
         let path = Self::path(archive, &node.name);
         let (sequence, manifest_sha256) = (node.last_sequence, node.last_manifest);
         let marker = Self { epoch: node.epoch, sequence, manifest_sha256 };

@@ -251,3 +251,106 @@ fn a_truncate_whose_rows_a_policy_hides_fails_and_is_not_half_logged() {
     assert!(format!("{refused:?}").contains("row-level security"), "{refused:?}");
     assert_eq!(east.value("SELECT count(*) FROM public.item"), "1");
 }
+
+#[test]
+fn the_log_forgets_nothing_before_the_last_part_of_a_cut_is_applied() {
+    let company = company_of(
+        &["public.item"],
+        "CREATE TABLE public.item (id int PRIMARY KEY, name text)",
+        "[bundle]\nmax_bytes = \"64 KiB\"",
+    );
+    let (east, head_office) = (company.branch(), &company.head_office);
+    east.sql(
+        "INSERT INTO public.item SELECT n, md5(n::text) || md5('a' || n) FROM generate_series(1, 4000) n",
+    );
+    east.run(&["bundle", "--offline"]).ok();
+    let parts = east.bundles();
+    assert!(parts.len() > 2, "the cut was not split");
+    head_office.run(&["apply", parts[0].to_str().unwrap()]).ok();
+    head_office.run(&["apply"]).ok();
+    assert_eq!(east.run(&["bundle", "--json"]).ok().json()["receipts"], 1);
+    assert_eq!(east.value("SELECT count(*) FROM salesync.log_1"), "4000");
+    head_office.run(&["apply"]).ok();
+    east.run(&["bundle"]).ok();
+    assert_eq!(east.value("SELECT count(*) FROM salesync.log_1"), "0");
+}
+
+#[test]
+fn a_database_whose_transactions_have_gone_back_is_refused() {
+    let company = Company::of_sales(&["east"]);
+    let east = company.branch();
+    east.sell("Ink");
+    company.sync();
+    east.sell("Pens");
+    east.sql("UPDATE salesync.node SET watermark = '4000000000:4000000000:'");
+    for arguments in [&["bundle"][..], &["resend", "1"]] {
+        east.run(arguments).exits(3).says(&["gone back behind the last cut", "--since all"]);
+    }
+    assert_eq!(east.bundles().len(), 1);
+}
+
+/// Bundles of the old epoch were sealed and never sent; the new one says it all again.
+#[test]
+fn a_new_epoch_takes_over_from_bundles_that_were_never_sent() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head_office) = (company.branch(), &company.head_office);
+    east.sell("Ink");
+    company.sync();
+    east.sell("Pens");
+    east.run(&["bundle", "--offline"]).ok();
+    let old = east.bundles().pop().unwrap();
+    east.sell("Paper");
+    let begun = east.run(&["bundle", "--since", "all", "--json"]).ok().json();
+    assert_eq!((&begun["pending"], &begun["bundles"][0]["sequence"]), (&0.into(), &1.into()));
+    head_office.run(&["apply"]).ok();
+    company.assert_equal("public.sales");
+    // The old one turns up on a stick; its negative receipt concerns nothing of today.
+    head_office.run(&["apply", old.to_str().unwrap()]).exits(3);
+    east.sell("Clips");
+    east.run(&["bundle"]).ok();
+    head_office.run(&["apply"]).ok();
+    east.run(&["bundle"]).ok();
+    company.assert_equal("public.sales");
+    assert_eq!(east.run(&["status", "--json"]).ok().json()["last_applied"], 2);
+}
+
+/// PostgreSQL compresses what it puts into an index, so a key may be far longer than a page.
+#[test]
+fn a_range_may_end_with_a_huge_key() {
+    let company = company_of(
+        &["public.item"],
+        "CREATE TABLE public.item (id text PRIMARY KEY, noise text);
+         INSERT INTO public.item SELECT n || repeat(E'\\x01\"', 20000), (SELECT string_agg(md5(random()::text), '')
+                                                                       FROM generate_series(1, 600 + n))
+         FROM generate_series(1, 20) n",
+        "[bundle]\nmax_bytes = \"64 KiB\"",
+    );
+    company.sync();
+    company.assert_equal("public.item");
+    assert!(company.branch().bundles().len() > 3);
+    company.branch().run(&["verify", "bundles"]).ok();
+}
+
+/// A part speaks of the keys up to its last row, and of none beyond.
+#[test]
+fn no_part_of_a_new_epoch_takes_rows_away_that_later_parts_bring() {
+    let company = company_of(
+        &["public.item"],
+        "CREATE TABLE public.item (id int PRIMARY KEY, name text)",
+        "[bundle]\nmax_bytes = \"64 KiB\"",
+    );
+    let (east, head_office) = (company.branch(), &company.head_office);
+    east.sql(
+        "INSERT INTO public.item SELECT n, md5(n::text) || md5('a' || n) FROM generate_series(1, 4000) n",
+    );
+    company.sync();
+    let sealed = east.run(&["bundle", "--offline", "--since", "all", "--json"]).ok().json();
+    for bundle in sealed["bundles"].as_array().unwrap() {
+        head_office.run(&["apply", bundle_path(east, bundle).as_str()]).ok();
+        company.assert_equal("public.item");
+    }
+}
+
+fn bundle_path(branch: &Node, bundle: &Value) -> String {
+    branch.folder.join(bundle["file"].as_str().unwrap()).display().to_string()
+}
