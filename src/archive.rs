@@ -17,7 +17,6 @@ use crate::bundle::{Bundle, ReadError};
 use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
 
 const EXTENSION: &str = "bundle";
-const DRAFTS: &str = ".drafts";
 /// No branch can have this name.
 const REJECTED: &str = "_rejected";
 
@@ -25,6 +24,8 @@ const REJECTED: &str = "_rejected";
 #[derive(Debug, Clone)]
 pub struct Archive {
     root: PathBuf,
+    /// Where this node's files in the making are. Another node may use the same archive.
+    drafts: PathBuf,
 }
 
 /// What became of a file that was to be kept under a name.
@@ -39,9 +40,11 @@ pub enum Placed {
 }
 
 impl Archive {
-    /// The archive in this folder, which is made when it is first written to.
-    pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+    /// The archive in this folder as `node` uses it. The folder is made when it is first written to.
+    pub fn new(root: impl Into<PathBuf>, node: &NodeName) -> Self {
+        let root = root.into();
+        let drafts = root.join(format!(".drafts-{node}"));
+        Self { root, drafts }
     }
 
     /// The folder itself.
@@ -91,9 +94,8 @@ impl Archive {
 
     /// The folder for files in the making, made if it is not there.
     pub fn drafts(&self) -> Result<PathBuf, Failure> {
-        let folder = self.root.join(DRAFTS);
-        make_folder(&folder)?;
-        Ok(folder)
+        make_folder(&self.drafts)?;
+        Ok(self.drafts.clone())
     }
 
     /// A file in the making. It is removed when it is dropped without having been placed.
@@ -120,6 +122,8 @@ impl Archive {
             Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => {
                 draft = refused.file;
                 let same = same_content(draft.as_file_mut(), path).map_err(|error| failed(&error))?;
+                // Whoever put it there may have been killed before its name was on disk.
+                sync_folder(folder)?;
                 Ok(if same { Placed::AlreadyThere } else { Placed::Taken })
             }
             Err(refused) => Err(failed(&refused.error)),
@@ -139,9 +143,8 @@ impl Archive {
     /// Removes what a killed process left in the making. The caller holds the lock that says that no
     /// other process is making anything.
     pub fn remove_drafts(&self) -> Result<(), Failure> {
-        let folder = self.root.join(DRAFTS);
-        let failed = |error: io::Error| Failure::file("removing unfinished files from", &folder, &error);
-        let entries = match fs::read_dir(&folder) {
+        let failed = |error: io::Error| Failure::file("removing unfinished files from", &self.drafts, &error);
+        let entries = match fs::read_dir(&self.drafts) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries.map_err(failed)?,
         };
@@ -219,12 +222,20 @@ fn sequence_of(path: &Path) -> Option<Sequence> {
     Sequence::new(stem.to_str()?.parse().ok()?)
 }
 
+/// Makes the folder and those above it that are missing, so that they last: the entry of each is synced.
 fn make_folder(folder: &Path) -> Result<(), Failure> {
-    let made = DirBuilder::new().recursive(true).mode(0o750).create(folder);
-    made.map_err(|error| {
-        Failure::file("making the folder", folder, &error)
-            .hint("archive.dir must name a folder salesync may write to")
-    })
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(missing) = parent.filter(|parent| !parent.is_dir()) {
+        make_folder(missing)?;
+    }
+    match DirBuilder::new().mode(0o750).create(folder) {
+        Err(error) if !folder.is_dir() => Err(Failure::file("making the folder", folder, &error)
+            .hint("archive.dir must name a folder salesync may write to")),
+        _ => parent.map_or(Ok(()), sync_folder),
+    }
 }
 
 fn sync_folder(folder: &Path) -> Result<(), Failure> {

@@ -21,6 +21,8 @@ CREATE TABLE salesync.tracked_table (
     table_name   text NOT NULL,
     capture      text NOT NULL,                  -- SHA-256 of the statements that installed capture
     is_complete  boolean NOT NULL DEFAULT false, -- true once its whole content has been in a cut
+    shape        text[],                         -- its columns when it last travelled; NULL if not known
+    whole_in     bigint NOT NULL DEFAULT 0,      -- the last bundle of the cut in which it last travelled whole
     UNIQUE (schema_name, table_name)
 );
 

@@ -213,10 +213,10 @@ impl File {
                 .hint("name a folder for the bundles")
         })?;
         Ok(Settings {
+            archive: Archive::new(archive, &self.node),
             node: self.node,
             role: self.role,
             tables,
-            archive: Archive::new(archive),
             limits,
             branches: self.branches,
             broker_options: ConnectOptions {

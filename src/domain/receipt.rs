@@ -115,10 +115,12 @@ impl Receipt {
     /// Reads a receipt.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let receipt: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if receipt.format == RECEIPT_FORMAT {
-            Ok(receipt)
-        } else {
-            Err(format!("its format is {:?}, this program reads {RECEIPT_FORMAT}", receipt.format))
+        if receipt.format != RECEIPT_FORMAT {
+            return Err(format!("its format is {:?}, this program reads {RECEIPT_FORMAT}", receipt.format));
         }
+        if receipt.reason.as_ref().is_some_and(|reason| reason.contains('\0')) {
+            return Err("its reason is no text that a database can keep".to_owned());
+        }
+        Ok(receipt)
     }
 }

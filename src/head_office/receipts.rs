@@ -34,7 +34,7 @@ pub(super) fn repeat_receipt(
 }
 
 /// Publishes every receipt that no broker has confirmed, oldest first. Returns how many. Those of a
-/// branch without a queue stay; they do not keep back those of others.
+/// branch whose queue is missing or full stay; they do not keep back those of others.
 pub(super) fn publish_receipts(client: &mut Client, broker: &mut Broker) -> Result<u64, Failure> {
     let failed = |error: postgres::Error| database_failure("sending the receipts", &error);
     let unsent = "SELECT receipt_id, branch, bundle_id::text, body FROM salesync.receipt
@@ -47,7 +47,7 @@ pub(super) fn publish_receipts(client: &mut Client, broker: &mut Broker) -> Resu
             (row.get(0), row.get(1), row.get(2), row.get(3));
         match broker.publish_receipt(branch, bundle, body.as_bytes()) {
             Ok(()) => published += client.execute(sent, &[&id]).map_err(failed)?,
-            Err(failure) if failure.kind() == Kind::Configuration => {
+            Err(failure) if broker.is_connected() => {
                 tracing::warn!("{failure}");
                 unreachable.push(branch.to_owned());
             }

@@ -32,7 +32,7 @@ fn a_bundle_that_was_sealed_but_not_recorded_is_discarded() {
     for (number, content) in [(2, fs::read(&east.bundles()[0]).unwrap()), (3, b"half".to_vec())] {
         fs::write(place_of(east, number), content).unwrap();
     }
-    let drafts = east.folder.join("bundles/.drafts");
+    let drafts = east.folder.join("bundles/.drafts-east");
     fs::write(drafts.join(".tmpLeft"), b"half").unwrap();
     east.sell("Paper");
     let report = east.run(&["bundle", "--json"]).ok().says(&["discarded 2 bundles"]).json();
