@@ -24,12 +24,20 @@ impl TableName {
     }
 }
 
-/// `public.sales`, with quotes only where SQL would need them.
+/// `public.sales`, with quotes only where SQL would need them. Control characters are escaped: a name
+/// from a bundle must not speak to the terminal.
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |name: &str| if is_plain(name) { name.to_owned() } else { quote_identifier(name) };
         write!(f, "{}.{}", shown(&self.schema), shown(&self.table))
     }
+}
+
+fn shown(name: &str) -> String {
+    if is_plain(name) {
+        return name.to_owned();
+    }
+    let printable = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    quote_identifier(&name.chars().map(printable).collect::<String>())
 }
 
 fn is_plain(name: &str) -> bool {
@@ -193,6 +201,12 @@ mod tests {
         for name in ["public.sales", r#""Mixed".x"#, r#"public."a""b""#] {
             assert_eq!(name.parse::<TableName>().unwrap().to_string(), name);
         }
+    }
+
+    #[test]
+    fn a_table_name_does_not_speak_to_the_terminal() {
+        let name = TableName { schema: "public".to_owned(), table: "a\u{1b}[2J\n".to_owned() };
+        assert_eq!(name.to_string(), "public.\"a\\u{1b}[2J\\n\"");
     }
 
     #[test]
