@@ -6,10 +6,7 @@ use crate::company::{Company, SALES};
 fn sealed_bundles_wait_for_the_broker_and_go_oldest_first() {
     let company = Company::of_sales(&["east"]);
     let east = company.branch();
-    east.sql(
-        "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
-              VALUES ('2021-05-02', 'East', 'Ink', 1, 9.99, 9.99, 0.70, 10.69)",
-    );
+    east.sell("Ink");
 
     east.configure("role = \"branch\"", "amqp://salesync:sandbox@127.0.0.1:1/none", SALES);
     east.run(&["bundle"]).exits(75).says(&["connecting to", "safe in the archive"]);

@@ -235,18 +235,22 @@ fn a_held_fork_makes_room_for_the_true_bundle() {
 }
 
 #[test]
-fn a_held_file_that_rots_on_head_offices_disk_is_missing_again() {
-    let company = sealed(3);
-    let (east, head) = (company.branch(), &company.head_office);
-    let bundles = east.bundles();
-    head.run(&["apply", text(&bundles[2]), text(&bundles[1])]).exits(3);
-    fs::write(&head.bundles()[0], b"rotten").unwrap();
+fn a_held_file_that_rots_or_is_lost_on_head_offices_disk_is_missing_again() {
+    let damages: [fn(&Path); 2] =
+        [|file| fs::write(file, b"rotten").unwrap(), |file| fs::remove_file(file).unwrap()];
+    for damage in damages {
+        let company = sealed(3);
+        let (east, head) = (company.branch(), &company.head_office);
+        let bundles = east.bundles();
+        head.run(&["apply", text(&bundles[2]), text(&bundles[1])]).exits(3);
+        damage(&head.bundles()[0]);
 
-    head.run(&["apply", text(&bundles[0])]).ok().says(&["has to come again"]);
-    let status = head.run(&["status", "--json"]).ok().json();
-    assert_eq!(status["branches"][0]["missing"], serde_json::json!([2]));
-    head.run(&["apply", text(&bundles[1])]).ok();
-    company.assert_equal("public.sales");
+        head.run(&["apply", text(&bundles[0])]).ok().says(&["has to come again"]);
+        let status = head.run(&["status", "--json"]).ok().json();
+        assert_eq!(status["branches"][0]["missing"], serde_json::json!([2]));
+        head.run(&["apply", text(&bundles[1])]).ok();
+        company.assert_equal("public.sales");
+    }
 }
 
 #[test]

@@ -133,20 +133,6 @@ fn what_waits_for_the_first_bundle_of_a_new_epoch_is_shown() {
 }
 
 #[test]
-fn a_held_file_that_is_gone_is_missing_again() {
-    let company = sealed(3);
-    let (east, head) = (company.branch(), &company.head_office);
-    let bundles = east.bundles();
-    head.run(&["apply", text(&bundles[2]), text(&bundles[1])]).exits(3);
-    std::fs::remove_file(&head.bundles()[0]).unwrap();
-    head.run(&["apply", text(&bundles[0])]).ok().says(&["has to come again"]);
-    let status = head.run(&["status", "--json"]).ok().json();
-    assert_eq!(status["branches"][0]["missing"], serde_json::json!([2]));
-    head.run(&["apply", text(&bundles[1])]).ok();
-    company.assert_equal("public.sales");
-}
-
-#[test]
 fn an_epoch_that_was_passed_over_does_not_come_back() {
     let company = sealed(1);
     let (east, head) = (company.branch(), &company.head_office);

@@ -1,21 +1,14 @@
 //! Head office's answers, and what the branch does with them.
 
-use crate::company::{Company, Node};
-
-fn sell(branch: &Node, product: &str) {
-    branch.sql(&format!(
-        "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
-         VALUES ('2021-05-02', 'East', '{product}', 1, 9.99, 9.99, 0.70, 10.69)"
-    ));
-}
+use crate::company::Company;
 
 #[test]
 fn a_receipt_proves_the_bundle_and_lets_the_log_forget() {
     let company = Company::of_sales(&["east"]);
     let east = company.branch();
-    sell(east, "Ink");
+    east.sell("Ink");
     company.sync();
-    sell(east, "Pens");
+    east.sell("Pens");
     company.sync();
     // The second run brought the receipt of the first bundle.
     assert_eq!(
@@ -34,7 +27,7 @@ fn a_receipt_proves_the_bundle_and_lets_the_log_forget() {
     assert_eq!(east.run(&["status", "--json"]).ok().json()["last_applied"], 2);
 
     // What was pruned is missed by nobody.
-    sell(east, "Paper");
+    east.sell("Paper");
     east.sql("DELETE FROM public.sales WHERE product = 'Ink'; UPDATE public.sales SET region = 'West' WHERE product = 'Pens'");
     company.sync();
     company.assert_equal("public.sales");
@@ -46,9 +39,9 @@ fn the_log_keeps_what_head_office_has_not_applied() {
     let company = Company::of_sales(&["east"]);
     let east = company.branch();
     company.sync();
-    sell(east, "Ink");
+    east.sell("Ink");
     east.run(&["bundle"]).ok();
-    sell(east, "Pens");
+    east.sell("Pens");
     east.run(&["bundle"]).ok();
     assert_eq!(east.value("SELECT count(*) FROM salesync.log_1"), "2");
     east.run(&["bundle", "--since", "1"]).ok();
@@ -64,7 +57,7 @@ fn a_duplicate_is_answered_again_and_a_held_bundle_is_told() {
     let company = Company::of_sales(&["east"]);
     let east = company.branch();
     for product in ["Ink", "Pens", "Paper"] {
-        sell(east, product);
+        east.sell(product);
         east.run(&["bundle", "--offline"]).ok();
     }
     let files = east.bundles();
