@@ -11,7 +11,7 @@ use salesync::broker::{Broker, BrokerAddress, ConnectOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::servers::{fresh_database, fresh_vhost};
+use crate::servers::{fresh_database, fresh_folder, fresh_vhost};
 
 /// A head office and its branches.
 pub struct Company {
@@ -53,7 +53,7 @@ impl Company {
 
     /// Nodes with configuration files and empty databases. `options` are added to every branch's file.
     pub fn new(branches: &[&str], options: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("salesync-test-").tempdir().unwrap();
+        let folder = fresh_folder();
         let broker_url = fresh_vhost();
         let node = |name: &str, role: &str, options: &str| {
             let node = Node {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use salesync::sandbox::{BrokerServer, Definitions, PostgresServer, Sandbox};
+use tempfile::TempDir;
 
 /// More than there are tests that ask for one. Declaring them at boot costs 35 ms each, declaring one
 /// later a second.
@@ -13,7 +14,7 @@ const VHOSTS: usize = 130;
 struct Servers {
     postgres: PostgresServer,
     broker: BrokerServer,
-    _sandbox: Sandbox,
+    sandbox: Sandbox,
 }
 
 /// A static is never dropped; the servers end all the same when this process does.
@@ -27,7 +28,7 @@ static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
         let postgres = PostgresServer::start(&sandbox, "postgres").unwrap();
         (postgres, broker.join().unwrap())
     });
-    Servers { postgres, broker, _sandbox: sandbox }
+    Servers { postgres, broker, sandbox }
 });
 
 static DATABASES: AtomicUsize = AtomicUsize::new(0);
@@ -45,4 +46,9 @@ pub fn fresh_vhost() -> String {
     let number = USED_VHOSTS.fetch_add(1, Ordering::Relaxed);
     assert!(number < VHOSTS, "declare more virtual hosts");
     SERVERS.broker.url(&format!("test-{number}"))
+}
+
+/// An empty folder that goes with the servers, also when the test is killed.
+pub fn fresh_folder() -> TempDir {
+    tempfile::Builder::new().prefix("test-").tempdir_in(SERVERS.sandbox.path()).unwrap()
 }
