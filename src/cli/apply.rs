@@ -107,11 +107,17 @@ fn rehearse(receiver: &mut Receiver<'_>, path: &Path, verdicts: &mut Verdicts) -
 fn drain(settings: &Settings, receiver: &mut Receiver<'_>, verdicts: &mut Verdicts) -> Result<(), Failure> {
     let mut broker = settings.connect_broker()?;
     let drained = each(settings.branches.keys(), |branch| {
+        // A message that cannot be read costs the connection, but concerns its own branch only.
+        if !broker.is_connected() {
+            broker = settings.connect_broker()?;
+        }
         drain_branch(&mut broker, &settings.archive, branch, receiver, verdicts)
     });
-    let drained = drained.and_then(|()| receiver.publish_receipts(&mut broker).map(drop));
+    // Receipts of files have waited for a broker; one branch's trouble does not keep them back.
+    let answered =
+        if broker.is_connected() { receiver.publish_receipts(&mut broker).map(drop) } else { Ok(()) };
     broker.close();
-    drained
+    drained.and(answered)
 }
 
 fn drain_branch(
@@ -127,9 +133,11 @@ fn drain_branch(
     while let Some(delivery) = broker.next_bundle(branch.as_str())? {
         match receive_delivery(archive, &delivery, branch, receiver) {
             Ok(found) => {
-                receiver.publish_receipts(broker)?;
-                answer(broker, delivery, &found)?;
+                // It is decided, and told also if the answer does not get through.
+                let own = found.first().map(|verdict| verdict.outcome.clone());
                 verdicts.add(found);
+                receiver.publish_receipts(broker)?;
+                answer(broker, delivery, own.as_ref())?;
             }
             Err(failure) => {
                 // It is still in the queue; giving it back at once only saves the next run a wait.
@@ -158,8 +166,8 @@ fn receive_delivery(
 }
 
 /// What is decided is taken out of the queue; what is rejected goes to the dead letters.
-fn answer(broker: &mut Broker, delivery: Delivery, verdicts: &[Verdict]) -> Result<(), Failure> {
-    match verdicts.first().map(|verdict| &verdict.outcome) {
+fn answer(broker: &mut Broker, delivery: Delivery, outcome: Option<&Outcome>) -> Result<(), Failure> {
+    match outcome {
         Some(Outcome::Rejected { reason, .. }) => broker.bury(delivery, reason),
         _ => broker.acknowledge(delivery),
     }

@@ -5,6 +5,7 @@ use salesync::domain::BundleId;
 use crate::company::{Company, Node};
 use crate::delivery::{enqueue, file, manifest_of, rejection, seal, sealed, text};
 use crate::forge::{forged, written};
+use crate::servers::control_broker;
 
 /// East and west, each with a sale at head office and a second one in a bundle that was not sent.
 fn two_branches() -> (Company, [usize; 2]) {
@@ -223,4 +224,24 @@ fn a_key_that_cannot_be_compared_is_rejected_and_not_tried_for_ever() {
     enqueue(&company, "east", &written(manifest, &rows));
     let reason = rejection(head, &["apply", "--json"]);
     assert!(reason.contains("comparison function"), "{reason}");
+}
+
+/// Such a message costs head office its connection, and stays at the head of its queue.
+#[test]
+fn a_message_that_cannot_be_read_stops_its_own_branch_only() {
+    let company = Company::of_sales(&["east", "west"]);
+    let (west, head) = (&company.branches[1], &company.head_office);
+    west.sell("Ink");
+    west.run(&["bundle"]).ok();
+    let vhost = company.broker_url.rsplit('/').next().unwrap();
+    control_broker(&[
+        "eval",
+        &format!(
+            r#"rabbit_basic:publish(rabbit_basic:delivery(false, false, rabbit_basic:message(
+                rabbit_misc:r(<<"{vhost}">>, exchange, <<"salesync.bundles">>), <<"east">>,
+                [{{message_id, <<255, 254>>}}, {{delivery_mode, 2}}], <<"body">>), undefined))."#
+        ),
+    ]);
+    head.run(&["apply"]).exits(65).says(&["salesync.bundles.east", "cannot be read"]);
+    assert_eq!(head.value("SELECT string_agg(branch, ',') FROM public.sales"), "west");
 }

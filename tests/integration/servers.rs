@@ -52,3 +52,8 @@ pub fn fresh_vhost() -> String {
 pub fn fresh_folder() -> TempDir {
     tempfile::Builder::new().prefix("test-").tempdir_in(SERVERS.sandbox.path()).unwrap()
 }
+
+/// Runs `rabbitmqctl` against the broker that all tests share: nothing that others would notice.
+pub fn control_broker(arguments: &[&str]) {
+    SERVERS.broker.control(arguments).unwrap();
+}
