@@ -9,7 +9,7 @@ use postgres::Transaction;
 use super::tracking::TrackedTable;
 use crate::database::{Days, KeyColumn, TableDescription, database_failure, day_expression, day_totals};
 use crate::domain::{
-    Column, DayTotal, DayTotals, Failure, Kind, MemberKind, Mode, quote_identifier, quote_literal,
+    Column, DayTotals, Failure, Kind, MOST_DAYS, MemberKind, Mode, quote_identifier, quote_literal,
 };
 
 /// A tracked table in a cut.
@@ -21,12 +21,6 @@ pub(super) struct TableCut {
     /// How many rows there are of each kind; in range mode nobody has counted.
     counts: [i64; 3],
 }
-
-/// Business days a manifest speaks of at most, per table: the latest. It keeps the manifest small
-/// when a table travels whole.
-const MOST_DAYS: u32 = 2000;
-/// Bytes they take at most.
-const DAY_TOTALS_LIMIT: usize = 256 << 10;
 
 impl TableCut {
     /// The whole table, in range mode.
@@ -159,7 +153,7 @@ impl TableCut {
         );
         let days = Days { rows: &rows, condition: "true", columns, day, wanted: &wanted };
         let totals = day_totals(transaction, &days).map_err(|error| database_failure(doing, &error))?;
-        Ok(within_manifest(totals))
+        Ok(totals.within_limits())
     }
 
     /// The temporary table with the changed keys.
@@ -222,18 +216,4 @@ impl TableCut {
             (_, MemberKind::Tombstones) => "NOT c.is_there",
         }
     }
-}
-
-/// The latest of these days that have room in a manifest.
-fn within_manifest(mut totals: DayTotals) -> DayTotals {
-    let mut room = DAY_TOTALS_LIMIT;
-    let size = |day: &DayTotal| serde_json::to_vec(day).map_or(usize::MAX, |text| text.len() + 1);
-    let fitting = totals.days.iter().rev().take_while(|day| {
-        let left = room.checked_sub(size(day));
-        room = left.unwrap_or(0);
-        left.is_some()
-    });
-    let dropped = totals.days.len() - fitting.count();
-    totals.days.drain(..dropped);
-    totals
 }

@@ -93,7 +93,7 @@ fn load<R: Read + Seek>(
     transaction
         .batch_execute("SET CONSTRAINTS ALL IMMEDIATE")
         .map_err(|error| judged("checking head office's constraints", &error))?;
-    manifest.tables.iter().try_for_each(|change| check_days(transaction, change, branch))?;
+    check_days(transaction, manifest)?;
     Ok(effects)
 }
 
