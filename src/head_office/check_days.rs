@@ -16,7 +16,7 @@ pub(super) fn check_days(
         return Ok(());
     };
     index_days(transaction, change, declared)?;
-    let days: Vec<String> = declared.days.iter().map(|day| quote_literal(&day.day)).collect();
+    let days: Vec<String> = declared.days.iter().map(|day| day.day.clone()).collect();
     let found = day_totals(
         transaction,
         &Days {
@@ -24,7 +24,7 @@ pub(super) fn check_days(
             condition: &format!("t.branch = {}", quote_literal(branch)),
             columns: &change.columns,
             day: &declared.column,
-            wanted: &format!("ARRAY[{}]::date[]", days.join(", ")),
+            wanted: &days,
         },
     )
     .map_err(|error| judged_definition(&format!("adding up the business days of {}", change.name), &error))?;
