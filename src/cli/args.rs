@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use clap::{Args as Arguments, Parser, Subcommand};
 use rust_decimal::Decimal;
 
@@ -56,6 +57,7 @@ pub(super) enum Command {
     Apply(Apply),
     Replay(Replay),
     Status(Status),
+    Compare(Compare),
     Verify(Verify),
     Inspect(Inspect),
     Demo(Demo),
@@ -156,6 +158,31 @@ pub(super) struct Status {
     /// Exit with 3 if anything needs a person
     #[arg(long)]
     pub(super) check: bool,
+}
+
+/// Compare head office's tables with what the branches have last said of each business day
+///
+/// Every bundle says how many rows a branch has on the days it touches, and what they sum up to. Those figures
+/// are kept, and compared with head office's tables as they are now: whatever has been changed here since shows.
+#[derive(Debug, Arguments)]
+#[command(
+    after_help = "Examples:\n  salesync compare                                    every branch, every day\n  \
+    salesync compare east --day 2021-05-02\n  \
+    salesync compare --from 2021-05-01 --to 2021-05-31"
+)]
+pub(super) struct Compare {
+    /// The branches; all, if none is named
+    #[arg(value_name = "BRANCH")]
+    pub(super) branches: Vec<NodeName>,
+    /// Only this day
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["from", "to"])]
+    pub(super) day: Option<NaiveDate>,
+    /// From this day on
+    #[arg(long, value_name = "DATE")]
+    pub(super) from: Option<NaiveDate>,
+    /// Up to and with this day
+    #[arg(long, value_name = "DATE")]
+    pub(super) to: Option<NaiveDate>,
 }
 
 /// Check bundle files or whole archives: format, checksums, chain, totals. Needs no server

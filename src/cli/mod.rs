@@ -3,6 +3,7 @@
 mod apply;
 mod args;
 mod bundle;
+mod compare;
 mod context;
 mod count;
 mod demo;
@@ -58,6 +59,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Apply(args) => apply::run(context, &args),
         Command::Replay(args) => replay::run(context, args),
         Command::Status(args) => status::run(context, &args),
+        Command::Compare(args) => compare::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Demo(args) => demo::run(&args),

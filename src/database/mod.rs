@@ -12,7 +12,7 @@ mod password;
 
 pub use catalog::{KeyColumn, TableDescription, describe, key_order};
 pub use connect::{DatabaseUrl, connect};
-pub use day_totals::{Days, day_expression, day_totals};
+pub use day_totals::{Days, day_expression, day_totals, is_day};
 pub use failure::{copy_failure, database_failure, is_passing};
 pub use load::{LoadError, Loader, Target};
 pub use lock::{Lock, take_lock};

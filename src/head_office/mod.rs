@@ -3,6 +3,7 @@
 mod apply;
 mod catch_up;
 mod check_days;
+mod compare;
 mod init;
 mod ledger;
 mod place;
@@ -14,6 +15,7 @@ mod replay;
 mod target;
 mod verdict;
 
+pub use compare::{ComparedDay, Comparison, DayFilter, compare};
 pub use init::init_head_office;
 pub use ledger::{BranchState, Source, branch_states};
 pub use receive::Receiver;

@@ -15,10 +15,12 @@ mod servers;
 // The tests.
 mod broker;
 mod broker_away;
+mod compare;
 mod concurrency;
 mod contract;
 mod crash;
 mod cuts;
+mod days;
 mod delivery;
 mod demo;
 mod documents;
