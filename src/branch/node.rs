@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use postgres::{Client, GenericClient};
+use postgres::{Client, GenericClient, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{Archive, Placed};
@@ -88,8 +88,16 @@ impl Node {
     ) -> Result<(), Failure> {
         let failed = |error: postgres::Error| database_failure("beginning a new epoch", &error);
         let mut transaction = client.transaction().map_err(failed)?;
+        Self::renew(&mut transaction, None)?;
+        transaction.commit().map_err(failed)?;
+        Self::note(client, name, archive).map(|_| ())
+    }
+
+    /// The same in a transaction; the new epoch follows this one, too. [`Node::note`] comes after it.
+    pub(super) fn renew(transaction: &mut Transaction<'_>, after: Option<Epoch>) -> Result<(), Failure> {
+        let failed = |error: postgres::Error| database_failure("beginning a new epoch", &error);
         let row = transaction.query_one("SELECT epoch FROM salesync.node FOR UPDATE", &[]).map_err(failed)?;
-        let epoch = Epoch(row.get(0)).following();
+        let epoch = after.into_iter().fold(Epoch(row.get(0)), Epoch::max).following();
         transaction
             .execute(
                 "UPDATE salesync.node SET epoch = $1, last_sequence = 0, last_manifest = NULL, watermark = NULL,
@@ -98,9 +106,19 @@ impl Node {
                 &[&epoch.0],
             )
             .map_err(failed)?;
-        transaction.execute("UPDATE salesync.tracked_table SET is_complete = false", &[]).map_err(failed)?;
-        transaction.commit().map_err(failed)?;
-        Marker::write(archive, &Self::read(client, name)?)
+        let sql = "UPDATE salesync.tracked_table SET is_complete = false";
+        transaction.execute(sql, &[]).map(|_| ()).map_err(failed)
+    }
+
+    /// Writes down outside the database where it stands, whatever stood there.
+    pub(super) fn note(
+        client: &mut impl GenericClient,
+        name: &NodeName,
+        archive: &Archive,
+    ) -> Result<Self, Failure> {
+        let node = Self::read(client, name)?;
+        Marker::write(archive, &node)?;
+        Ok(node)
     }
 }
 

@@ -134,13 +134,27 @@ pub(super) struct Apply {
     pub(super) check: bool,
 }
 
-/// Apply the bundles of an archive in order, skipping what is recorded
+/// Apply the bundles of an archive in order, skipping what is recorded; or rebuild a branch from them
+///
+/// At head office every bundle in the archive that is not recorded is applied, as if it had just come.
+///
+/// At a branch, with --into-branch, a new database becomes the branch again: the bundles of its newest epoch are
+/// replayed from the first on, from the branch's own archive or head office's, into tables that are empty or
+/// missing. Counters of columns are set past the highest key. The next `salesync bundle` begins a new epoch and
+/// makes head office equal to this database, so what head office has and these bundles have not would go: let
+/// head office apply everything that is on its way first.
 #[derive(Debug, Arguments)]
-#[command(after_help = "Example:\n  salesync replay /srv/salesync/bundles    rebuild head office's tables")]
+#[command(
+    after_help = "Examples:\n  salesync replay /srv/salesync/bundles             rebuild head office's tables\n  \
+    salesync replay --into-branch /media/usb/bundles  a new machine for a branch"
+)]
 pub(super) struct Replay {
     /// The archive
     #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
+    /// Rebuild this branch's own database
+    #[arg(long, conflicts_with_all = ["branch", "from"])]
+    pub(super) into_branch: bool,
     /// Only this branch's
     #[arg(long)]
     pub(super) branch: Option<NodeName>,

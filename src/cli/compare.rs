@@ -16,19 +16,19 @@ use crate::head_office::{ComparedDay, Comparison, DayFilter, compare};
 #[derive(Debug, Serialize)]
 struct Report {
     different: usize,
-    branches: Vec<Branch>,
+    branches: Vec<BranchLine>,
 }
 
 #[derive(Debug, Serialize)]
-struct Branch {
+struct BranchLine {
     branch: String,
     at_cut: bool,
     not_stated: u64,
-    days: Vec<Day>,
+    days: Vec<DayLine>,
 }
 
 #[derive(Debug, Serialize)]
-struct Day {
+struct DayLine {
     table: String,
     day: String,
     equal: bool,
@@ -48,30 +48,30 @@ pub(super) fn run(context: &Context, args: &Compare) -> Result<Exit, Failure> {
     let mut client = settings.connect_prepared_database("compare")?;
     let filter = DayFilter { from: args.day.or(args.from), to: args.day.or(args.to) };
     let compared = compare(&mut client, &args.branches, filter)?;
-    let branches: Vec<Branch> = compared.into_iter().map(Branch::from).collect();
-    let different = branches.iter().map(Branch::different).sum();
+    let branches: Vec<BranchLine> = compared.into_iter().map(BranchLine::from).collect();
+    let different = branches.iter().map(BranchLine::different).sum();
     context.print(&Report { different, branches })?;
     Ok(if different > 0 { Exit::NeedsPerson } else { Exit::Done })
 }
 
-impl From<Comparison> for Branch {
+impl From<Comparison> for BranchLine {
     fn from(comparison: Comparison) -> Self {
         Self {
             branch: comparison.branch.to_string(),
             at_cut: comparison.is_at_cut,
             not_stated: comparison.not_stated,
-            days: comparison.days.into_iter().map(Day::from).collect(),
+            days: comparison.days.into_iter().map(DayLine::from).collect(),
         }
     }
 }
 
-impl Branch {
+impl BranchLine {
     fn different(&self) -> usize {
         self.days.iter().filter(|day| !day.equal).count()
     }
 }
 
-impl From<ComparedDay> for Day {
+impl From<ComparedDay> for DayLine {
     fn from(day: ComparedDay) -> Self {
         let totals = |of: &DayTotal| -> Totals {
             day.summed.iter().cloned().zip::<Vec<ColumnTotal>>(of.totals.clone()).collect()
@@ -97,7 +97,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl fmt::Display for Branch {
+impl fmt::Display for BranchLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.at_cut {
             return writeln!(f, "{}: not compared, a part of its last cut has yet to come", self.branch);
@@ -111,7 +111,7 @@ impl fmt::Display for Branch {
             write!(f, "; {} on other days, of which it has said nothing", Count(self.not_stated, "row"))?;
         }
         writeln!(f)?;
-        for Day { table, day, words: [stated, found], sequence, .. } in
+        for DayLine { table, day, words: [stated, found], sequence, .. } in
             self.days.iter().filter(|day| !day.equal)
         {
             let sequence = sequence.unwrap_or_default();

@@ -11,6 +11,7 @@ mod exit;
 mod import;
 mod init;
 mod inspect;
+mod rebuild;
 mod replay;
 mod resend;
 mod settings;

@@ -4,6 +4,7 @@ use super::apply::{Trouble, each, receive_file};
 use super::args::Replay;
 use super::context::Context;
 use super::exit::Exit;
+use super::rebuild;
 use super::settings::Role;
 use super::verdicts::Verdicts;
 use crate::database::{Lock, take_lock};
@@ -11,6 +12,9 @@ use crate::domain::{Failure, NodeName};
 use crate::head_office::{Receiver, ReplayRange, replay_order};
 
 pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
+    if args.into_branch {
+        return rebuild::run(context, &args);
+    }
     let settings = context.settings_of(Role::HeadOffice)?;
     let range = ReplayRange { branch: args.branch, from: args.from, to: args.to };
     let (files, damaged) = replay_order(&args.folder, &range)?;

@@ -30,6 +30,7 @@ mod import;
 mod init;
 mod keys;
 mod layers;
+mod rebuild;
 mod receipts;
 mod replay;
 mod round_trip;

@@ -4,6 +4,8 @@
 //! temporary name, synced, renamed without overwriting, and the folder is synced. Whatever a killed
 //! process leaves behind has a temporary name, and the next run removes it.
 
+mod survey;
+
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -11,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
-use walkdir::WalkDir;
 
-use crate::bundle::{Bundle, ReadError};
-use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
+use crate::domain::{Digest, Epoch, Failure, NodeName, Sequence};
+
+pub use survey::{Filed, find_bundles, open_bundle, survey};
 
 const EXTENSION: &str = "bundle";
 /// No branch can have this name.
@@ -179,41 +181,6 @@ impl Archive {
         }
         Ok(discarded)
     }
-}
-
-/// Opens a bundle file and checks its shape and checksums. Damage is [`Kind::Damaged`].
-pub fn open_bundle(path: &Path) -> Result<Bundle<File>, Failure> {
-    let file = File::open(path).map_err(|error| Failure::file("opening the bundle", path, &error))?;
-    Bundle::open(file).map_err(|error| match error {
-        ReadError::Io(error) => Failure::file("reading the bundle", path, &error),
-        ReadError::Defect(defect) => {
-            Failure::new(Kind::Damaged, format!("checking the bundle {}", path.display()), defect)
-                .hint("get the file again from the branch's archive; nothing of it was used")
-        }
-    })
-}
-
-/// The bundle files at `path`, which is one or a folder of them, in the order of their names.
-/// Folders whose names begin with a dot, and rejected bundles below an archive, are passed over.
-pub fn find_bundles(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if path.is_file() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let passed_over = |name: &str| name.starts_with('.') || name == REJECTED;
-    let walk = WalkDir::new(path)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_str().is_some_and(passed_over));
-    let mut files = Vec::new();
-    for entry in walk {
-        let entry = entry.map_err(|error| {
-            Failure::new(Kind::Failed, format!("looking for bundles in {}", path.display()), error)
-        })?;
-        if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == EXTENSION) {
-            files.push(entry.into_path());
-        }
-    }
-    Ok(files)
 }
 
 /// The number of the bundle that has this name in its folder.
