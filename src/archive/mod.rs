@@ -4,6 +4,7 @@
 //! temporary name, synced, renamed without overwriting, and the folder is synced. Whatever a killed
 //! process leaves behind has a temporary name, and the next run removes it.
 
+mod prune;
 mod survey;
 
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -16,6 +17,7 @@ use tempfile::NamedTempFile;
 
 use crate::domain::{Digest, Epoch, Failure, NodeName, Sequence};
 
+pub use prune::{Proof, Prunable, PruneOptions};
 pub use survey::{Filed, find_bundles, open_bundle, survey};
 
 const EXTENSION: &str = "bundle";

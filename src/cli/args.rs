@@ -1,6 +1,7 @@
 //! The arguments, as clap reads them. Their documentation is the help.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::NaiveDate;
 use clap::{Args as Arguments, Parser, Subcommand};
@@ -60,6 +61,7 @@ pub(super) enum Command {
     Compare(Compare),
     Verify(Verify),
     Inspect(Inspect),
+    Prune(Prune),
     Demo(Demo),
 }
 
@@ -216,6 +218,28 @@ pub(super) struct Inspect {
     /// The rows too
     #[arg(long)]
     pub(super) rows: bool,
+}
+
+/// Remove archived bundles that are proven to be in head office's database, and are old
+///
+/// They are those of epochs that a newer one has followed whole. The newest epoch is kept from its first bundle
+/// on, so that databases can be rebuilt from the archive: `salesync bundle --since all` at a branch begins another.
+/// What is pending, held, or rejected and not yet decided is never removed, nor anything from the database: the
+/// records of bundles and receipts stay. At head office rejected bundles go as well, when their number has been
+/// applied.
+#[derive(Debug, Arguments)]
+#[command(after_help = "Examples:\n  salesync prune --dry-run      what would be removed\n  \
+    salesync prune --keep 365d    keep a year")]
+pub(super) struct Prune {
+    /// Keep what was put into the archive within this time
+    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = humantime::parse_duration)]
+    pub(super) keep: Duration,
+    /// Also from the newest epoch, except its last bundle; replaying the archive then needs a backup to begin with
+    #[arg(long)]
+    pub(super) newest_epoch_too: bool,
+    /// List the files, remove nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// Play one day of a company on private servers: a broker, a head office, three branches

@@ -11,6 +11,7 @@ mod exit;
 mod import;
 mod init;
 mod inspect;
+mod prune;
 mod rebuild;
 mod replay;
 mod resend;
@@ -61,6 +62,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Replay(args) => replay::run(context, args),
         Command::Status(args) => status::run(context, &args),
         Command::Compare(args) => compare::run(context, &args),
+        Command::Prune(args) => prune::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Demo(args) => demo::run(&args),
