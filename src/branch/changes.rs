@@ -9,7 +9,7 @@ use postgres::Transaction;
 use super::tracking::TrackedTable;
 use crate::database::{Days, KeyColumn, TableDescription, database_failure, day_expression, day_totals};
 use crate::domain::{
-    Column, DayTotal, DayTotals, Failure, Kind, MemberKind, Mode, quote_identifier, quote_literal,
+    Column, DayTotals, Failure, Kind, MOST_DAYS, MemberKind, Mode, quote_identifier, quote_literal,
 };
 
 /// A tracked table in a cut.
@@ -23,12 +23,6 @@ pub(super) struct TableCut {
     /// How many rows there are of each kind; in range mode nobody has counted.
     counts: [i64; 3],
 }
-
-/// Business days a manifest speaks of at most, per table: the latest. It keeps the manifest small
-/// when a table travels whole.
-const MOST_DAYS: u32 = 2000;
-/// Bytes they take at most.
-const DAY_TOTALS_LIMIT: usize = 256 << 10;
 
 impl TableCut {
     /// The whole table, in range mode.
@@ -148,7 +142,7 @@ impl TableCut {
         let rows = format!("ONLY {} t", self.table.name.sql());
         let columns = &self.description.columns;
         let days = Days { rows: &rows, condition: "true", columns, day, wanted: &wanted };
-        Ok(Some(within_manifest(day_totals(transaction, &days).map_err(failed)?)))
+        Ok(Some(day_totals(transaction, &days).map_err(failed)?.within_limits()))
     }
 
     /// The latest of the days that this cut changes, in ascending order.
@@ -240,18 +234,4 @@ impl TableCut {
 fn log_since(table: i32, since: &str) -> String {
     let since = quote_literal(since);
     format!("salesync.log_{table} WHERE NOT pg_visible_in_snapshot(xid, {since}::pg_snapshot)")
-}
-
-/// The latest of these days that have room in a manifest.
-fn within_manifest(mut totals: DayTotals) -> DayTotals {
-    let mut room = DAY_TOTALS_LIMIT;
-    let size = |day: &DayTotal| serde_json::to_vec(day).map_or(usize::MAX, |text| text.len() + 1);
-    let fitting = totals.days.iter().rev().take_while(|day| {
-        let left = room.checked_sub(size(day));
-        room = left.unwrap_or(0);
-        left.is_some()
-    });
-    let dropped = totals.days.len() - fitting.count();
-    totals.days.drain(..dropped);
-    totals
 }
