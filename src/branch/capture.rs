@@ -199,9 +199,8 @@ impl<'a> Capture<'a> {
                  WHEN (OLD.{day} IS DISTINCT FROM NEW.{day}) EXECUTE FUNCTION salesync.redated_{id}()"
             )
         });
-        let create: String =
-            create.into_iter().chain(redate).map(|trigger| format!("CREATE TRIGGER {trigger};\n")).collect();
+        let create = create.into_iter().chain(redate).map(|trigger| format!("CREATE TRIGGER {trigger};"));
         let always = |name: &str| format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name};");
-        create + &self.trigger_names().map(always).collect::<Vec<_>>().join("\n")
+        create.chain(self.trigger_names().map(always)).collect::<Vec<_>>().join("\n")
     }
 }

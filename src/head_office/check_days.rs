@@ -6,7 +6,7 @@ use postgres::Transaction;
 use super::refusal::{Refusal, judged, judged_definition};
 use crate::database::{Days, day_totals};
 use crate::domain::{
-    Column, DayTotals, KeyRange, Manifest, Sequence, TableChange, quote_identifier, quote_literal,
+    Column, DayTotal, DayTotals, KeyRange, Manifest, Sequence, TableChange, quote_identifier, quote_literal,
 };
 
 /// Head office must now have on every day of the bundle what the branch had at the cut.
@@ -152,16 +152,7 @@ fn index_days(
 
 /// The first day that differs, in words with both figures.
 fn difference(declared: &DayTotals, found: &DayTotals) -> Option<String> {
-    for day in &declared.days {
-        let ours = found.days.iter().find(|candidate| candidate.day == day.day);
-        if ours != Some(day) {
-            let ours = ours.map_or_else(|| "no rows".to_owned(), |day| day.in_words(&declared.summed));
-            return Some(format!(
-                "day {}: the branch has {}, head office has {ours}",
-                day.day,
-                day.in_words(&declared.summed)
-            ));
-        }
-    }
-    None
+    let (theirs, ours) = declared.days.iter().zip(&found.days).find(|(theirs, ours)| theirs != ours)?;
+    let words = |day: &DayTotal| day.in_words(&declared.summed);
+    Some(format!("day {}: the branch has {}, head office has {}", theirs.day, words(theirs), words(ours)))
 }
