@@ -63,6 +63,8 @@ pub(super) enum Command {
     Inspect(Inspect),
     Prune(Prune),
     Demo(Demo),
+    Completions(Completions),
+    Man(Manual),
 }
 
 /// Prepare this node: the salesync schema, capture (branch), exchanges and queues (head office)
@@ -259,6 +261,27 @@ pub(super) struct Demo {
     /// Invent N sales at each branch, from 3 to a million
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=1_000_000))]
     pub(super) rows: Option<u32>,
+}
+
+/// Print the completions for a shell
+#[derive(Debug, Arguments)]
+#[command(
+    after_help = "Example:\n  salesync completions bash | sudo tee /usr/share/bash-completion/completions/salesync"
+)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// Print the manual, as man(1) reads it: a page for the program and one for each command
+#[derive(Debug, Arguments)]
+#[command(after_help = "Examples:\n  salesync man | man -l -\n  \
+    sudo salesync man --dir /usr/local/share/man/man1")]
+pub(super) struct Manual {
+    /// Write each page to a file of its own in this folder: salesync.1, salesync-init.1 ...
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) dir: Option<PathBuf>,
 }
 
 fn since(text: &str) -> Result<Since, String> {

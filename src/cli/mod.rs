@@ -11,6 +11,7 @@ mod exit;
 mod import;
 mod init;
 mod inspect;
+mod manual;
 mod prune;
 mod rebuild;
 mod replay;
@@ -66,5 +67,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Demo(args) => demo::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     }
 }

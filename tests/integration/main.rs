@@ -30,6 +30,7 @@ mod import;
 mod init;
 mod keys;
 mod layers;
+mod manual;
 mod prune;
 mod rebuild;
 mod receipts;
