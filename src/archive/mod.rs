@@ -61,6 +61,15 @@ impl Archive {
         self.root.join(branch.as_str()).join(epoch.to_string())
     }
 
+    /// The epochs of a branch that have a folder, oldest first.
+    pub fn epochs(&self, branch: &NodeName) -> Result<Vec<Epoch>, Failure> {
+        let name = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
+        let mut epochs: Vec<Epoch> =
+            entries(&self.root.join(branch.as_str()))?.into_iter().filter_map(name).collect();
+        epochs.sort();
+        Ok(epochs)
+    }
+
     /// Where a bundle is, or would be.
     pub fn file(&self, branch: &NodeName, epoch: Epoch, sequence: Sequence) -> PathBuf {
         self.epoch_folder(branch, epoch).join(format!("{:010}.{EXTENSION}", sequence.get()))
@@ -183,6 +192,21 @@ impl Archive {
         }
         Ok(discarded)
     }
+}
+
+/// What is in a folder, by name; nothing if there is none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error: io::Error| Failure::file("looking into", folder, &error);
+    let read = match fs::read_dir(folder) {
+        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
+            return Ok(Vec::new());
+        }
+        read => read.map_err(failed)?,
+    };
+    let mut paths =
+        read.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// The number of the bundle that has this name in its folder.

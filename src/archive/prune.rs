@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{Archive, EXTENSION, REJECTED, sequence_of};
+use super::{Archive, EXTENSION, REJECTED, entries, sequence_of};
 use crate::domain::{Epoch, Failure, NodeName, Sequence};
 
 /// What is proven to be in head office's database of one branch.
@@ -55,8 +55,8 @@ impl Archive {
         options: PruneOptions,
     ) -> Result<Vec<Prunable>, Failure> {
         let mut prunable = Vec::new();
-        for (epoch, folder) in self.epochs(branch)? {
-            let stored = bundles_in(&folder)?;
+        for epoch in self.epochs(branch)? {
+            let stored = bundles_in(&self.epoch_folder(branch, epoch))?;
             let last = stored.last().map(|last| last.sequence);
             let is_proven = |sequence| {
                 if epoch == proof.epoch {
@@ -105,15 +105,6 @@ impl Archive {
         }
         Ok(())
     }
-
-    /// The epochs of a branch that have a folder, oldest first.
-    fn epochs(&self, branch: &NodeName) -> Result<Vec<(Epoch, PathBuf)>, Failure> {
-        let epoch = |path: PathBuf| Some((path.file_name()?.to_str()?.parse().ok()?, path));
-        let folders = entries(&self.root.join(branch.as_str()))?;
-        let mut epochs: Vec<(Epoch, PathBuf)> = folders.into_iter().filter_map(epoch).collect();
-        epochs.sort();
-        Ok(epochs)
-    }
 }
 
 fn bundles_in(folder: &Path) -> Result<Vec<Stored>, Failure> {
@@ -133,19 +124,4 @@ fn file_at(path: PathBuf) -> Result<(Prunable, SystemTime), Failure> {
     let metadata = fs::metadata(&path).map_err(failed)?;
     let modified = metadata.modified().map_err(failed)?;
     Ok((Prunable { bytes: metadata.len(), path }, modified))
-}
-
-/// What is in a folder, by name; nothing if there is none.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let failed = |error: io::Error| Failure::file("looking into", folder, &error);
-    let read = match fs::read_dir(folder) {
-        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
-            return Ok(Vec::new());
-        }
-        read => read.map_err(failed)?,
-    };
-    let mut paths =
-        read.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    paths.sort();
-    Ok(paths)
 }

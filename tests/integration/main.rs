@@ -35,6 +35,7 @@ mod prune;
 mod rebuild;
 mod receipts;
 mod replay;
+mod restored;
 mod round_trip;
 mod sandbox;
 mod split;

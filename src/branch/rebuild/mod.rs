@@ -104,7 +104,7 @@ pub fn rebuild(
         });
     }
     install(&mut transaction, name, options.tables)?;
-    Node::renew(&mut transaction, Some(chain.epoch))?;
+    Node::renew(&mut transaction, name, archive, Some(chain.epoch))?;
     transaction.commit().map_err(failed)?;
     let node = Node::note(client, name, archive)?;
     Ok(Rebuilt {
