@@ -1,8 +1,12 @@
 //! Head office's tables against the branches' last word on each business day.
 
+use std::fs;
+
+use salesync::domain::{ColumnTotal, DayTotal};
 use serde_json::Value;
 
-use crate::company::{Company, Node};
+use crate::company::{Company, Node, SALES};
+use crate::forge::forged;
 
 /// A sale of one piece on this day.
 fn sell_on(branch: &Node, day: &str) {
@@ -119,6 +123,57 @@ fn the_last_word_counts_whatever_came_after_the_first() {
     east.run(&["bundle", "--since", "all"]).ok();
     head.run(&["apply"]).ok();
     assert_eq!(days(&compared(head, &[], 0), 0), [("2021-07-01", true)]);
+}
+
+#[test]
+fn what_was_said_before_a_table_travelled_whole_is_void() {
+    let options = format!("{SALES}[[table]]\nname = \"public.visit\"\nday = \"at\"\n");
+    let company = Company::new(&["east"], &options);
+    let (east, head) = (company.branch(), &company.head_office);
+    head.run(&["init"]).ok();
+    east.sql("CREATE TABLE public.visit (no integer PRIMARY KEY, at date NOT NULL)");
+    east.run(&["init", "--with-sales"]).ok();
+    east.sql("INSERT INTO public.visit VALUES (1, '2021-05-01'), (2, '2021-05-02')");
+    sell_on(east, "2021-05-03");
+    company.sync();
+    let days_now = || {
+        let report = compared(head, &[], 0);
+        days(&report, 0).into_iter().map(|(day, _)| day.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(days_now(), ["2021-05-03", "2021-05-01", "2021-05-02"]);
+    // A day whose rows went behind the capture's back is not stated again, for it is no day any more.
+    east.sql("ALTER TABLE public.visit DISABLE TRIGGER USER; DELETE FROM public.visit WHERE no = 1");
+    east.run(&["init"]).ok();
+    company.sync();
+    company.assert_equal("public.visit");
+    assert_eq!(days_now(), ["2021-05-03", "2021-05-02"]);
+    // In the next epoch nobody speaks for a table that was taken off.
+    east.configure("role = \"branch\"", &company.broker_url, SALES);
+    east.run(&["init"]).ok();
+    east.run(&["bundle", "--since", "all"]).ok();
+    head.run(&["apply"]).ok();
+    head.sql("DELETE FROM public.visit");
+    assert_eq!(days_now(), ["2021-05-03"]);
+}
+
+#[test]
+fn a_day_in_another_spelling_is_rejected() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    sell_on(east, "2021-05-01");
+    east.run(&["bundle", "--offline"]).ok();
+    // It would be found to have no rows, and be right in saying so.
+    let bundle = forged(&east.bundles()[0], |manifest| {
+        let totals = manifest.tables[0].day_totals.as_mut().unwrap();
+        let zero = ColumnTotal { sum: "0".into(), values: 0, non_finite: 0 };
+        let totals_of_none = vec![zero; totals.summed.len()];
+        totals.days = vec![DayTotal { day: "2021-5-1".into(), rows: 0, totals: totals_of_none }];
+    });
+    let file = east.folder.join("forged.bundle");
+    fs::write(&file, bundle).unwrap();
+    let report = head.run(&["apply", "--json", file.to_str().unwrap()]).exits(3).json();
+    let reason = report["rejected"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("\"2021-5-1\" is no day in ISO style"), "{reason}");
 }
 
 #[test]

@@ -285,6 +285,20 @@ fn a_new_epoch_that_was_decided_stays_decided() {
     east.run(&["bundle"]).exits(3).says(&["names the epoch"]);
 }
 
+/// Head office takes no epoch that is less than its own, and the database that was set back does not know that one.
+#[test]
+fn a_new_epoch_follows_the_one_that_the_marker_names_whatever_the_clock_says() {
+    let world = World::of_branch();
+    let east = world.company.branch();
+    let marker = east.folder.join("bundles/east/last-recorded.json");
+    let in_the_future = "03a35294-4000-7000-8000-000000000000";
+    fs::write(&marker, format!(r#"{{"epoch":"{in_the_future}","sequence":7,"manifest_sha256":null}}"#))
+        .unwrap();
+    is_refused(&world, "names bundle 7");
+    east.run(&["bundle", "--since", "all", "--offline"]).ok();
+    assert_eq!(east.value(&format!("SELECT epoch > '{in_the_future}' FROM salesync.node")), "true");
+}
+
 #[test]
 fn head_office_restored_from_a_dump_heals_from_its_own_archive() {
     let mut world = World::of_head_office();
