@@ -92,7 +92,14 @@ fn company_with_a_past() -> Company {
         }
         company.sync();
     }
+    for branch in &company.branches {
+        let last = branch.value("SELECT last_sequence FROM salesync.node");
+        branch.sql("DELETE FROM public.\"Sale\" WHERE no = 1700; UPDATE public.\"Sale\" SET price = 3 WHERE no < 1010");
+        branch.run(&["bundle", "--since", &last]).ok();
+    }
+    company.head_office.run(&["apply"]).ok();
     company.assert_equal("public.shop");
+    company.assert_equal("public.\"Sale\"");
     company
 }
 
@@ -214,6 +221,30 @@ fn a_rebuild_can_stop_at_an_earlier_bundle() {
         new.run(&[&["replay", "--into-branch", &source][..], &wrong].concat()).exits(2);
     }
     company.head_office.run(&["replay", "--into-branch", &source]).exits(2).says(&["at a branch"]);
+}
+
+/// The role owns the database and is a member of the one that owns the tables, as the README sets it up.
+#[test]
+fn a_rebuild_needs_no_superuser() {
+    let company = of_sales();
+    let mut new = new_machine(&company, "east", SALES);
+    new.run(&["init", "--with-sales"]).ok();
+    new.sql("DROP SCHEMA salesync CASCADE");
+    let database = new.value("SELECT current_database()");
+    let (shop, clerk) = (format!("shop_{database}"), format!("clerk_{database}"));
+    new.sql(&format!(
+        "CREATE ROLE {shop}; CREATE ROLE {clerk} LOGIN IN ROLE {shop};
+         ALTER DATABASE {database} OWNER TO {clerk}; ALTER TABLE public.sales OWNER TO {shop};
+         CREATE FUNCTION public.never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'it fired'; END $$;
+         CREATE TRIGGER never BEFORE INSERT ON public.sales FOR EACH ROW EXECUTE FUNCTION public.never()"
+    ));
+    let superusers = std::mem::take(&mut new.database_url);
+    new.database_url = superusers.replace("salesync@", &format!("{clerk}@"));
+    new.configure("role = \"branch\"", &company.broker_url, SALES);
+    rebuild(&new, &archive(&company.head_office));
+    new.database_url = superusers;
+    assert_eq!(new.rows("public.sales", "true"), company.branches[0].rows("public.sales", "true"));
+    new.run(&["bundle"]).ok();
 }
 
 /// Where the rebuild was refused, nothing is there.

@@ -17,7 +17,9 @@ pub(super) struct Chain {
 impl Chain {
     /// The newest epoch of `branch` in `folder`, up to the bundle `to`.
     pub(super) fn find(folder: &Path, branch: &NodeName, to: Option<Sequence>) -> Result<Self, Failure> {
-        let (filed, damaged) = survey(folder)?;
+        // In an archive there may be many others; only this branch's bundles have to be looked at.
+        let own_folder = Some(folder.join(branch.as_str())).filter(|own| own.is_dir());
+        let (filed, damaged) = survey(own_folder.as_deref().unwrap_or(folder))?;
         let others: Vec<String> = filed.iter().map(|filed| filed.branch.to_string()).collect();
         let own: Vec<Filed> = filed.into_iter().filter(|filed| filed.branch == *branch).collect();
         let Some(epoch) = own.last().map(|newest| newest.epoch) else {
