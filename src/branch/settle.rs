@@ -91,12 +91,10 @@ fn record(client: &mut Client, receipt: &Receipt, body: &[u8]) -> Result<(), Fai
         )
         .map_err(failed)?;
     if updated == 0 {
-        let doubt = contradiction(&mut transaction, receipt).map_err(failed)?;
-        match doubt {
-            Some(why) => {
-                tracing::warn!("the receipt of bundle {} is kept and not used: {why}", receipt.sequence)
-            }
-            None => tracing::info!("the receipt of bundle {} brings nothing new", receipt.sequence),
+        if let Some(why) = contradiction(&mut transaction, receipt).map_err(failed)? {
+            tracing::warn!("the receipt of bundle {} is kept and not used: {why}", receipt.sequence);
+        } else {
+            tracing::info!("the receipt of bundle {} brings nothing new", receipt.sequence);
         }
     }
     transaction.commit().map_err(failed)

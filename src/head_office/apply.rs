@@ -8,7 +8,7 @@ use super::branches::lock_branch;
 use super::check_days::check_days;
 use super::decisions::approved;
 use super::deletions::check_deletions;
-use super::ledger::{Delivery, Received, knows_epoch, record_bundle, record_incident, recorded};
+use super::ledger::{Delivery, Incoming, knows_epoch, record_bundle, record_incident, recorded};
 use super::place::{Place, Recorded, place};
 use super::policy::Policy;
 use super::receipts::record_receipt;
@@ -49,11 +49,11 @@ pub(super) fn find_place(
 pub(super) fn apply<R: Read + Seek>(
     client: &mut Client,
     bundle: &mut Bundle<R>,
-    received: Received<'_>,
+    incoming: Incoming<'_>,
     policy: Policy,
     keep: Keep,
 ) -> Result<(), Refusal> {
-    let Received { manifest, digest, .. } = received;
+    let Incoming { manifest, digest, .. } = incoming;
     let doing = format!("applying bundle {} of {}", manifest.sequence, manifest.branch);
     let failed = |error: postgres::Error| Refusal::Failed(database_failure(doing.clone(), &error));
     let mut transaction = client.transaction().map_err(failed)?;
@@ -68,7 +68,7 @@ pub(super) fn apply<R: Read + Seek>(
         }
     }
     let effects = load(&mut transaction, bundle, manifest, policy)?;
-    record(&mut transaction, received, effects)?;
+    record(&mut transaction, incoming, effects)?;
     match keep {
         Keep::RollBack => transaction.rollback().map_err(failed),
         Keep::Commit => {
@@ -111,12 +111,12 @@ fn load<R: Read + Seek>(
 
 fn record(
     transaction: &mut Transaction<'_>,
-    received: Received<'_>,
+    incoming: Incoming<'_>,
     effects: Vec<TableEffect>,
 ) -> Result<(), Refusal> {
-    let Received { manifest, digest, source, .. } = received;
+    let Incoming { manifest, digest, source, .. } = incoming;
     let failed = |error: postgres::Error| judged("recording the bundle", &error);
-    let received_at = record_bundle(transaction, received, None).map_err(failed)?;
+    let received_at = record_bundle(transaction, incoming, None).map_err(failed)?;
     let delivery = Delivery {
         branch: Some(&manifest.branch),
         manifest: Some((manifest, digest)),

@@ -107,8 +107,9 @@ pub fn branch_states(client: &mut impl GenericClient) -> Result<Vec<BranchState>
             requested_at: row.get(4),
             published_at: row.get(5),
         };
-        let asked = states.iter_mut().find(|state| state.name.as_str() == branch);
-        asked.into_iter().for_each(|state| state.requests.push(request.clone()));
+        if let Some(state) = states.iter_mut().find(|state| state.name.as_str() == branch) {
+            state.requests.push(request);
+        }
     }
     Ok(states)
 }

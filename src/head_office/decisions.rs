@@ -155,17 +155,16 @@ impl Receiver<'_> {
         let state = self.state(doing, branch)?;
         let numbers: Vec<String> = state.held.iter().map(|held| held.sequence.to_string()).collect();
         let found = state.held.into_iter().find(|held| held.sequence == sequence.as_bigint());
-        match (state.held_epoch, found) {
-            (Some(epoch), Some(found)) => Ok((epoch, found.hold)),
-            _ => {
-                let why = match numbers.join(", ") {
-                    none if none.is_empty() => "no bundle of this branch is held".to_owned(),
-                    some => format!("it is not held; held are {some}"),
-                };
-                Err(Failure::new(Kind::Usage, doing, why)
-                    .hint("`salesync status` shows what is held; what was rejected is tried again with `salesync retry`"))
-            }
+        if let (Some(epoch), Some(found)) = (state.held_epoch, found) {
+            return Ok((epoch, found.hold));
         }
+        let why = if numbers.is_empty() {
+            "no bundle of this branch is held".to_owned()
+        } else {
+            format!("it is not held; held: {}", numbers.join(", "))
+        };
+        Err(Failure::new(Kind::Usage, doing, why)
+            .hint("`salesync status` shows what is held; `salesync retry` tries again what was rejected"))
     }
 
     fn archived(

@@ -66,10 +66,10 @@ pub(super) fn fate_of(
 /// True if this very bundle is recorded as held for the same.
 pub(super) fn is_held_as(
     client: &mut impl GenericClient,
-    received: Received<'_>,
+    incoming: Incoming<'_>,
     hold: &Hold,
 ) -> Result<bool, postgres::Error> {
-    let manifest = received.manifest;
+    let manifest = incoming.manifest;
     let sql = "SELECT EXISTS (SELECT FROM salesync.bundle
                WHERE branch = $1 AND epoch = $2 AND sequence = $3 AND manifest_sha256 = $4 AND hold = $5 AND reason = $6)";
     let row = client.query_one(
@@ -78,7 +78,7 @@ pub(super) fn is_held_as(
             &manifest.branch.as_str(),
             &manifest.epoch.0,
             &manifest.sequence.as_bigint(),
-            &received.digest.to_string(),
+            &incoming.digest.to_string(),
             &hold.kind.as_str(),
             &hold.reason,
         ],
@@ -111,7 +111,7 @@ pub(super) fn knows_epoch(client: &mut impl GenericClient, manifest: &Manifest) 
 
 /// A bundle as it came.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Received<'a> {
+pub(super) struct Incoming<'a> {
     pub(super) manifest: &'a Manifest,
     pub(super) digest: Digest,
     /// Size of the file in bytes.
@@ -124,10 +124,10 @@ pub(super) struct Received<'a> {
 /// former. Returns when it first came.
 pub(super) fn record_bundle(
     client: &mut impl GenericClient,
-    received: Received<'_>,
+    incoming: Incoming<'_>,
     hold: Option<&Hold>,
 ) -> Result<DateTime<Utc>, postgres::Error> {
-    let manifest = received.manifest;
+    let manifest = incoming.manifest;
     let row = client.query_opt(
         "INSERT INTO salesync.bundle (branch, epoch, sequence, bundle_id, manifest_sha256, state, hold, reason, row_count,
                                       tombstone_count, byte_count, created_at, received_at, applied_at)
@@ -143,14 +143,14 @@ pub(super) fn record_bundle(
             &manifest.epoch.0,
             &manifest.sequence.as_bigint(),
             &manifest.bundle_id.0,
-            &received.digest.to_string(),
+            &incoming.digest.to_string(),
             &hold.map(|hold| hold.kind.as_str()),
             &hold.map(|hold| hold.reason.as_str()),
             &manifest.rows().cast_signed(),
             &manifest.tombstones().cast_signed(),
-            &received.size.cast_signed(),
+            &incoming.size.cast_signed(),
             &manifest.created_at,
-            &received.received_at,
+            &incoming.received_at,
         ],
     )?;
     if hold.is_none() {
@@ -161,13 +161,13 @@ pub(super) fn record_bundle(
                 &manifest.branch.as_str(),
                 &manifest.epoch.0,
                 &manifest.sequence.as_bigint(),
-                &received.digest.to_string(),
+                &incoming.digest.to_string(),
                 &manifest.cut.last,
             ],
         )?;
         resolve_incidents(client, manifest)?;
     }
-    Ok(row.map_or(received.received_at, |row| row.get(0)))
+    Ok(row.map_or(incoming.received_at, |row| row.get(0)))
 }
 
 fn resolve_incidents(client: &mut impl GenericClient, manifest: &Manifest) -> Result<(), postgres::Error> {

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::apply::{Keep, apply, find_place};
 use super::hold::{Hold, HoldKind};
-use super::ledger::{Delivery, Received, Source, fate_of, is_held_as, record_bundle, record_incident};
+use super::ledger::{Delivery, Incoming, Source, fate_of, is_held_as, record_bundle, record_incident};
 use super::place::Place;
 use super::policy::Policy;
 use super::receipts::{publish_receipts, record_receipt, repeat_receipt};
@@ -158,8 +158,8 @@ impl<'a> Receiver<'a> {
         source: Source,
         keep: Keep,
     ) -> Result<Outcome, Refusal> {
-        let received = received(bundle, manifest, source);
-        apply(self.client, bundle, received, self.policy, keep).map(|()| Outcome::Applied)
+        let incoming = incoming(bundle, manifest, source);
+        apply(self.client, bundle, incoming, self.policy, keep).map(|()| Outcome::Applied)
     }
 
     /// The verdict on a bundle that is kept at `path`, after what was `tried` with it.
@@ -224,14 +224,14 @@ impl<'a> Receiver<'a> {
     ) -> Result<(), Refusal> {
         let judge = |error: postgres::Error| judged("recording a held bundle", &error);
         let manifest = bundle.manifest();
-        let received = received(bundle, manifest, source);
+        let incoming = incoming(bundle, manifest, source);
         let mut transaction = self.client.transaction().map_err(judge)?;
-        let is_known = is_held_as(&mut transaction, received, hold).map_err(judge)?;
+        let is_known = is_held_as(&mut transaction, incoming, hold).map_err(judge)?;
         if is_known && source == Source::Archive {
             return Ok(());
         }
-        let received_at = record_bundle(&mut transaction, received, Some(hold)).map_err(judge)?;
-        let digest = received.digest;
+        let received_at = record_bundle(&mut transaction, incoming, Some(hold)).map_err(judge)?;
+        let digest = incoming.digest;
         delivery(manifest, digest, source, "held", Some(&hold.reason))
             .record(&mut transaction)
             .map_err(judge)?;
@@ -280,7 +280,7 @@ fn delivery<'m>(
     Delivery { branch: Some(&manifest.branch), manifest: Some((manifest, digest)), source, outcome, reason }
 }
 
-fn received<'m>(bundle: &Bundle<File>, manifest: &'m Manifest, source: Source) -> Received<'m> {
+fn incoming<'m>(bundle: &Bundle<File>, manifest: &'m Manifest, source: Source) -> Incoming<'m> {
     let (digest, size) = (bundle.manifest_sha256(), bundle.size());
-    Received { manifest, digest, size, received_at: Utc::now(), source }
+    Incoming { manifest, digest, size, received_at: Utc::now(), source }
 }

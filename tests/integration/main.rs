@@ -20,6 +20,7 @@ mod contract;
 mod crash;
 mod cuts;
 mod days;
+mod decisions;
 mod delivery;
 mod demo;
 mod documents;
