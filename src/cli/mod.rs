@@ -3,19 +3,30 @@
 mod apply;
 mod args;
 mod bundle;
+mod bundle_report;
 mod context;
 mod count;
 mod demo;
+mod exchange;
 mod exit;
+mod follow;
 mod import;
 mod init;
 mod inspect;
+mod outgoing;
+mod progress;
 mod replay;
 mod resend;
+mod retry;
+mod rounds;
+mod service;
 mod settings;
 mod status;
+mod stop;
+mod sync;
 mod verdicts;
 mod verify;
+mod window;
 
 use std::process::ExitCode;
 
@@ -55,6 +66,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Import(args) => import::run(context, args),
         Command::Bundle(args) => bundle::run(context, &args),
         Command::Resend(args) => resend::run(context, &args),
+        Command::Sync(args) => sync::run(context, &args),
         Command::Apply(args) => apply::run(context, &args),
         Command::Replay(args) => replay::run(context, args),
         Command::Status(args) => status::run(context, &args),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use postgres::Client;
@@ -24,6 +25,8 @@ pub(super) struct Settings {
     pub(super) tables: BTreeMap<TableName, Option<String>>,
     pub(super) archive: Archive,
     pub(super) limits: PartLimits,
+    /// How long it must be quiet before a follower takes what has changed.
+    pub(super) debounce: Duration,
     /// Head office's branches.
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
     broker_options: ConnectOptions,
@@ -45,11 +48,13 @@ pub(super) enum Role {
 pub(super) struct BranchSettings {
     /// Silence longer than this is an alarm.
     #[serde(default, deserialize_with = "duration")]
-    pub(super) expect_every: Option<std::time::Duration>,
+    pub(super) expect_every: Option<Duration>,
 }
 
 /// A bundle smaller than this could not hold its own manifest and a useful number of rows.
 const SMALLEST_BUNDLE: u64 = 64 << 10;
+/// A follower that is asked to stop notices it this late at worst.
+const LONGEST_DEBOUNCE: Duration = Duration::from_secs(10);
 /// What to do where the file that was named is not there.
 const NAMED: &str = "correct --config or SALESYNC_CONFIG, or put the file there";
 /// What no broker takes.
@@ -189,11 +194,13 @@ impl Default for ArchiveSection {
 struct BundleSection {
     max_bytes: ByteSize,
     compression_level: i32,
+    #[serde(deserialize_with = "duration")]
+    debounce: Duration,
 }
 
 impl Default for BundleSection {
     fn default() -> Self {
-        Self { max_bytes: ByteSize::mib(4), compression_level: 9 }
+        Self { max_bytes: ByteSize::mib(4), compression_level: 9, debounce: Duration::from_millis(250) }
     }
 }
 
@@ -218,6 +225,7 @@ impl File {
             role: self.role,
             tables,
             limits,
+            debounce: self.bundle.debounce,
             branches: self.branches,
             broker_options: ConnectOptions {
                 allow_plaintext: self.broker.allow_plaintext,
@@ -240,13 +248,16 @@ impl BundleSection {
             return Err(wrong("compression_level must be from 1 to 19")
                 .hint("9 suits most lines; more makes bundles hardly smaller and cuts slower"));
         }
+        if self.debounce > LONGEST_DEBOUNCE {
+            return Err(wrong("debounce must be at most 10s").hint("250ms makes one bundle of what is done at once"));
+        }
         Ok(PartLimits { max_bytes: self.max_bytes.as_u64(), compression_level: self.compression_level })
     }
 }
 
-fn duration<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<std::time::Duration>, D::Error> {
+fn duration<'de, D: serde::Deserializer<'de>, T: From<Duration>>(source: D) -> Result<T, D::Error> {
     let text = String::deserialize(source)?;
-    humantime::parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+    humantime::parse_duration(&text).map(T::from).map_err(serde::de::Error::custom)
 }
 
 fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
