@@ -10,7 +10,7 @@ use super::outgoing::Outgoing;
 use super::progress::Progress;
 use super::settings::Settings;
 use crate::branch::{
-    CutOptions, Node, Since, cut, pending_bundles, publish, settle, unanswered_bundles, unapplied_bundles,
+    CutOptions, Node, Since, cut, pending_bundles, publish, settle, unanswered_bundles,
 };
 use crate::broker::Broker;
 use crate::database::{Lock, take_lock};
@@ -39,8 +39,7 @@ impl<'a> Exchange<'a> {
     /// Cuts what is unsynced and seals it.
     pub(super) fn seal(&mut self, since: Since) -> Result<(), Failure> {
         let settings = self.settings;
-        let days = settings.tables.iter().filter_map(|(table, day)| Some((table.clone(), day.clone()?)));
-        let options = CutOptions { since, limits: settings.limits, days: days.collect() };
+        let options = CutOptions { since, limits: settings.limits, tables: settings.tables.clone() };
         cut(&mut self.client, &settings.node, &settings.archive, &options).map(drop)
     }
 
