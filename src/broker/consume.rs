@@ -28,13 +28,6 @@ pub(super) struct Subscription {
     consumer: Consumer,
 }
 
-/// What came of looking at the consumers.
-enum Handed {
-    Message(usize, lapin::message::Delivery),
-    /// The consumer came to its end: the queue was deleted, or the channel closed.
-    End(usize),
-}
-
 impl Broker {
     /// From now on bundles of `branch` are handed over by [`wait_for_bundle`](Self::wait_for_bundle).
     ///
@@ -65,9 +58,8 @@ impl Broker {
     #[must_use]
     pub fn is_subscribed(&self, branch: &str) -> bool {
         let mut subscriptions = self.subscriptions.iter();
-        subscriptions.any(|subscription| {
-            subscription.branch == branch && subscription.channel.status().connected()
-        })
+        subscriptions
+            .any(|subscription| subscription.branch == branch && subscription.channel.status().connected())
     }
 
     /// The next bundle of any branch subscribed to, or `None` if none has come within `patience`, or a
@@ -78,26 +70,23 @@ impl Broker {
             patience,
             poll_fn(|context| {
                 for (index, subscription) in subscriptions.iter_mut().enumerate() {
-                    match Pin::new(&mut subscription.consumer).poll_next(context) {
-                        Poll::Ready(Some(Ok(message))) => {
-                            return Poll::Ready(Ok(Handed::Message(index, message)));
-                        }
-                        Poll::Ready(_) => return Poll::Ready(Ok(Handed::End(index))),
-                        Poll::Pending => {}
+                    if let Poll::Ready(handed) = Pin::new(&mut subscription.consumer).poll_next(context) {
+                        // An error is the end too: the queue was deleted, or the channel closed.
+                        return Poll::Ready(Ok((index, handed.and_then(Result::ok))));
                     }
                 }
                 Poll::Pending
             }),
         );
         match handed {
-            Ok(Handed::Message(index, message)) => {
+            Ok((index, Some(message))) => {
                 let subscription = self.subscriptions.remove(index);
                 let delivery = Delivery::new(&subscription.branch, message, 0, subscription.channel.clone());
                 // The last in the row from now on.
                 self.subscriptions.push(subscription);
                 Ok(Some(delivery))
             }
-            Ok(Handed::End(index)) => {
+            Ok((index, None)) => {
                 let ended = self.subscriptions.remove(index);
                 tracing::debug!("the subscription to the queue of {} has ended", ended.branch);
                 Ok(None)

@@ -1,8 +1,8 @@
 //! Fetching messages one by one, and answering for each.
 
-use lapin::{Acker, BasicProperties, Channel};
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Acker, BasicProperties, Channel};
 
 use super::connection::{Broker, round_trip};
 use super::failure;

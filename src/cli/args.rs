@@ -157,6 +157,7 @@ pub(super) struct Resend {
 /// Apply what has arrived: drain every branch's queue, or take the given files
 #[derive(Debug, Arguments)]
 #[command(after_help = "Examples:\n  salesync apply                      drain the queues and exit\n  \
+    salesync apply --follow             as a service: each bundle as it arrives\n  \
     salesync apply /media/usb/*.bundle  bundles that came by stick\n  \
     salesync apply --check x.bundle     verify and apply, then roll back and report")]
 pub(super) struct Apply {
@@ -166,6 +167,9 @@ pub(super) struct Apply {
     /// Verify and apply, then roll back and report
     #[arg(long, requires = "files")]
     pub(super) check: bool,
+    /// Stay, and apply each bundle as it arrives, until SIGTERM or Ctrl-C
+    #[arg(long, conflicts_with = "files")]
+    pub(super) follow: bool,
 }
 
 /// Apply the bundles of an archive in order, skipping what is recorded

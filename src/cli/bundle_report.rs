@@ -128,7 +128,11 @@ impl fmt::Display for Report {
             writeln!(f, "head office has {state} bundle {sequence}: {reason}")?;
         }
         if let Some(proven) = self.proven.filter(|_| !self.bundles.is_empty()) {
-            writeln!(f, "{proven} of {} proven to be at head office", Count(self.bundles.len() as u64, "bundle"))?;
+            writeln!(
+                f,
+                "{proven} of {} proven to be at head office",
+                Count(self.bundles.len() as u64, "bundle")
+            )?;
         }
         Ok(())
     }

@@ -9,9 +9,7 @@ use super::context::Context;
 use super::outgoing::Outgoing;
 use super::progress::Progress;
 use super::settings::Settings;
-use crate::branch::{
-    CutOptions, Node, Since, cut, pending_bundles, publish, settle, unanswered_bundles,
-};
+use crate::branch::{CutOptions, Node, Since, cut, pending_bundles, publish, settle, unanswered_bundles};
 use crate::broker::Broker;
 use crate::database::{Lock, take_lock};
 use crate::domain::{Failure, Kind};

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::retry::{Retry, is_lasting};
 use super::rounds::Rounds;
-use super::service::{CUT, STEP, Service};
+use super::service::{self, CUT, STEP, Service};
 use super::settings::Settings;
 use super::stop::{SLICE, Stop};
 use crate::branch::{Since, Unapplied, unapplied_bundles, wait_for_change};
@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, settings: &Settings, since: Since) -> Resul
     let follower = Follower { debounce: settings.debounce, stop: &stop, service: Service::start() };
     let mut rounds = Rounds::new(context, settings, since).following();
     let outcome = follower.follow(&mut rounds);
-    follower.service.stopping();
+    service::stopping();
     rounds.end();
     outcome.map(|()| Exit::Done)
 }
@@ -40,14 +40,18 @@ struct Follower<'a> {
 impl Follower<'_> {
     fn follow(&self, rounds: &mut Rounds<'_>) -> Result<(), Failure> {
         let mut retry = Retry::new();
-        let (mut is_ready, mut poll, mut told) = (false, FIRST_ANSWER, Vec::new());
+        let (mut was_up, mut is_ready) = (false, false);
+        let (mut poll, mut told) = (FIRST_ANSWER, Vec::new());
         while !self.stop.is_asked() {
             let done = self.round(rounds, &mut told, &mut poll);
-            if let Err(failure) = &done && is_lasting(failure, rounds.was_up()) {
+            if let Err(failure) = &done
+                && (rounds.is_refused() || is_lasting(failure, was_up))
+            {
                 return done;
             }
+            was_up |= done.is_ok();
             if !is_ready {
-                self.service.ready("following");
+                service::ready("following");
                 is_ready = true;
             }
             let waited = match done {
@@ -56,13 +60,13 @@ impl Follower<'_> {
                         tracing::warn!("it goes on");
                         retry = Retry::new();
                     }
-                    self.service.status("up to date, waiting for changes");
+                    service::status("up to date, waiting for changes");
                     self.wait(rounds, poll).inspect_err(|_| rounds.drop_what_is_lost())
                 }
                 Err(failure) => Err(failure),
             };
             if let Err(failure) = waited {
-                self.service.status(&failure.to_string());
+                service::status(&failure.to_string());
                 let pause = retry.after(&failure);
                 self.service.step(pause + STEP);
                 self.stop.wait(pause);

@@ -73,7 +73,8 @@ impl Outgoing {
 
     /// Sent and all bundles, sent and all bytes.
     pub(super) fn extent(&self) -> ((usize, usize), (u64, u64)) {
-        let bytes = |bundles: &[RecordedBundle]| bundles.iter().map(|bundle| bundle.bytes.unsigned_abs()).sum();
+        let bytes =
+            |bundles: &[RecordedBundle]| bundles.iter().map(|bundle| bundle.bytes.unsigned_abs()).sum();
         ((self.sent, self.bundles.len()), (bytes(&self.bundles[..self.sent]), bytes(&self.bundles)))
     }
 

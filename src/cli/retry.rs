@@ -52,7 +52,7 @@ pub(super) fn may_pass(failure: &Failure) -> bool {
 pub(super) fn is_lasting(failure: &Failure, was_up: bool) -> bool {
     match failure.kind() {
         Kind::Usage | Kind::NeedsPerson => true,
-        Kind::Unreachable => false,
+        Kind::Unreachable | Kind::Postponed => false,
         _ => !was_up,
     }
 }
@@ -97,7 +97,7 @@ mod tests {
     fn a_service_ends_where_only_a_person_can_go_on() {
         for (kind, at_first, later) in [
             (Kind::Unreachable, false, false),
-            (Kind::Postponed, true, false),
+            (Kind::Postponed, false, false),
             (Kind::Permission, true, false),
             (Kind::Configuration, true, false),
             (Kind::Failed, true, false),
@@ -106,7 +106,11 @@ mod tests {
             (Kind::NeedsPerson, true, true),
         ] {
             let failure = Failure::new(kind, "doing", "why");
-            assert_eq!((is_lasting(&failure, false), is_lasting(&failure, true)), (at_first, later), "{kind:?}");
+            assert_eq!(
+                (is_lasting(&failure, false), is_lasting(&failure, true)),
+                (at_first, later),
+                "{kind:?}"
+            );
         }
     }
 }

@@ -9,6 +9,16 @@ use super::settings::Settings;
 use crate::branch::{Since, follow_changes, unfollow_changes};
 use crate::domain::{Failure, Kind};
 
+/// What became of the lock on bundling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LockSoFar {
+    NotTaken,
+    /// Another one had it.
+    Refused,
+    /// It was held at least once.
+    Held,
+}
+
 /// The rounds of a branch. The lock on bundling is held between them, as long as the database is there.
 pub(super) struct Rounds<'a> {
     context: &'a Context,
@@ -18,8 +28,7 @@ pub(super) struct Rounds<'a> {
     /// Whether something was sealed, or found not to be necessary.
     has_sealed: bool,
     exchange: Option<Exchange<'a>>,
-    /// Whether there has been a connection to the database, with the lock.
-    was_up: bool,
+    lock: LockSoFar,
     pub(super) outgoing: Outgoing,
 }
 
@@ -33,7 +42,7 @@ impl<'a> Rounds<'a> {
             follows: false,
             has_sealed: false,
             exchange: None,
-            was_up: false,
+            lock: LockSoFar::NotTaken,
             outgoing: Outgoing::default(),
         }
     }
@@ -43,9 +52,14 @@ impl<'a> Rounds<'a> {
         Self { follows: true, ..self }
     }
 
-    /// Whether there has been a round that got at least as far as the lock on bundling.
-    pub(super) fn was_up(&self) -> bool {
-        self.was_up
+    /// Whether another one was at work when this one began. It has to end then; later it waits.
+    pub(super) fn is_refused(&self) -> bool {
+        self.lock == LockSoFar::Refused
+    }
+
+    /// Whether it got as far as the database.
+    pub(super) fn has_begun(&self) -> bool {
+        self.lock == LockSoFar::Held
     }
 
     /// The exchange, while the database is connected.
@@ -66,17 +80,10 @@ impl<'a> Rounds<'a> {
     }
 
     fn try_round(&mut self, may_begin: &dyn Fn() -> bool) -> Result<(), Failure> {
-        let exchange = match &mut self.exchange {
-            Some(exchange) => exchange,
-            None => {
-                let mut exchange = Exchange::begin(self.context, self.settings, "bundle")?;
-                self.was_up = true;
-                if self.follows {
-                    follow_changes(&mut exchange.client)?;
-                }
-                self.exchange.insert(exchange)
-            }
-        };
+        if self.exchange.is_none() {
+            self.exchange = Some(self.begin()?);
+        }
+        let Some(exchange) = &mut self.exchange else { return Ok(()) };
         if self.has_sealed {
             // While the line is down changes add up to one bundle, and not to one for every attempt.
             exchange.reach_broker()?;
@@ -93,6 +100,22 @@ impl<'a> Rounds<'a> {
         sealed.and(sent)
     }
 
+    fn begin(&mut self) -> Result<Exchange<'a>, Failure> {
+        let begun = Exchange::begin(self.context, self.settings, "bundle");
+        match &begun {
+            Ok(_) => self.lock = LockSoFar::Held,
+            Err(failure) if failure.kind() == Kind::Postponed && self.lock == LockSoFar::NotTaken => {
+                self.lock = LockSoFar::Refused;
+            }
+            Err(_) => {}
+        }
+        let mut exchange = begun?;
+        if self.follows {
+            follow_changes(&mut exchange.client)?;
+        }
+        Ok(exchange)
+    }
+
     /// Prints what became of the bundles; returns the exit status that calls for.
     pub(super) fn report(&mut self) -> Result<Exit, Failure> {
         let mut report = Report::new(&self.outgoing);
@@ -107,7 +130,9 @@ impl<'a> Rounds<'a> {
     /// Ends well.
     pub(super) fn end(self) {
         if let Some(mut exchange) = self.exchange {
-            if self.follows && let Err(failure) = unfollow_changes(&mut exchange.client) {
+            if self.follows
+                && let Err(failure) = unfollow_changes(&mut exchange.client)
+            {
                 tracing::debug!("{failure}");
             }
             exchange.end();

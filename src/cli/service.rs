@@ -37,7 +37,7 @@ impl Service {
             // It ends with the process.
             thread::spawn(move || {
                 loop {
-                    if Instant::now() < *alive_until.lock().unwrap_or_else(PoisonError::into_inner) {
+                    if is_alive(&alive_until) {
                         tell(&NotifyState::Watchdog);
                     }
                     thread::sleep(interval / 3);
@@ -51,27 +51,46 @@ impl Service {
     pub(super) fn step(&self, longest: Duration) {
         *self.alive_until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + longest;
     }
+}
 
-    /// It is up and does this.
-    pub(super) fn ready(&self, status: &str) {
-        tell(&NotifyState::Ready);
-        self.status(status);
-    }
+/// It is up and does this.
+pub(super) fn ready(doing: &str) {
+    tell(&NotifyState::Ready);
+    status(doing);
+}
 
-    /// It does this now.
-    pub(super) fn status(&self, status: &str) {
-        tell(&NotifyState::Status(&status.replace('\n', " ")));
-    }
+/// It does this now.
+pub(super) fn status(doing: &str) {
+    tell(&NotifyState::Status(&doing.replace('\n', " ")));
+}
 
-    /// It has been asked to stop and does so.
-    pub(super) fn stopping(&self) {
-        tell(&NotifyState::Stopping);
-    }
+/// It has been asked to stop and does so.
+pub(super) fn stopping() {
+    tell(&NotifyState::Stopping);
+}
+
+fn is_alive(until: &Mutex<Instant>) -> bool {
+    Instant::now() < *until.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn tell(state: &NotifyState<'_>) {
     // Nothing depends on it, and there is nobody else to tell.
     if let Err(error) = notify(std::slice::from_ref(state)) {
         tracing::debug!("telling systemd {state}: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_overruns_its_step_is_not_alive_until_it_takes_another() {
+        let service = Service::start();
+        assert!(is_alive(&service.alive_until));
+        service.step(Duration::ZERO);
+        assert!(!is_alive(&service.alive_until));
+        service.step(STEP);
+        assert!(is_alive(&service.alive_until));
     }
 }

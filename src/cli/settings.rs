@@ -249,7 +249,9 @@ impl BundleSection {
                 .hint("9 suits most lines; more makes bundles hardly smaller and cuts slower"));
         }
         if self.debounce > LONGEST_DEBOUNCE {
-            return Err(wrong("debounce must be at most 10s").hint("250ms makes one bundle of what is done at once"));
+            return Err(
+                wrong("debounce must be at most 10s").hint("250ms makes one bundle of what is done at once")
+            );
         }
         Ok(PartLimits { max_bytes: self.max_bytes.as_u64(), compression_level: self.compression_level })
     }

@@ -34,10 +34,8 @@ pub(super) fn run(context: &Context, args: &Sync) -> Result<Exit, Failure> {
         (Exit::Done, 0) => Ok(Exit::Done),
         (Exit::Done, unanswered) => {
             let waited = humantime::format_duration(args.wait);
-            let why = format!(
-                "{unanswered} of {} bundles not answered within {waited}",
-                outgoing.bundles().len()
-            );
+            let why =
+                format!("{unanswered} of {} bundles not answered within {waited}", outgoing.bundles().len());
             Err(Failure::new(Kind::Postponed, "waiting for head office", why)
                 .hint("nothing is lost, the broker has them; `salesync sync` again asks again"))
         }

@@ -25,13 +25,10 @@ pub(super) fn run(
     if trouble.is_none() && left.bundles == 0 {
         return exit;
     }
-    let mut why = if stop.is_asked() { "it was stopped" } else { "the window has closed" }.to_owned();
-    if left.bundles > 0 {
-        why += &format!(" with {left}");
-    }
-    if let Some(trouble) = trouble {
-        why += &format!("; the last attempt failed: {trouble}");
-    }
+    let end = if stop.is_asked() { "it was stopped" } else { "the window has closed" };
+    let rest = if left.bundles > 0 { format!(" with {left}") } else { String::new() };
+    let cause = trouble.map_or_else(String::new, |trouble| format!("; the last attempt failed: {trouble}"));
+    let why = format!("{end}{rest}{cause}");
     Err(Failure::new(Kind::Postponed, "publishing in the window", why)
         .hint("nothing is lost; the next `salesync bundle` goes on"))
 }
@@ -43,9 +40,8 @@ fn work(rounds: &mut Rounds<'_>, window: Window, stop: &Stop) -> Result<Option<F
     loop {
         let sent_before = rounds.outgoing.sent();
         let Err(failure) = rounds.round(&may_begin) else { return Ok(None) };
-        // Another one at work is a reason to wait only for one that was there first.
-        if !may_pass(&failure) || (failure.kind() == Kind::Postponed && !rounds.was_up()) {
-            if rounds.was_up() {
+        if !may_pass(&failure) || rounds.is_refused() {
+            if rounds.has_begun() {
                 rounds.report()?;
             }
             return Err(failure);

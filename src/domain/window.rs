@@ -56,7 +56,9 @@ fn moments<Z: TimeZone>(zone: &Z, local: NaiveDateTime) -> Vec<DateTime<Z>> {
     match shown(0) {
         MappedLocalTime::Single(moment) => vec![moment],
         MappedLocalTime::Ambiguous(first, second) => vec![first, second],
-        MappedLocalTime::None => (1..24 * 60).find_map(|minutes| shown(minutes).earliest()).into_iter().collect(),
+        MappedLocalTime::None => {
+            (1..24 * 60).find_map(|minutes| shown(minutes).earliest()).into_iter().collect()
+        }
     }
 }
 

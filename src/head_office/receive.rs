@@ -30,13 +30,15 @@ pub struct Receiver<'a> {
     pub(super) archive: &'a Archive,
     /// Whether what waits in the archive for a bundle is applied with it.
     takes_followers: bool,
+    /// Asked before each bundle that waited in the archive: whether it may be its turn now.
+    pub(super) may_go_on: Option<&'a dyn Fn() -> bool>,
 }
 
 impl<'a> Receiver<'a> {
     /// Receives into this database and this archive. What a killed process left half-made is removed.
     pub fn new(client: &'a mut Client, archive: &'a Archive) -> Result<Self, Failure> {
         archive.remove_drafts()?;
-        Ok(Self { client, archive, takes_followers: true })
+        Ok(Self { client, archive, takes_followers: true, may_go_on: None })
     }
 
     /// The same for bundles that come in their order and up to a chosen one, as in a replay: what follows
@@ -44,6 +46,14 @@ impl<'a> Receiver<'a> {
     #[must_use]
     pub fn one_by_one(mut self) -> Self {
         self.takes_followers = false;
+        self
+    }
+
+    /// The same, asking before each bundle that waited in the archive whether it may be its turn. Those
+    /// left over have it the next time.
+    #[must_use]
+    pub fn as_long_as(mut self, may_go_on: &'a dyn Fn() -> bool) -> Self {
+        self.may_go_on = Some(may_go_on);
         self
     }
 
