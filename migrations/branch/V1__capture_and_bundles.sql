@@ -11,7 +11,8 @@ CREATE TABLE salesync.node (
     watermark          pg_snapshot,              -- snapshot of the last cut; NULL before the first
     pruned_through     bigint NOT NULL DEFAULT 0, -- the logs have forgotten what this bundle's cut saw
     system_identifier  bigint NOT NULL,          -- the cluster that wrote the last bundle
-    database_oid       oid NOT NULL              -- the database in that cluster
+    database_oid       oid NOT NULL,             -- the database in that cluster
+    followed           boolean NOT NULL DEFAULT false -- a `bundle --follow` wants to be notified of changes
 );
 
 -- One row per table whose changes are captured. Its log is salesync.log_<table_id>.
@@ -63,5 +64,6 @@ CREATE TABLE salesync.request (
     request_id   uuid PRIMARY KEY,
     body         text NOT NULL,                  -- the JSON, byte for byte as it came
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    answered_at  timestamptz                     -- when what was wanted was done
+    answered_at  timestamptz,                    -- when what was wanted was done, or found impossible
+    refusal      text                            -- why it is impossible
 );

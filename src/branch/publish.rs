@@ -114,6 +114,16 @@ pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &mut RecordedBu
     Ok(())
 }
 
+/// Brings the bundle's state up to what head office has answered by now.
+pub fn renew_state(client: &mut Client, bundle: &mut RecordedBundle) -> Result<(), Failure> {
+    let sql = "SELECT state FROM salesync.bundle WHERE bundle_id = $1";
+    let row = client
+        .query_one(sql, &[&bundle.bundle_id.0])
+        .map_err(|error| database_failure("looking at what became of the bundle", &error))?;
+    bundle.state = row.get(0);
+    Ok(())
+}
+
 /// What lay on a disk for a while is looked at again before it is sent.
 fn read_verified(bundle: &RecordedBundle) -> Result<Vec<u8>, Failure> {
     check_file(bundle)?;

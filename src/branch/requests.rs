@@ -77,7 +77,10 @@ pub fn prepare_answers(
                     answers.resend.extend(bundles);
                     answers.answered_by_resend.push(request.request_id);
                 }
-                Err(failure) => answers.troubles.push(failure),
+                Err(failure) => {
+                    refuse(client, request.request_id, &failure)?;
+                    answers.troubles.push(failure);
+                }
             }
         }
     }
@@ -120,6 +123,16 @@ fn open_requests(client: &mut impl GenericClient) -> Result<Vec<Request>, Failur
 
 fn ids(requests: &[Request]) -> Vec<Uuid> {
     requests.iter().map(|request| request.request_id).collect()
+}
+
+/// It is told once. If the bundles stay missing, head office asks again.
+fn refuse(client: &mut impl GenericClient, request: Uuid, why: &Failure) -> Result<(), Failure> {
+    let sql =
+        "UPDATE salesync.request SET answered_at = clock_timestamp(), refusal = $2 WHERE request_id = $1";
+    client
+        .execute(sql, &[&request, &why.to_string()])
+        .map(|_| ())
+        .map_err(|error| database_failure("noting that a request cannot be answered", &error))
 }
 
 fn mark_answered(client: &mut impl GenericClient, requests: &[Uuid]) -> Result<(), Failure> {

@@ -1,12 +1,14 @@
 //! The arguments, as clap reads them. Their documentation is the help.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use chrono::{Local, NaiveTime};
 use clap::{Args as Arguments, Parser, Subcommand};
 use rust_decimal::Decimal;
 
 use crate::branch::Since;
-use crate::domain::{NodeName, Sequence};
+use crate::domain::{NodeName, Sequence, Window};
 
 /// Store-and-forward replication for PostgreSQL over links that are up one hour a day.
 ///
@@ -53,6 +55,7 @@ pub(super) enum Command {
     Import(Import),
     Bundle(Bundle),
     Resend(Resend),
+    Sync(Sync),
     Apply(Apply),
     Replay(Replay),
     Request(Request),
@@ -101,6 +104,8 @@ pub(super) struct Import {
 /// Cut what is unsynced, seal it into bundles, publish everything pending, oldest first
 #[derive(Debug, Arguments)]
 #[command(after_help = "Examples:\n  salesync bundle               what cron runs in the nightly window\n  \
+    salesync bundle --until 22:00 keep trying while the line may be used\n  \
+    salesync bundle --follow      where the line is always up, as a service\n  \
     salesync bundle --offline     seal only; the next `bundle` publishes\n  \
     salesync bundle --since all   begin a new epoch: every table travels whole")]
 pub(super) struct Bundle {
@@ -109,8 +114,39 @@ pub(super) struct Bundle {
     #[arg(long, value_name = "last|N|all", default_value = "last", value_parser = since)]
     pub(super) since: Since,
     /// Seal only, publish nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["until", "lasting", "follow"])]
     pub(super) offline: bool,
+    /// Keep trying until all is published, or the clock here shows this time; exit with 75 and what is
+    /// left if that is earlier. A bundle whose upload has begun is still finished
+    #[arg(long, value_name = "HH:MM", value_parser = clock, conflicts_with_all = ["lasting", "follow"])]
+    pub(super) until: Option<NaiveTime>,
+    /// The same for so long: 90m, 2h
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "follow")]
+    pub(super) lasting: Option<Duration>,
+    /// Stay, and publish what changes as it is committed, until SIGTERM or Ctrl-C
+    #[arg(long)]
+    pub(super) follow: bool,
+}
+
+impl Bundle {
+    /// The window in which to keep trying, if one is given.
+    pub(super) fn window(&self) -> Option<Window> {
+        let until = self.until.map(|time| Window::until(time, &Local::now()));
+        until.or(self.lasting.map(Window::lasting))
+    }
+}
+
+/// Bring everything to head office now, and wait a little for its answers
+///
+/// Takes in answers, cuts, publishes, and waits until head office has answered every bundle. It ends with 0
+/// only if each is proven to be applied there, with 3 if one is held or rejected, and with 75 if an
+/// answer has not come in time or the broker is away: nothing is lost then.
+#[derive(Debug, Arguments)]
+#[command(after_help = "Examples:\n  salesync sync\n  salesync sync --wait 5m")]
+pub(super) struct Sync {
+    /// How long to wait for the answers
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    pub(super) wait: Duration,
 }
 
 /// Publish the same archived bytes again
@@ -125,6 +161,7 @@ pub(super) struct Resend {
 /// Apply what has arrived: drain every branch's queue, or take the given files
 #[derive(Debug, Arguments)]
 #[command(after_help = "Examples:\n  salesync apply                      drain the queues and exit\n  \
+    salesync apply --follow             as a service: each bundle as it arrives\n  \
     salesync apply /media/usb/*.bundle  bundles that came by stick\n  \
     salesync apply --check x.bundle     verify and apply, then roll back and report")]
 pub(super) struct Apply {
@@ -134,6 +171,9 @@ pub(super) struct Apply {
     /// Verify and apply, then roll back and report
     #[arg(long, requires = "files")]
     pub(super) check: bool,
+    /// Stay, and apply each bundle as it arrives, until SIGTERM or Ctrl-C
+    #[arg(long, conflicts_with = "files")]
+    pub(super) follow: bool,
 }
 
 /// Apply the bundles of an archive in order, skipping what is recorded
@@ -270,6 +310,11 @@ fn since(text: &str) -> Result<Since, String> {
     }
 }
 
+fn clock(text: &str) -> Result<NaiveTime, String> {
+    let time = (text.len() == 5).then(|| NaiveTime::parse_from_str(text, "%H:%M").ok());
+    time.flatten().ok_or_else(|| format!("{text:?} is no time of day like 22:00"))
+}
+
 fn sequence(text: &str) -> Result<Sequence, String> {
     let number = text.parse().ok().and_then(Sequence::new);
     number.ok_or_else(|| format!("{text:?} is not the number of a bundle, which is a whole number from 1"))
@@ -293,6 +338,14 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_of_day_has_hours_and_minutes() {
+        assert_eq!(clock("22:05"), Ok(NaiveTime::from_hms_opt(22, 5, 0).unwrap()));
+        for bad in ["", "24:00", "22:60", "22", "22:00:00", "9:30", " 9:30", "10pm"] {
+            assert!(clock(bad).is_err(), "{bad:?} was accepted");
+        }
     }
 
     #[test]

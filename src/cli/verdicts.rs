@@ -85,6 +85,16 @@ impl Verdicts {
         }
     }
 
+    /// How many bundles were applied.
+    pub(super) fn applied(&self) -> usize {
+        self.applied.len()
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.applied.is_empty() && self.held == 0 && self.rejected.is_empty() && self.duplicates == 0
+    }
+
     /// A file that could not be read as a bundle at all.
     pub(super) fn add_damaged(&mut self, reason: String) {
         self.is_damaged = true;
@@ -122,7 +132,7 @@ impl fmt::Display for Verdicts {
         if self.duplicates > 0 {
             writeln!(f, "{} applied before, nothing changed", self.duplicates)?;
         }
-        if self.applied.is_empty() && self.held == 0 && self.rejected.is_empty() && self.duplicates == 0 {
+        if self.is_empty() {
             writeln!(f, "nothing has arrived")?;
         }
         Ok(())

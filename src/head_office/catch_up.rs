@@ -32,7 +32,8 @@ impl Receiver<'_> {
         let mut verdicts = Vec::new();
         while let Some(mut bundle) = self.next_archived(branch, epoch)? {
             let Manifest { epoch, sequence, .. } = *bundle.manifest();
-            if end.is_some_and(|end| end <= sequence) {
+            if end.is_some_and(|end| end <= sequence) || self.may_go_on.is_some_and(|may_go_on| !may_go_on())
+            {
                 break;
             }
             let path = self.archive.file(branch, epoch, sequence);

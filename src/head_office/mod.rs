@@ -22,7 +22,7 @@ mod target;
 mod verdict;
 
 pub use branches::{BranchState, HeldBundle, OpenRequest, branch_states};
-pub use decisions::Decider;
+pub use decisions::{Decider, Ruling, decide};
 pub use hold::{Hold, HoldKind};
 pub use init::init_head_office;
 pub use ledger::Source;

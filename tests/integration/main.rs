@@ -32,6 +32,7 @@ mod keys;
 mod layers;
 mod receipts;
 mod replay;
+mod requests;
 mod round_trip;
 mod sandbox;
 mod split;
