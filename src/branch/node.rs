@@ -26,7 +26,7 @@ pub struct Node {
     /// The snapshot of the last cut, as `pg_snapshot` prints it.
     pub watermark: Option<String>,
     /// The epoch that the marker named when this one was begun in its place.
-    follows: Option<Epoch>,
+    replaces: Option<Epoch>,
 }
 
 const DOING: &str = "checking that this database wrote the last bundle";
@@ -51,7 +51,7 @@ impl Node {
                 "SELECT n.name, n.epoch, n.last_sequence, n.last_manifest, n.watermark::text,
                         n.system_identifier = s.system_identifier AND n.database_oid = d.oid,
                         coalesce(pg_snapshot_xmax(n.watermark) <= pg_snapshot_xmax(pg_current_snapshot()), true),
-                        n.follows
+                        n.replaces
                  FROM salesync.node n, pg_control_system() s, pg_database d WHERE d.datname = current_database()",
                 &[],
             )
@@ -79,7 +79,7 @@ impl Node {
             last_sequence: Sequence::from_bigint(row.get(2)),
             last_manifest: digest.and_then(|text| text.parse().ok()),
             watermark: row.get(4),
-            follows: row.get::<_, Option<uuid::Uuid>>(7).map(Epoch),
+            replaces: row.get::<_, Option<uuid::Uuid>>(7).map(Epoch),
         })
     }
 
@@ -113,7 +113,7 @@ impl Node {
         transaction
             .execute(
                 "UPDATE salesync.node SET epoch = $1, last_sequence = 0, last_manifest = NULL, watermark = NULL,
-                        pruned_through = 0, system_identifier = s.system_identifier, database_oid = d.oid, follows = $2
+                        pruned_through = 0, system_identifier = s.system_identifier, database_oid = d.oid, replaces = $2
                  FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()",
                 &[&last.following().0, &marked.map(|epoch| epoch.0)],
             )
@@ -205,7 +205,7 @@ impl Marker {
             return Ok(());
         }
         let is_behind = node.epoch == marker.epoch && node.last_sequence > marker.sequence;
-        let was_replaced = node.last_sequence.is_none() && node.follows == Some(marker.epoch);
+        let was_replaced = node.last_sequence.is_none() && node.replaces == Some(marker.epoch);
         if is_behind || was_replaced {
             return Self::write(archive, node);
         }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use postgres::{Client, IsolationLevel, Row, Transaction};
 
-use super::ledger::branch_states;
+use super::branches::branch_states;
 use crate::database::{Days, database_failure, day_expression, day_totals, describe};
 use crate::domain::{
     Column, DayTotal, DayTotals, Failure, Kind, NodeName, Sequence, TableName, quote_literal,

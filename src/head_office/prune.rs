@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use postgres::GenericClient;
 
-use super::ledger::branch_states;
+use super::branches::branch_states;
 use crate::archive::{Archive, Proof, Prunable, PruneOptions};
 use crate::database::database_failure;
 use crate::domain::Failure;
