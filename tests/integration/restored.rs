@@ -325,6 +325,32 @@ fn head_office_restored_from_a_dump_heals_from_its_own_archive() {
     world.go_on("The day after");
 }
 
+/// Its archive went with it: what is in neither, the branch has kept.
+#[test]
+fn head_office_restored_with_its_archive_asks_the_branch_for_the_rest() {
+    let mut world = World::of_head_office();
+    let backup = world.copy_data("backup");
+    let head_bundles = world.company.head_office.bundles();
+    world.go_on("Sold after the backup");
+    world.go_on("And again");
+    world.put_back(&backup);
+    let (east, head) = (world.company.branch(), &world.company.head_office);
+    for lost in head.bundles().iter().filter(|bundle| !head_bundles.contains(bundle)) {
+        fs::remove_file(lost).unwrap();
+    }
+    east.sell("The day after");
+    east.run(&["bundle"]).ok();
+    head.run(&["apply"]).exits(3);
+    let report = head.run(&["status", "--json"]).ok().json();
+    assert_eq!(report["branches"][0]["missing"], serde_json::json!([2, 3]), "{report}");
+    // The request is answered with the branch's next connection.
+    drop(east.run(&["bundle"]));
+    head.run(&["apply"]).ok();
+    world.company.assert_equal("public.sales");
+    east.run(&["bundle"]).ok();
+    world.go_on("In order again");
+}
+
 #[test]
 fn head_office_rewound_by_its_files_or_made_anew_heals_from_its_own_archive() {
     let mut world = World::of_head_office();
