@@ -9,7 +9,9 @@ use super::context::Context;
 use super::outgoing::Outgoing;
 use super::progress::Progress;
 use super::settings::Settings;
-use crate::branch::{CutOptions, Node, Since, cut, pending_bundles, publish, settle, unanswered_bundles};
+use crate::branch::{
+    CutOptions, Node, Since, cut, pending_bundles, publish, settle, unanswered_bundles, unfollow_changes,
+};
 use crate::broker::Broker;
 use crate::database::{Lock, take_lock};
 use crate::domain::{Failure, Kind};
@@ -31,6 +33,8 @@ impl<'a> Exchange<'a> {
     pub(super) fn begin(context: &Context, settings: &'a Settings, command: &str) -> Result<Self, Failure> {
         let mut client = settings.connect_prepared_database(command)?;
         take_lock(&mut client, Lock::Bundle)?;
+        // A follower that was killed has left its wish behind.
+        unfollow_changes(&mut client)?;
         Ok(Self { settings, progress: context.progress(), client, broker: None })
     }
 

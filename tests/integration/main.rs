@@ -10,6 +10,8 @@
 // What the tests stand on.
 mod company;
 mod forge;
+mod line;
+mod running;
 mod servers;
 
 // The tests.
@@ -35,3 +37,4 @@ mod round_trip;
 mod sandbox;
 mod split;
 mod types;
+mod windows;
