@@ -60,7 +60,8 @@ impl Running {
     pub fn of(command: &mut Command) -> Self {
         let arguments: Vec<_> = command.get_args().map(|part| part.to_string_lossy().into_owned()).collect();
         let mut child = command.spawn().unwrap();
-        let (printed, said) = (Pipe::of(child.stdout.take().unwrap()), Pipe::of(child.stderr.take().unwrap()));
+        let (printed, said) =
+            (Pipe::of(child.stdout.take().unwrap()), Pipe::of(child.stderr.take().unwrap()));
         Self { child, arguments: arguments.join(" "), printed, said }
     }
 

@@ -1,5 +1,6 @@
 //! `apply --follow`: head office, always there.
 
+use std::fs;
 use std::time::Duration;
 
 use salesync::sandbox::{BrokerServer, Definitions, PostgresServer, Sandbox};
@@ -80,7 +81,11 @@ fn the_trouble_of_one_branch_does_not_stop_another() {
     let sandbox = Sandbox::new().unwrap();
     let broker = BrokerServer::start(&sandbox, "broker", &Definitions::with_vhosts(["v"])).unwrap();
     let head = &company.head_office;
-    head.configure("role = \"head-office\"", &broker.url("v"), "[branches.bad]\n[branches.east]\n[branches.west]");
+    head.configure(
+        "role = \"head-office\"",
+        &broker.url("v"),
+        "[branches.bad]\n[branches.east]\n[branches.west]",
+    );
     head.run(&["init"]).ok();
     let [bad, east, west] = &company.branches[..] else { panic!("three branches") };
     for branch in [bad, east, west] {
@@ -103,6 +108,19 @@ fn the_trouble_of_one_branch_does_not_stop_another() {
     west.sell("Pens");
     west.run(&["bundle"]).exits(3);
     daemon.has_said("west 2: held");
+    // Nothing can be stored.
+    let blocked = head.folder.join("bundles/bad");
+    fs::write(&blocked, "").unwrap();
+    bad.sell("Ink");
+    bad.run(&["bundle"]).ok();
+    daemon.has_said("bundles/bad");
+    east.sell("Pens");
+    east.run(&["sync", "--wait", "1m"]).ok();
+    fs::remove_file(&blocked).unwrap();
+    arrives(&company, bad);
+    daemon.has_said("bad goes on");
+    // It was kept, and not given back and fetched again and again.
+    assert_eq!(head.value("SELECT count(*) FROM salesync.delivery WHERE branch = 'bad'"), "1");
     // Handed over, and so costs the connection of all.
     forge_unreadable(&broker, "bad");
     daemon.has_said("cannot be read");
@@ -116,7 +134,7 @@ fn the_trouble_of_one_branch_does_not_stop_another() {
     west.run(&["resend", "1"]).exits(3);
     arrives(&company, west);
     broker.control(&["purge_queue", "-p", "v", "salesync.bundles.bad"]).unwrap();
-    bad.sell("Ink");
+    bad.sell("Pens");
     bad.run(&["bundle"]).ok();
     arrives(&company, bad);
     company.assert_equal("public.sales");

@@ -14,7 +14,10 @@ fn sync_ends_well_only_when_head_office_has_applied_everything() {
     east.configure("role = \"branch\"", &company.broker_url, SALES);
 
     // Nobody is at work there.
-    let silent = east.run(&["sync", "--wait", "1s", "--json"]).exits(75).says(&["1 of 1 bundles not answered within 1s"]);
+    let silent = east
+        .run(&["sync", "--wait", "1s", "--json"])
+        .exits(75)
+        .says(&["1 of 1 bundles not answered within 1s"]);
     assert_eq!(silent.json()["bundles"][0]["state"], "published");
     let follower = Running::start(head, &["apply", "--follow"]);
     super::arrives(&company, east);

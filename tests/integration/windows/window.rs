@@ -48,7 +48,8 @@ fn a_window_goes_on_trying_until_the_line_is_up() {
     assert_eq!(run.stderr().matches("salesync: connecting to amqp").count(), 1, "{}", run.stderr());
     let report = run.json();
     assert_eq!((&report["pending"], &report["pending_bytes"]), (&0.into(), &0.into()));
-    let rows: Vec<_> = report["bundles"].as_array().unwrap().iter().map(|line| line["rows"].clone()).collect();
+    let rows: Vec<_> =
+        report["bundles"].as_array().unwrap().iter().map(|line| line["rows"].clone()).collect();
     assert_eq!(rows, [1, 3]);
     company.head_office.run(&["apply"]).ok();
     company.assert_equal("public.sales");
@@ -80,7 +81,10 @@ fn a_window_that_closes_says_what_is_left_and_how_long_that_takes() {
     assert!(!left.is_empty() && left.len() < all, "{} of {all} left", left.len());
     let sum = |name: &str| left.iter().map(|bundle| bundle[name].as_u64().unwrap()).sum::<u64>();
     assert_eq!(report["pending"], left.len());
-    assert_eq!((report["pending_bytes"].as_u64(), report["pending_rows"].as_u64()), (Some(sum("bytes")), Some(sum("rows"))));
+    assert_eq!(
+        (report["pending_bytes"].as_u64(), report["pending_rows"].as_u64()),
+        (Some(sum("bytes")), Some(sum("rows")))
+    );
     // At 32 KiB/s at most, and at least a tenth of that.
     let seconds = report["pending_seconds"].as_u64().unwrap();
     let shortest = sum("bytes") / (40 << 10);
@@ -122,7 +126,8 @@ fn a_window_ends_when_it_is_told_to() {
         let window = Running::start(east, &["bundle", "--for", "10h"]);
         line.wait_for_calls(2);
         window.signal(signal);
-        let run = window.ends().exits(75).says(&["it was stopped with 1 bundle left", "hint: nothing is lost"]);
+        let run =
+            window.ends().exits(75).says(&["it was stopped with 1 bundle left", "hint: nothing is lost"]);
         assert!(run.stdout().contains("sealed"), "{}", run.stdout());
     }
     line.comes_up();
@@ -163,16 +168,20 @@ fn what_waiting_cannot_mend_ends_a_window_at_once() {
 fn progress_is_shown_on_a_terminal_only() {
     let company = Company::of_sales(&["east"]);
     let east = company.branch();
-    let shown = |flags: &str| {
-        east.sell("Ink");
-        let program = east.command(&[]).get_program().to_string_lossy().into_owned();
+    let on_terminal = |node: &Node, arguments: &str| {
+        let program = node.command(&[]).get_program().to_string_lossy().into_owned();
+        let line = format!("{program} {arguments} >printed");
         let mut command = std::process::Command::new("script");
-        command.args(["--quiet", "--return", "--command", &format!("{program} bundle {flags} >printed"), "/dev/null"]);
-        command.current_dir(&east.folder).env_clear().env("TERM", "xterm").env("PATH", "/usr/bin:/bin");
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        command.current_dir(&node.folder).env_clear().env("TERM", "xterm").env("PATH", "/usr/bin:/bin");
         crate::company::Run::of(&mut command).ok().stdout()
     };
-    assert!(shown("").contains("bundle 1 of 1"));
-    assert_eq!(shown("-q"), "");
+    east.sell("Ink");
+    assert!(on_terminal(east, "bundle").contains("bundle 1 of 1"));
+    assert!(on_terminal(&company.head_office, "apply").contains("1 bundle applied"));
+    east.sell("Ink");
+    assert_eq!(on_terminal(east, "bundle -q"), "");
+    assert_eq!(company.head_office.run(&["apply"]).ok().stderr(), "");
     east.sell("Ink");
     assert_eq!(east.run(&["bundle"]).ok().stderr(), "");
 }
