@@ -233,6 +233,11 @@ impl Run {
         }
     }
 
+    /// A run that has ended already.
+    pub fn ended(arguments: String, output: Output) -> Self {
+        Self { arguments, output }
+    }
+
     /// It succeeded.
     pub fn ok(self) -> Self {
         self.exits(0)

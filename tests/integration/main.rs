@@ -10,6 +10,8 @@
 // What the tests stand on.
 mod company;
 mod forge;
+mod line;
+mod running;
 mod servers;
 
 // The tests.
@@ -37,3 +39,4 @@ mod round_trip;
 mod sandbox;
 mod split;
 mod types;
+mod windows;
