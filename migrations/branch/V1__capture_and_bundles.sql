@@ -12,6 +12,7 @@ CREATE TABLE salesync.node (
     pruned_through     bigint NOT NULL DEFAULT 0, -- the logs have forgotten what this bundle's cut saw
     system_identifier  bigint NOT NULL,          -- the cluster that wrote the last bundle
     database_oid       oid NOT NULL,             -- the database in that cluster
+    replaces           uuid,                     -- the epoch that was given up for this one, if one was known
     followed           boolean NOT NULL DEFAULT false -- a `bundle --follow` wants to be notified of changes
 );
 
