@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
     }
     let mut client = settings.connect_prepared_database("apply")?;
     take_lock(&mut client, Lock::Apply)?;
-    let mut receiver = Receiver::new(&mut client, &settings.archive)?;
+    let mut receiver = Receiver::new(&mut client, &settings.archive, settings.policy)?;
     let verdicts = if args.check { Verdicts::of_rehearsal() } else { Verdicts::default() };
     let mut verdicts = verdicts.shown_by(context.progress());
     let outcome = match (&args.files[..], args.check) {
@@ -111,6 +111,7 @@ fn rehearse(receiver: &mut Receiver<'_>, path: &Path, verdicts: &mut Verdicts) -
 
 /// Empties every branch's queue.
 fn drain(settings: &Settings, receiver: &mut Receiver<'_>, verdicts: &mut Verdicts) -> Result<(), Failure> {
+    verdicts.add(receiver.carry_out_decisions()?);
     let mut broker = settings.connect_broker()?;
     let drained = each(settings.branches.keys(), |branch| {
         // A message that cannot be read costs the connection, but concerns its own branch only.
@@ -120,8 +121,7 @@ fn drain(settings: &Settings, receiver: &mut Receiver<'_>, verdicts: &mut Verdic
         drain_branch(&mut broker, &settings.archive, branch, receiver, verdicts)
     });
     // Receipts of files have waited for a broker; one branch's trouble does not keep them back.
-    let answered =
-        if broker.is_connected() { receiver.publish_receipts(&mut broker).map(drop) } else { Ok(()) };
+    let answered = if broker.is_connected() { receiver.write_to_branches(&mut broker) } else { Ok(()) };
     broker.close();
     drained.and(answered)
 }

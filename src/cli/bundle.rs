@@ -57,7 +57,7 @@ pub(super) fn publish_all(
 ) -> Result<Exit, Failure> {
     let outcome = exchange.visit_broker(node, &mut outgoing, &|| true);
     let left = outgoing.left().bundles;
-    let report = Report::new(&outgoing).with_answers(&mut exchange, node)?;
+    let report = Report::new(&outgoing).with_answers(&mut exchange)?;
     exchange.end();
     context.print(&report)?;
     match outcome {

@@ -8,7 +8,7 @@ use super::count::Count;
 use super::exchange::Exchange;
 use super::exit::Exit;
 use super::outgoing::Outgoing;
-use crate::branch::{Node, RecordedBundle, Unapplied, unapplied_bundles};
+use crate::branch::{RecordedBundle, Unapplied, unapplied_bundles};
 use crate::domain::{Failure, Kind};
 
 /// What was sealed, published and answered.
@@ -20,17 +20,13 @@ pub(super) struct Report {
     pending_bytes: u64,
     pending_seconds: Option<u64>,
     receipts: u64,
-    unapplied: Vec<UnappliedLine>,
+    unapplied: Vec<Unapplied>,
+    /// True if head office has asked for something that takes a person.
+    #[serde(skip)]
+    is_owing: bool,
     /// How many of the bundles are proven to be applied; `sync` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     proven: Option<usize>,
-}
-
-#[derive(Debug, Serialize)]
-struct UnappliedLine {
-    sequence: i64,
-    state: String,
-    reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,14 +54,14 @@ impl Report {
             pending_seconds: left.time.map(|time| time.as_secs()),
             receipts: outgoing.receipts,
             unapplied: Vec::new(),
+            is_owing: outgoing.is_owing,
             proven: None,
         }
     }
 
     /// The same with what head office holds or has rejected, by its last answers.
-    pub(super) fn with_answers(mut self, exchange: &mut Exchange<'_>, node: &Node) -> Result<Self, Failure> {
-        let unapplied = unapplied_bundles(&mut exchange.client, node)?;
-        self.unapplied = unapplied.into_iter().map(UnappliedLine::from).collect();
+    pub(super) fn with_answers(mut self, exchange: &mut Exchange<'_>) -> Result<Self, Failure> {
+        self.unapplied = unapplied_bundles(&mut exchange.client)?;
         Ok(self)
     }
 
@@ -77,7 +73,7 @@ impl Report {
 
     /// The exit status of a run that has sent everything.
     pub(super) fn exit(&self) -> Exit {
-        if self.unapplied.is_empty() { Exit::Done } else { Exit::NeedsPerson }
+        if self.unapplied.is_empty() && !self.is_owing { Exit::Done } else { Exit::NeedsPerson }
     }
 }
 
@@ -109,12 +105,6 @@ impl From<&RecordedBundle> for Line {
     }
 }
 
-impl From<Unapplied> for UnappliedLine {
-    fn from(Unapplied { sequence, state, reason }: Unapplied) -> Self {
-        Self { sequence, state, reason }
-    }
-}
-
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.bundles.is_empty() {
@@ -124,7 +114,7 @@ impl fmt::Display for Report {
             let (rows, tombstones) = (Count(*rows, "row"), Count(*tombstones, "tombstone"));
             writeln!(f, "{branch} {sequence}: {rows}, {tombstones}, {bytes} bytes, {state}")?;
         }
-        for UnappliedLine { sequence, state, reason } in &self.unapplied {
+        for Unapplied { sequence, state, reason } in &self.unapplied {
             writeln!(f, "head office has {state} bundle {sequence}: {reason}")?;
         }
         if let Some(proven) = self.proven.filter(|_| !self.bundles.is_empty()) {

@@ -97,9 +97,13 @@ impl Daemon<'_> {
             !self.stop.is_asked()
         };
         let archive = &self.settings.archive;
-        let mut receiver = Receiver::new(&mut client, archive)?.as_long_as(&may_go_on);
+        let mut receiver = Receiver::new(&mut client, archive, self.settings.policy)?.as_long_as(&may_go_on);
+        receiver.listen_for_decisions()?;
         let mut servers = Servers { broker: &mut broker, receiver: &mut receiver, archive };
         connected();
+        let mut verdicts = Verdicts::default();
+        verdicts.add(servers.receiver.carry_out_decisions()?);
+        self.tell(&verdicts, past);
         feeds.iter_mut().for_each(Feed::begin);
         self.work(&mut servers, feeds, past)?;
         broker.close();
@@ -117,7 +121,11 @@ impl Daemon<'_> {
         while !self.stop.is_asked() {
             self.service.step(BUNDLE);
             let mut verdicts = Verdicts::default();
-            let is_time = Instant::now() >= look;
+            let has_decision = servers.receiver.hears_of_decision()?;
+            if has_decision {
+                verdicts.add(servers.receiver.carry_out_decisions()?);
+            }
+            let is_time = has_decision || Instant::now() >= look;
             for feed in &mut *feeds {
                 if is_time || feed.is_due(servers.broker) {
                     feed.put_in_order(servers, &mut verdicts)?;
@@ -125,7 +133,7 @@ impl Daemon<'_> {
             }
             if is_time {
                 look = Instant::now() + LOOK;
-                send_receipts(servers)?;
+                write_to_branches(servers)?;
             }
             self.tell(&verdicts, past);
             self.service.step(STEP);
@@ -168,9 +176,9 @@ impl Daemon<'_> {
     }
 }
 
-/// Receipts that could not be sent when they were due, or that others have written.
-fn send_receipts(servers: &mut Servers<'_, '_>) -> Result<(), Failure> {
-    let Err(failure) = servers.receiver.publish_receipts(servers.broker) else { return Ok(()) };
+/// Requests, and receipts that could not be sent when they were due, or that others have written.
+fn write_to_branches(servers: &mut Servers<'_, '_>) -> Result<(), Failure> {
+    let Err(failure) = servers.receiver.write_to_branches(servers.broker) else { return Ok(()) };
     if servers.broker.is_connected() && servers.receiver.is_connected() {
         tracing::debug!("{failure}");
         return Ok(());

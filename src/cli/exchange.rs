@@ -10,7 +10,8 @@ use super::outgoing::Outgoing;
 use super::progress::Progress;
 use super::settings::Settings;
 use crate::branch::{
-    CutOptions, Node, Since, cut, pending_bundles, publish, settle, unanswered_bundles, unfollow_changes,
+    Answers, CutOptions, Node, Since, cut, pending_bundles, prepare_answers, publish, settle,
+    unanswered_bundles, unfollow_changes,
 };
 use crate::broker::Broker;
 use crate::database::{Lock, take_lock};
@@ -40,9 +41,13 @@ impl<'a> Exchange<'a> {
 
     /// Cuts what is unsynced and seals it.
     pub(super) fn seal(&mut self, since: Since) -> Result<(), Failure> {
-        let settings = self.settings;
-        let options = CutOptions { since, limits: settings.limits, tables: settings.tables.clone() };
+        let (settings, options) = (self.settings, self.options(since));
         cut(&mut self.client, &settings.node, &settings.archive, &options).map(drop)
+    }
+
+    fn options(&self, since: Since) -> CutOptions {
+        let Settings { limits, tables, .. } = self.settings;
+        CutOptions { since, limits: *limits, even_if_empty: false, tables: tables.clone() }
     }
 
     /// What the branch is, after the last [`seal`](Self::seal).
@@ -64,20 +69,37 @@ impl<'a> Exchange<'a> {
         Ok(())
     }
 
-    /// Takes in head office's answers, then publishes what is on the list, oldest first. Nothing is done
-    /// if there is nothing to send and no answer to expect. Before each bundle it asks whether that
-    /// `may_begin`; if not, the rest stays on the list.
+    /// Takes in head office's answers, does what it asks for, and publishes what is on the list, oldest
+    /// first. Before each bundle it asks whether that `may_begin`; if not, the rest stays on the list.
     pub(super) fn visit_broker(
         &mut self,
         node: &Node,
         outgoing: &mut Outgoing,
         may_begin: &dyn Fn() -> bool,
     ) -> Result<(), Failure> {
-        if outgoing.left().bundles == 0 && unanswered_bundles(&mut self.client, node)? == 0 {
-            return Ok(());
-        }
         self.take_answers(node, outgoing)?;
-        self.publish(outgoing, may_begin)
+        let answers = self.prepare_answers(outgoing)?;
+        self.publish(outgoing, may_begin)?;
+        if outgoing.left().bundles == 0 { answers.are_published(&mut self.client) } else { Ok(()) }
+    }
+
+    /// Prepares what head office has asked for, and puts it on the list.
+    fn prepare_answers(&mut self, outgoing: &mut Outgoing) -> Result<Answers, Failure> {
+        let node = self.node()?;
+        let options = self.options(Since::Last);
+        let mut answers = prepare_answers(&mut self.client, &node, &self.settings.archive, &options)?;
+        if answers.has_cut {
+            // Of an epoch that has ended nothing needs to be sent any more.
+            outgoing.forget_unsent();
+            let node = self.node()?;
+            self.collect(&node, outgoing)?;
+        }
+        outgoing.add(std::mem::take(&mut answers.resend));
+        for trouble in &answers.troubles {
+            Context::complain(trouble);
+            outgoing.is_owing = true;
+        }
+        Ok(answers)
     }
 
     /// Takes in head office's answers.

@@ -91,7 +91,7 @@ impl Follower<'_> {
         rounds.outgoing.forget_sent();
         let Some(exchange) = rounds.exchange() else { return Ok(()) };
         let node = exchange.node()?;
-        let unapplied = unapplied_bundles(&mut exchange.client, &node)?;
+        let unapplied = unapplied_bundles(&mut exchange.client)?;
         for Unapplied { sequence, state, reason } in unapplied.iter().filter(|now| !told.contains(now)) {
             tracing::warn!("head office has {state} bundle {sequence}: {reason}");
         }

@@ -7,6 +7,7 @@ mod bundle_report;
 mod context;
 mod count;
 mod daemon;
+mod decide;
 mod demo;
 mod exchange;
 mod exit;
@@ -18,6 +19,7 @@ mod inspect;
 mod outgoing;
 mod progress;
 mod replay;
+mod request;
 mod resend;
 mod retry;
 mod rounds;
@@ -71,6 +73,10 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Sync(args) => sync::run(context, &args),
         Command::Apply(args) => apply::run(context, &args),
         Command::Replay(args) => replay::run(context, args),
+        Command::Request(args) => request::run(context, &args),
+        Command::Approve(args) => decide::approve(context, &args),
+        Command::Reject(args) => decide::reject(context, &args),
+        Command::Retry(args) => decide::retry(context, &args),
         Command::Status(args) => status::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),

@@ -19,16 +19,24 @@ pub(super) struct Outgoing {
     pace: Pace,
     /// Answers of head office that were taken in.
     pub(super) receipts: u64,
+    /// True if head office has asked for something that takes a person.
+    pub(super) is_owing: bool,
 }
 
 impl Outgoing {
-    /// Adds those that are not on the list yet.
+    /// Adds those that are not on the list yet. What is to be sent is sent in the order of its numbers.
     pub(super) fn add(&mut self, bundles: Vec<RecordedBundle>) {
         for bundle in bundles {
             if !self.bundles.iter().any(|known| known.bundle_id == bundle.bundle_id) {
                 self.bundles.push(bundle);
             }
         }
+        self.bundles[self.sent..].sort_by_key(|bundle| (bundle.epoch, bundle.sequence));
+    }
+
+    /// Takes those that have not been sent off the list.
+    pub(super) fn forget_unsent(&mut self) {
+        self.bundles.truncate(self.sent);
     }
 
     /// All of them.

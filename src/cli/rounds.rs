@@ -123,8 +123,7 @@ impl<'a> Rounds<'a> {
         }
         let mut report = Report::new(&self.outgoing);
         if let Some(exchange) = &mut self.exchange {
-            let node = exchange.node()?;
-            report = report.with_answers(exchange, &node)?;
+            report = report.with_answers(exchange)?;
         }
         self.context.print(&report)?;
         Ok(report.exit())

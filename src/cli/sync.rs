@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, args: &Sync) -> Result<Exit, Failure> {
     let outcome = exchange
         .visit_broker(&node, &mut outgoing, &|| true)
         .and_then(|()| wait_for_answers(&mut exchange, &node, &mut outgoing, args.wait));
-    let report = Report::new(&outgoing).with_answers(&mut exchange, &node)?.with_proof();
+    let report = Report::new(&outgoing).with_answers(&mut exchange)?.with_proof();
     exchange.end();
     context.print(&report)?;
     outcome.map_err(|failure| match outgoing.left().bundles {
