@@ -10,6 +10,7 @@
 // What the tests stand on.
 mod company;
 mod forge;
+mod line;
 mod servers;
 
 // The tests.
