@@ -19,6 +19,7 @@ CREATE TABLE salesync.tracked_table (
     table_id     integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     schema_name  text NOT NULL,
     table_name   text NOT NULL,
+    day_column   text,                           -- its business day, if it has one
     capture      text NOT NULL,                  -- SHA-256 of the statements that installed capture
     is_complete  boolean NOT NULL DEFAULT false, -- true once its whole content has been in a cut
     shape        text[],                         -- its columns when it last travelled; NULL if not known

@@ -72,3 +72,19 @@ CREATE TABLE salesync.incident (
     file         text,                           -- where the bundle is kept
     happened_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+
+-- The branch's last word on its business days: what its bundles have stated of each, the latest of it.
+CREATE TABLE salesync.day_total (
+    branch       text NOT NULL REFERENCES salesync.branch,
+    schema_name  text NOT NULL,
+    table_name   text NOT NULL,
+    day          date NOT NULL,
+    day_column   text NOT NULL,                  -- the business-day column
+    summed       text[] NOT NULL,                -- the columns that are summed
+    row_count    bigint NOT NULL,                -- live rows of that day
+    totals       jsonb NOT NULL,                 -- one total for each summed column
+    epoch        uuid NOT NULL,                  -- of the bundle that stated it
+    sequence     bigint NOT NULL,
+    stated_at    timestamptz NOT NULL,           -- the branch's clock
+    PRIMARY KEY (branch, schema_name, table_name, day)
+);

@@ -13,7 +13,7 @@ use super::changes::TableCut;
 use super::node::Node;
 use super::order::parents_first;
 use super::parts::{PartLimits, Parts, SealedBundle};
-use super::tracking::{TrackedTable, check_capture, tracked_tables};
+use super::tracking::{TrackedTable, check_capture, check_day, tracked_tables};
 use crate::archive::Archive;
 use crate::bundle::RowReader;
 use crate::database::{copy_failure, database_failure};
@@ -37,8 +37,8 @@ pub struct CutOptions {
     pub since: Since,
     /// The bounds of a bundle.
     pub limits: PartLimits,
-    /// The business-day column of the tables that have one.
-    pub days: BTreeMap<TableName, String>,
+    /// The tables that are configured, each with its business-day column if it has one.
+    pub tables: BTreeMap<TableName, Option<String>>,
 }
 
 /// Cuts the branch's database and seals what is unsynced; nothing if nothing is. The caller holds
@@ -57,6 +57,7 @@ pub fn cut(
         tracing::warn!("discarded {discarded} bundles that an interrupted run had sealed but not recorded");
     }
     let tracked = tracked_tables(client)?;
+    tracked.iter().try_for_each(|table| check_day(table, &options.tables))?;
     let failed = |error: postgres::Error| database_failure("cutting", &error);
     let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
     let mut transaction = builder.start().map_err(failed)?;
@@ -169,10 +170,7 @@ fn seal(
     tables: &[TableCut],
     options: &CutOptions,
 ) -> Result<(Node, Vec<SealedBundle>), Failure> {
-    let day_totals = tables
-        .iter()
-        .map(|cut| options.days.get(&cut.table.name).map(|day| cut.day_totals(transaction, day)).transpose())
-        .collect::<Result<Vec<_>, _>>()?;
+    let day_totals = tables.iter().map(|cut| cut.day_totals(transaction)).collect::<Result<Vec<_>, _>>()?;
     let mut parts = Parts::new(archive, options.limits, node.clone(), watermark, tables, day_totals)?;
     let rows =
         (0..tables.len()).flat_map(|table| [(table, MemberKind::Inserts), (table, MemberKind::Updates)]);

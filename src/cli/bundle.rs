@@ -56,8 +56,7 @@ pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
     let mut client = settings.connect_prepared_database("bundle")?;
     take_lock(&mut client, Lock::Bundle)?;
-    let days = settings.tables.iter().filter_map(|(table, day)| Some((table.clone(), day.clone()?)));
-    let options = CutOptions { since: args.since, limits: settings.limits, days: days.collect() };
+    let options = CutOptions { since: args.since, limits: settings.limits, tables: settings.tables.clone() };
     let sealed = cut(&mut client, &settings.node, &settings.archive, &options);
     match sealed.err() {
         None => publish_pending(context, &settings, &mut client, args.offline),

@@ -22,4 +22,4 @@ pub use receipt::{RECEIPT_FORMAT, Receipt, ReceiptOutcome, TableEffect};
 pub use sql::{quote_identifier, quote_literal};
 pub use sum::{ExactSum, NotANumber};
 pub use table::{Column, TableName, is_summed, key_columns, orders_as_text};
-pub use totals::{ColumnTotal, DayTotal, DayTotals, Totals};
+pub use totals::{ColumnTotal, DAY_TOTALS_LIMIT, DayTotal, DayTotals, MOST_DAYS, Totals};

@@ -6,14 +6,13 @@ use postgres::{Client, Transaction};
 
 use super::check_days::check_days;
 use super::ledger::{Delivery, Source, knows_epoch, lock_branch, record_bundle, record_incident, recorded};
-use super::load::Loader;
 use super::place::{Place, Recorded, place};
 use super::receipts::record_receipt;
 use super::refusal::{Refusal, judged};
 use super::target::{prepare, set_branch};
 use crate::bundle::Bundle;
-use crate::database::database_failure;
-use crate::domain::{Digest, Failure, Kind, Manifest, Receipt, ReceiptOutcome, TableEffect};
+use crate::database::{Loader, Target, database_failure};
+use crate::domain::{Digest, Failure, Kind, Manifest, Receipt, ReceiptOutcome, TableEffect, TableName};
 
 /// Whether the work is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +80,7 @@ fn load<R: Read + Seek>(
 ) -> Result<Vec<TableEffect>, Refusal> {
     let branch = manifest.branch.as_str();
     set_branch(transaction, branch)?;
-    let mut loader = Loader::new(bundle, branch);
+    let mut loader = Loader::new(bundle, Target { table: TableName::sql, branch: Some(branch) });
     let mut effects = Vec::with_capacity(manifest.tables.len());
     for change in &manifest.tables {
         prepare(transaction, change)?;
@@ -94,7 +93,7 @@ fn load<R: Read + Seek>(
     transaction
         .batch_execute("SET CONSTRAINTS ALL IMMEDIATE")
         .map_err(|error| judged("checking head office's constraints", &error))?;
-    manifest.tables.iter().try_for_each(|change| check_days(transaction, change, branch))?;
+    check_days(transaction, manifest)?;
     Ok(effects)
 }
 

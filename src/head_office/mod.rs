@@ -5,8 +5,6 @@ mod catch_up;
 mod check_days;
 mod init;
 mod ledger;
-mod load;
-mod merge;
 mod place;
 mod receipts;
 mod receive;

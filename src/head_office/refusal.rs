@@ -3,7 +3,7 @@
 use postgres::Error;
 use postgres::error::SqlState;
 
-use crate::database::{database_failure, is_passing};
+use crate::database::{LoadError, database_failure, is_passing};
 use crate::domain::{Failure, Kind};
 
 /// Why a bundle was not applied.
@@ -28,6 +28,16 @@ impl From<Failure> for Refusal {
             Self::Rejected(failure.to_string())
         } else {
             Self::Failed(failure)
+        }
+    }
+}
+
+impl From<LoadError> for Refusal {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Database { doing, error } => judged(&doing, &error),
+            LoadError::Content(why) => Self::Rejected(why),
+            LoadError::Failed(failure) => Self::Failed(failure),
         }
     }
 }

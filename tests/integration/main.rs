@@ -20,6 +20,7 @@ mod concurrency;
 mod contract;
 mod crash;
 mod cuts;
+mod days;
 mod delivery;
 mod demo;
 mod documents;
