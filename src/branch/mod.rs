@@ -16,7 +16,7 @@ mod tracking;
 
 pub use cut::{CutOptions, Since, cut};
 pub use node::Node;
-pub use parts::{PartLimits, SealedBundle};
+pub use parts::{PartLimits, SMALLEST_BUNDLE, SealedBundle};
 pub use publish::{RecordedBundle, numbered_bundles, pending_bundles, publish};
 pub use sales::create_sales;
 pub use settle::{Unapplied, settle, unanswered_bundles, unapplied_bundles};

@@ -25,6 +25,8 @@ pub struct Node {
     pub last_manifest: Option<Digest>,
     /// The snapshot of the last cut, as `pg_snapshot` prints it.
     pub watermark: Option<String>,
+    /// The largest message the broker takes, in bytes, if it has refused a larger one.
+    pub message_limit: Option<u64>,
 }
 
 const DOING: &str = "checking that this database wrote the last bundle";
@@ -48,7 +50,8 @@ impl Node {
             .query_opt(
                 "SELECT n.name, n.epoch, n.last_sequence, n.last_manifest, n.watermark::text,
                         n.system_identifier = s.system_identifier AND n.database_oid = d.oid,
-                        coalesce(pg_snapshot_xmax(n.watermark) <= pg_snapshot_xmax(pg_current_snapshot()), true)
+                        coalesce(pg_snapshot_xmax(n.watermark) <= pg_snapshot_xmax(pg_current_snapshot()), true),
+                        n.message_limit
                  FROM salesync.node n, pg_control_system() s, pg_database d WHERE d.datname = current_database()",
                 &[],
             )
@@ -76,6 +79,7 @@ impl Node {
             last_sequence: Sequence::from_bigint(row.get(2)),
             last_manifest: digest.and_then(|text| text.parse().ok()),
             watermark: row.get(4),
+            message_limit: row.get::<_, Option<i64>>(7).map(i64::cast_unsigned),
         })
     }
 

@@ -31,6 +31,7 @@ pub struct Broker {
     pub(super) link: Link,
     pub(super) address: BrokerAddress,
     pub(super) deadlines: Deadlines,
+    pub(super) message_limit: Option<u64>,
     /// Counts the receiving channels: a delivery can be answered only on its own.
     pub(super) generation: u64,
 }
@@ -67,6 +68,7 @@ impl Broker {
             link,
             address: address.clone(),
             deadlines: options.deadlines,
+            message_limit: None,
             generation: 0,
         })
     }
@@ -75,6 +77,13 @@ impl Broker {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connection.status().connected() && !self.link.is_broken()
+    }
+
+    /// The largest message the broker takes, in bytes, if it has refused a larger one on this connection.
+    /// Before that nobody can know: AMQP does not tell.
+    #[must_use]
+    pub fn message_limit(&self) -> Option<u64> {
+        self.message_limit
     }
 
     /// The login, and so the `user_id` of what is published here.

@@ -4,10 +4,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use postgres::{Client, NoTls};
 use salesync::broker::{Broker, BrokerAddress, ConnectOptions};
+use salesync::sandbox::wait_until;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -135,6 +137,11 @@ impl Node {
         Run { arguments: arguments.join(" "), output }
     }
 
+    /// Starts the program in the node's folder.
+    pub fn start(&self, arguments: &[&str]) -> Started {
+        Started::of(&mut self.command(arguments))
+    }
+
     /// The command, ready to be started.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_salesync"));
@@ -207,6 +214,35 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// A run of the program that has begun.
+pub struct Started {
+    arguments: String,
+    child: Child,
+}
+
+impl Started {
+    /// Starts a command.
+    pub fn of(command: &mut Command) -> Self {
+        let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+        let arguments = arguments.collect::<Vec<_>>().join(" ");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { arguments, child: command.spawn().unwrap() }
+    }
+
+    /// Waits for its end. Whatever it meets, it has to come back by itself, and soon.
+    pub fn finish(self) -> Run {
+        let Self { arguments, mut child } = self;
+        let ended =
+            wait_until(Duration::from_secs(90), "the program to end", || Ok(child.try_wait().unwrap()));
+        if ended.is_err() {
+            child.kill().unwrap();
+        }
+        let run = Run { arguments, output: child.wait_with_output().unwrap() };
+        assert!(ended.is_ok(), "salesync {} does not come back\n{}", run.arguments, run.stderr());
+        run
+    }
+}
+
 /// A finished run of the program.
 #[derive(Debug)]
 pub struct Run {
@@ -217,17 +253,8 @@ pub struct Run {
 impl Run {
     /// Runs a command to its end.
     pub fn of(command: &mut Command) -> Self {
-        let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
-        let arguments = arguments.collect::<Vec<_>>().join(" ");
-        Self {
-            arguments,
-            output: command
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .output()
-                .unwrap(),
-        }
+        let Started { arguments, child } = Started::of(command);
+        Self { arguments, output: child.wait_with_output().unwrap() }
     }
 
     /// It succeeded.

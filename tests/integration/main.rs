@@ -16,6 +16,7 @@ mod servers;
 // The tests.
 mod broker;
 mod broker_away;
+mod broker_faults;
 mod concurrency;
 mod contract;
 mod crash;
