@@ -7,6 +7,7 @@ use lapin::protocol::AMQPError;
 
 use super::address::BrokerAddress;
 use super::link::Trouble;
+use super::probe::speaks_tls;
 use crate::domain::{Failure, Kind};
 
 const LATER: &str = "nothing is lost; try again when the line is up";
@@ -90,6 +91,10 @@ fn no_connection(doing: String, address: &BrokerAddress, error: &io::Error) -> F
         io::ErrorKind::ConnectionRefused => Failure::new(Kind::Unreachable, doing, "nothing listens there")
             .hint(format!("is the broker running, and is {} right? {LATER}", address.place())),
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::UnexpectedEof => {
+            // The alert of a TLS server and the end of the connection come together, and often only the end is seen.
+            if !address.is_encrypted() && speaks_tls(address) {
+                return no_amqp(doing, address);
+            }
             let hint = if address.is_encrypted() {
                 "is this the broker's AMQPS port (5671)? if it is, try again later"
             } else {

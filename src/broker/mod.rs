@@ -24,6 +24,7 @@ mod connection;
 mod deadlines;
 mod failure;
 mod link;
+mod probe;
 mod publish;
 mod receive;
 mod topology;

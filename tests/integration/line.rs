@@ -181,6 +181,11 @@ impl Carrier {
                 return Break::HangUp;
             }
             let piece = match self.from.peek(&mut buffer) {
+                // A line that is dead does not tell that one end has gone.
+                Ok(0) if lock(&self.state).is_silent(self.way) => {
+                    thread::sleep(TICK);
+                    continue;
+                }
                 Ok(0) => return Break::HangUp,
                 Ok(count) => count,
                 Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {
@@ -215,6 +220,11 @@ impl Carrier {
 }
 
 impl State {
+    fn is_silent(&self, way: Way) -> bool {
+        self.fault
+            .is_some_and(|fault| fault.then == Break::Silence && fault.left == 0 && fault.ways.contains(&way))
+    }
+
     fn fate(&mut self, way: Way, byte_count: u64) -> Fate {
         if let Some(fault) = self.fault.as_mut().filter(|fault| fault.ways.contains(&way)) {
             if byte_count > fault.left {

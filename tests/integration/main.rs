@@ -12,6 +12,7 @@ mod company;
 mod forge;
 mod line;
 mod servers;
+mod small_disk;
 
 // The tests.
 mod broker;
@@ -24,6 +25,7 @@ mod cuts;
 mod days;
 mod delivery;
 mod demo;
+mod disks;
 mod documents;
 mod golden;
 mod hostile;
