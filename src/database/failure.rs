@@ -61,6 +61,10 @@ fn meaning(code: &SqlState) -> (Kind, Option<&'static str>) {
             Some("set SALESYNC_DATABASE_URL, PGPASSWORD or .pgpass, and check pg_hba.conf"),
         ),
         "42501" => (Kind::Permission, Some("grant the role in database.url what the message names")),
+        "25006" => (
+            Kind::Configuration,
+            Some("this server is a standby or read-only; database.url must name the one that is written to"),
+        ),
         "3D000" => (Kind::Configuration, Some("create the database, or correct database.url")),
         "3F000" | "42P01" => (Kind::Failed, Some("run `salesync init` here first")),
         "53100" => (Kind::Unreachable, Some("free some disk space on the database server and run again")),

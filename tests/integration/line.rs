@@ -181,17 +181,16 @@ impl Carrier {
                 return Break::HangUp;
             }
             let piece = match self.from.peek(&mut buffer) {
-                // A line that is dead does not tell that one end has gone.
-                Ok(0) if lock(&self.state).is_silent(self.way) => {
-                    thread::sleep(TICK);
-                    continue;
-                }
-                Ok(0) => return Break::HangUp,
-                Ok(count) => count,
+                Ok(count @ 1..) => count,
                 Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {
                     continue;
                 }
-                Err(_) => return Break::HangUp,
+                // A line that is dead does not tell that one end has gone.
+                _ if lock(&self.state).is_silent(self.way) => {
+                    thread::sleep(TICK);
+                    continue;
+                }
+                _ => return Break::HangUp,
             };
             let fate = lock(&self.state).fate(self.way, piece as u64);
             match fate {

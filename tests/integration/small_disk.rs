@@ -65,7 +65,10 @@ impl SmallDisk {
     /// A shell that runs `script` in the disk's folder, as its owner.
     pub fn shell(&self, script: &str) -> Command {
         let mut command = Command::new("sh");
-        command.args(["-c", script, "sh"]).current_dir(&self.folder).uid(self.owner.0).gid(self.owner.1);
+        // The way to the folder leads through others that its owner may not list.
+        let script = format!("cd \"$1\" && {script}");
+        command.args(["-c", &script, "sh"]).arg(&self.folder).current_dir("/");
+        command.uid(self.owner.0).gid(self.owner.1);
         command
     }
 

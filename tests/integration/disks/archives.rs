@@ -24,7 +24,7 @@ enum Full {
 impl Full {
     /// Both, or the second only where no disk can be mounted.
     fn both(node: &Node) -> Vec<Self> {
-        let disk = archive_on_disk(node).map(|disk| Self::Disk(Box::new(disk)));
+        let disk = archive_on_disk(node, "256k").map(|disk| Self::Disk(Box::new(disk)));
         disk.into_iter().chain([Self::FileSize]).collect()
     }
 
@@ -47,10 +47,10 @@ impl Full {
 }
 
 /// Moves the node's archive to a disk with little room.
-fn archive_on_disk(node: &Node) -> Option<SmallDisk> {
+fn archive_on_disk(node: &Node, size: &str) -> Option<SmallDisk> {
     let (archive, aside) = (node.folder.join("bundles"), node.folder.join("on-disk"));
     fs::create_dir(&aside).unwrap();
-    let disk = SmallDisk::mounted_on(&aside, "256k")?;
+    let disk = SmallDisk::mounted_on(&aside, size)?;
     let copied = Command::new("cp").arg("-a").arg(archive.join(".")).arg(disk.path()).status().unwrap();
     assert!(copied.success());
     fs::remove_dir_all(&archive).unwrap();
@@ -129,7 +129,7 @@ fn an_archive_on_a_read_only_disk_is_told() {
     sell_much(east);
     east.run(&["bundle"]).ok();
     east.sell("Paper");
-    let mut disks: Vec<Option<SmallDisk>> = [east, head].map(archive_on_disk).into();
+    let mut disks: Vec<Option<SmallDisk>> = [east, head].map(|node| archive_on_disk(node, "16m")).into();
     for (node, disk) in [east, head].into_iter().zip(&mut disks) {
         match disk {
             Some(disk) => disk.remount("ro"),
@@ -143,7 +143,7 @@ fn an_archive_on_a_read_only_disk_is_told() {
     assert_eq!(head.value("SELECT last_sequence FROM salesync.branch"), "1");
     for (node, disk) in [east, head].into_iter().zip(&mut disks) {
         match disk {
-            Some(disk) => disk.remount("rw,size=16m"),
+            Some(disk) => disk.remount("rw"),
             None => put_back(node),
         }
     }
