@@ -11,11 +11,13 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+/// Named in full, a disk is remounted with these options only: `mount` would add the user ids that it reads, and they
+/// mean nothing in another user namespace.
 const HOLDER: &str = r#"
 mount -t tmpfs -o "size=$1,mode=777" salesync-test "$2" || exit 1
 echo mounted
 while read -r options; do
-    mount -o "remount,$options" "$2" && echo done || echo failed
+    mount -t tmpfs -o "remount,$options" salesync-test "$2" && echo done || echo failed
 done
 "#;
 

@@ -120,11 +120,11 @@ fn a_full_queue_is_told() {
     let set = ["set_policy", "-p", "full", "--priority", "9", "--apply-to", "queues", "few", "east$", policy];
     server.control(&set).unwrap();
     let company = company_at(&server.url("full"));
-    let run = (0..5).map(|number| {
+    let mut runs = (0..5).map(|number| {
         company.branch().sell(&format!("Pen {number}"));
         company.branch().start(&["bundle"]).finish()
     });
-    let refused = run.skip(4).next().unwrap();
+    let refused = runs.nth(4).unwrap();
     assert_told("the queue is full", "bundle", refused);
     company.head_office.run(&["apply"]).ok();
     let drained = wait_until(Duration::from_secs(90), "all to go", || {
@@ -153,7 +153,7 @@ fn an_alarm_of_the_broker_is_told() {
     assert_told(fault, "apply", applying);
     assert_eq!(pending(&company), "1");
     // It is applied, and only the answer has not got through.
-    let done = wait_until(Duration::from_secs(60), "the message to come again", || {
+    let done = wait_until(Duration::from_mins(1), "the message to come again", || {
         let done = company.head_office.run(&["apply", "--json"]).ok().json();
         Ok((done["duplicates"] == 1).then_some(()))
     });
@@ -268,7 +268,7 @@ fn a_channel_closed_while_head_office_applied_leaves_a_duplicate() {
     blocker.batch_execute("LOCK TABLE public.sales IN EXCLUSIVE MODE").unwrap();
     let applying = head.start(&["apply"]);
     let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND mode = 'RowExclusiveLock')";
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     wait_until(limit, "apply to come to the table", || Ok((head.value(waiting) == "true").then_some(())))
         .unwrap();
     wait_until(limit, "the broker to lose patience", || {

@@ -21,7 +21,7 @@ fn company_by_line() -> (Company, Line) {
 /// Waits until so much more has gone that way.
 pub(super) fn wait_for_bytes(line: &Line, way: Way, count: u64) {
     let goal = line.carried(way) + count;
-    wait_until(Duration::from_secs(60), "the line to carry that much", || {
+    wait_until(Duration::from_mins(1), "the line to carry that much", || {
         Ok((line.carried(way) >= goal).then_some(()))
     })
     .unwrap();

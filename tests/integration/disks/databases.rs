@@ -65,9 +65,7 @@ impl Server {
         let pid = fs::read_to_string(self.home.join("data/postmaster.pid")).unwrap();
         let pid = pid.lines().next().unwrap();
         let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
-        let set =
-            Command::new("prlimit").args(["--pid", pid, &format!("--fsize={limit}:")]).status().unwrap();
-        assert!(set.success());
+        self.shell(&format!("prlimit --pid {pid} --fsize={limit}:"));
     }
 }
 
