@@ -12,7 +12,8 @@ CREATE TABLE salesync.node (
     pruned_through     bigint NOT NULL DEFAULT 0, -- the logs have forgotten what this bundle's cut saw
     message_limit      bigint,                   -- the broker's, in bytes, once it has refused a larger bundle
     system_identifier  bigint NOT NULL,          -- the cluster that wrote the last bundle
-    database_oid       oid NOT NULL              -- the database in that cluster
+    database_oid       oid NOT NULL,             -- the database in that cluster
+    followed           boolean NOT NULL DEFAULT false -- a `bundle --follow` wants to be notified of changes
 );
 
 -- One row per table whose changes are captured. Its log is salesync.log_<table_id>.
@@ -43,8 +44,10 @@ CREATE TABLE salesync.bundle (
     state            text NOT NULL DEFAULT 'sealed'
                      CHECK (state IN ('sealed', 'published', 'applied', 'held', 'rejected')),
     reason           text,                       -- head office's, while it is held or rejected
+    cut_at           timestamptz NOT NULL DEFAULT transaction_timestamp(), -- what was committed before is in the cut
     sealed_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     published_at     timestamptz,
+    applied_at       timestamptz,                -- head office's clock
     PRIMARY KEY (epoch, sequence)
 );
 
@@ -55,4 +58,13 @@ CREATE TABLE salesync.receipt (
     outcome      text NOT NULL CHECK (outcome IN ('applied', 'held', 'rejected')),
     body         text NOT NULL,                  -- the JSON, byte for byte as it came
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- What head office asks of this branch.
+CREATE TABLE salesync.request (
+    request_id   uuid PRIMARY KEY,
+    body         text NOT NULL,                  -- the JSON, byte for byte as it came
+    received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    answered_at  timestamptz,                    -- when what was wanted was done, or found impossible
+    refusal      text                            -- why it is impossible
 );

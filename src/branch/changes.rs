@@ -169,6 +169,15 @@ impl TableCut {
         Ok(transaction.query(&sql, &[])?.iter().map(|row| row.get(0)).collect())
     }
 
+    /// `FROM` item with one row per key, and the live row `t` if it is there.
+    pub(super) fn all_rows(&self) -> String {
+        let live = format!("ONLY {} t", self.table.name.sql());
+        match self.mode {
+            Mode::Range => live,
+            _ => format!("{} c LEFT JOIN {live} ON {}", self.keys(), self.same_key()),
+        }
+    }
+
     /// The temporary table with the changed keys.
     fn keys(&self) -> String {
         format!("pg_temp.salesync_changed_{}", self.table.id)

@@ -37,6 +37,8 @@ pub struct CutOptions {
     pub since: Since,
     /// The bounds of a bundle.
     pub limits: PartLimits,
+    /// Whether to seal a bundle even if nothing has changed: it proves just that.
+    pub even_if_empty: bool,
     /// The tables that are configured, each with its business-day column if it has one.
     pub tables: BTreeMap<TableName, Option<String>>,
 }
@@ -64,7 +66,7 @@ pub fn cut(
     lock_tables(&mut transaction, &tracked)?;
     let sql = "SELECT pg_current_snapshot()::text";
     let watermark: String = transaction.query_one(sql, &[]).map_err(failed)?.get(0);
-    let tables = collect(&mut transaction, &node, tracked, options.since)?;
+    let tables = collect(&mut transaction, &node, tracked, options)?;
     if tables.is_empty() {
         return Ok(Vec::new());
     }
@@ -108,8 +110,9 @@ fn collect(
     transaction: &mut Transaction<'_>,
     node: &Node,
     tracked: Vec<TrackedTable>,
-    since: Since,
+    options: &CutOptions,
 ) -> Result<Vec<TableCut>, Failure> {
+    let since = options.since;
     let base = match since {
         Since::Bundle(sequence) => cut_before(transaction, node, sequence)?,
         Since::Last | Since::All => node.watermark.clone().map(|watermark| (i64::MAX, watermark)),
@@ -124,7 +127,7 @@ fn collect(
             }
             _ => TableCut::whole(table, description),
         };
-        if !cut.is_empty() {
+        if options.even_if_empty || !cut.is_empty() {
             cuts.push(cut);
         }
     }

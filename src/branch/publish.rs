@@ -155,8 +155,24 @@ fn too_large(failure: Failure, bundle: &RecordedBundle) -> Failure {
     ))
 }
 
+/// Brings the bundle's state up to what head office has answered by now.
+pub fn renew_state(client: &mut Client, bundle: &mut RecordedBundle) -> Result<(), Failure> {
+    let sql = "SELECT state FROM salesync.bundle WHERE bundle_id = $1";
+    let row = client
+        .query_one(sql, &[&bundle.bundle_id.0])
+        .map_err(|error| database_failure("looking at what became of the bundle", &error))?;
+    bundle.state = row.get(0);
+    Ok(())
+}
+
 /// What lay on a disk for a while is looked at again before it is sent.
 fn read_verified(bundle: &RecordedBundle) -> Result<Vec<u8>, Failure> {
+    check_file(bundle)?;
+    fs::read(&bundle.path).map_err(|error| Failure::file("reading", &bundle.path, &error))
+}
+
+/// The file is whole, and the one that was recorded.
+pub(super) fn check_file(bundle: &RecordedBundle) -> Result<(), Failure> {
     const MEND: &str = "put the right file back from a copy, or run `salesync bundle --since all`, which begins a \
                         new epoch and sends everything";
     let found = open_bundle(&bundle.path).map_err(|failure| failure.hint(MEND))?.manifest_sha256();
@@ -165,5 +181,5 @@ fn read_verified(bundle: &RecordedBundle) -> Result<Vec<u8>, Failure> {
         let why = "it is not the bundle that was recorded under this number";
         return Err(Failure::new(Kind::Damaged, doing, why).hint(MEND));
     }
-    fs::read(&bundle.path).map_err(|error| Failure::file("reading", &bundle.path, &error))
+    Ok(())
 }

@@ -21,6 +21,7 @@
 
 mod address;
 mod connection;
+mod consume;
 mod deadlines;
 mod failure;
 mod link;

@@ -1,12 +1,14 @@
 //! The arguments, as clap reads them. Their documentation is the help.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use chrono::{Local, NaiveTime};
 use clap::{Args as Arguments, Parser, Subcommand};
 use rust_decimal::Decimal;
 
 use crate::branch::Since;
-use crate::domain::{NodeName, Sequence};
+use crate::domain::{NodeName, Sequence, Window};
 
 /// Store-and-forward replication for PostgreSQL over links that are up one hour a day.
 ///
@@ -53,8 +55,13 @@ pub(super) enum Command {
     Import(Import),
     Bundle(Bundle),
     Resend(Resend),
+    Sync(Sync),
     Apply(Apply),
     Replay(Replay),
+    Request(Request),
+    Approve(Approve),
+    Reject(Reject),
+    Retry(Retry),
     Status(Status),
     Verify(Verify),
     Inspect(Inspect),
@@ -97,6 +104,8 @@ pub(super) struct Import {
 /// Cut what is unsynced, seal it into bundles, publish everything pending, oldest first
 #[derive(Debug, Arguments)]
 #[command(after_help = "Examples:\n  salesync bundle               what cron runs in the nightly window\n  \
+    salesync bundle --until 22:00 keep trying while the line may be used\n  \
+    salesync bundle --follow      where the line is always up, as a service\n  \
     salesync bundle --offline     seal only; the next `bundle` publishes\n  \
     salesync bundle --since all   begin a new epoch: every table travels whole")]
 pub(super) struct Bundle {
@@ -105,8 +114,39 @@ pub(super) struct Bundle {
     #[arg(long, value_name = "last|N|all", default_value = "last", value_parser = since)]
     pub(super) since: Since,
     /// Seal only, publish nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["until", "lasting", "follow"])]
     pub(super) offline: bool,
+    /// Keep trying until all is published, or the clock here shows this time; exit with 75 and what is
+    /// left if that is earlier. A bundle whose upload has begun is still finished
+    #[arg(long, value_name = "HH:MM", value_parser = clock, conflicts_with_all = ["lasting", "follow"])]
+    pub(super) until: Option<NaiveTime>,
+    /// The same for so long: 90m, 2h
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "follow")]
+    pub(super) lasting: Option<Duration>,
+    /// Stay, and publish what changes as it is committed, until SIGTERM or Ctrl-C
+    #[arg(long)]
+    pub(super) follow: bool,
+}
+
+impl Bundle {
+    /// The window in which to keep trying, if one is given.
+    pub(super) fn window(&self) -> Option<Window> {
+        let until = self.until.map(|time| Window::until(time, &Local::now()));
+        until.or(self.lasting.map(Window::lasting))
+    }
+}
+
+/// Bring everything to head office now, and wait a little for its answers
+///
+/// Takes in answers, cuts, publishes, and waits until head office has answered every bundle. It ends with 0
+/// only if each is proven to be applied there, with 3 if one is held or rejected, and with 75 if an
+/// answer has not come in time or the broker is away: nothing is lost then.
+#[derive(Debug, Arguments)]
+#[command(after_help = "Examples:\n  salesync sync\n  salesync sync --wait 5m")]
+pub(super) struct Sync {
+    /// How long to wait for the answers
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    pub(super) wait: Duration,
 }
 
 /// Publish the same archived bytes again
@@ -121,6 +161,7 @@ pub(super) struct Resend {
 /// Apply what has arrived: drain every branch's queue, or take the given files
 #[derive(Debug, Arguments)]
 #[command(after_help = "Examples:\n  salesync apply                      drain the queues and exit\n  \
+    salesync apply --follow             as a service: each bundle as it arrives\n  \
     salesync apply /media/usb/*.bundle  bundles that came by stick\n  \
     salesync apply --check x.bundle     verify and apply, then roll back and report")]
 pub(super) struct Apply {
@@ -130,6 +171,9 @@ pub(super) struct Apply {
     /// Verify and apply, then roll back and report
     #[arg(long, requires = "files")]
     pub(super) check: bool,
+    /// Stay, and apply each bundle as it arrives, until SIGTERM or Ctrl-C
+    #[arg(long, conflicts_with = "files")]
+    pub(super) follow: bool,
 }
 
 /// Apply the bundles of an archive in order, skipping what is recorded
@@ -148,6 +192,68 @@ pub(super) struct Replay {
     /// Up to and with this number
     #[arg(long, value_name = "M", value_parser = sequence)]
     pub(super) to: Option<Sequence>,
+}
+
+/// Ask a branch for something: bundles again, everything, or a bundle now
+///
+/// The branch answers when it connects next. Bundles that are missing before those that are held
+/// are asked for by `apply` itself.
+#[derive(Debug, Arguments)]
+#[command(group(clap::ArgGroup::new("wanted").required(true)), after_help = "Examples:\n  \
+    salesync request east --resend 17..20    the same bytes again\n  \
+    salesync request east --full             every table whole, in a new epoch\n  \
+    salesync request east --sync-now         a bundle, even if nothing has changed")]
+pub(super) struct Request {
+    /// The branch
+    pub(super) branch: NodeName,
+    /// These bundles again
+    #[arg(long, value_name = "N[..M]", value_parser = sequences, group = "wanted")]
+    pub(super) resend: Option<(Sequence, Sequence)>,
+    /// Every table whole, in a new epoch
+    #[arg(long, group = "wanted")]
+    pub(super) full: bool,
+    /// A bundle now, even if nothing has changed
+    #[arg(long, group = "wanted")]
+    pub(super) sync_now: bool,
+    /// Why, for the people at the branch and the record
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+}
+
+/// Let a bundle pass that is held for a person, with all parts of its cut
+#[derive(Debug, Arguments)]
+#[command(after_help = "Example:\n  salesync approve east 17 --reason 'they closed the shop'")]
+pub(super) struct Approve {
+    /// The branch
+    pub(super) branch: NodeName,
+    /// The bundle's number
+    #[arg(value_name = "N", value_parser = sequence)]
+    pub(super) bundle: Sequence,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+}
+
+/// Reject a bundle that is held; the branch is told, and goes on with `salesync bundle --since all`
+#[derive(Debug, Arguments)]
+#[command(after_help = "Example:\n  salesync reject east 17 --reason 'restored from the wrong backup'")]
+pub(super) struct Reject {
+    /// The branch
+    pub(super) branch: NodeName,
+    /// The bundle's number
+    #[arg(value_name = "N", value_parser = sequence)]
+    pub(super) bundle: Sequence,
+    /// Why, for the branch and the record
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+/// Try again what was held or rejected, after its cause has been mended, and what waits for it
+#[derive(Debug, Arguments)]
+#[command(after_help = "Example:\n  salesync retry east")]
+pub(super) struct Retry {
+    /// The branch
+    pub(super) branch: NodeName,
 }
 
 /// Show how this node stands: pending bundles, or how far each branch has been applied
@@ -204,6 +310,11 @@ fn since(text: &str) -> Result<Since, String> {
     }
 }
 
+fn clock(text: &str) -> Result<NaiveTime, String> {
+    let time = (text.len() == 5).then(|| NaiveTime::parse_from_str(text, "%H:%M").ok());
+    time.flatten().ok_or_else(|| format!("{text:?} is no time of day like 22:00"))
+}
+
 fn sequence(text: &str) -> Result<Sequence, String> {
     let number = text.parse().ok().and_then(Sequence::new);
     number.ok_or_else(|| format!("{text:?} is not the number of a bundle, which is a whole number from 1"))
@@ -227,6 +338,14 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_of_day_has_hours_and_minutes() {
+        assert_eq!(clock("22:05"), Ok(NaiveTime::from_hms_opt(22, 5, 0).unwrap()));
+        for bad in ["", "24:00", "22:60", "22", "22:00:00", "9:30", " 9:30", "10pm"] {
+            assert!(clock(bad).is_err(), "{bad:?} was accepted");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::Global;
+use super::progress::Progress;
 use super::settings::{Role, Settings};
 use crate::domain::{Failure, Kind};
 
@@ -54,6 +55,11 @@ impl Context {
         let settings = self.settings()?;
         settings.require(role)?;
         Ok(settings)
+    }
+
+    /// How far it is, where somebody looks on.
+    pub(super) fn progress(&self) -> Progress {
+        Progress::new(self.quiet)
     }
 
     /// Prints a result to stdout: one JSON object, or lines for a person.

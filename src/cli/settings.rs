@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use postgres::Client;
@@ -14,6 +15,7 @@ use crate::branch::{PartLimits, SMALLEST_BUNDLE};
 use crate::broker::{Broker, BrokerAddress, ConnectOptions};
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, Kind, NodeName, TableName};
+use crate::head_office::{Policy, SchemaChanges};
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -22,10 +24,16 @@ pub(super) struct Settings {
     pub(super) role: Role,
     /// Tracked tables, each with its business-day column if it has one.
     pub(super) tables: BTreeMap<TableName, Option<String>>,
+    /// The column with the money of the tables that have one.
+    pub(super) amounts: BTreeMap<TableName, String>,
     pub(super) archive: Archive,
     pub(super) limits: PartLimits,
+    /// How long it must be quiet before a follower takes what has changed.
+    pub(super) debounce: Duration,
     /// Head office's branches.
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
+    /// What head office does without asking a person.
+    pub(super) policy: Policy,
     broker_options: ConnectOptions,
     database_url: Option<String>,
     broker_url: Option<String>,
@@ -45,9 +53,11 @@ pub(super) enum Role {
 pub(super) struct BranchSettings {
     /// Silence longer than this is an alarm.
     #[serde(default, deserialize_with = "duration")]
-    pub(super) expect_every: Option<std::time::Duration>,
+    pub(super) expect_every: Option<Duration>,
 }
 
+/// A follower that is asked to stop notices it this late at worst.
+const LONGEST_DEBOUNCE: Duration = Duration::from_secs(10);
 /// What to do where the file that was named is not there.
 const NAMED: &str = "correct --config or SALESYNC_CONFIG, or put the file there";
 /// What no broker takes.
@@ -147,6 +157,8 @@ struct File {
     bundle: BundleSection,
     #[serde(default)]
     branches: BTreeMap<NodeName, BranchSettings>,
+    #[serde(default)]
+    apply: ApplySection,
 }
 
 #[derive(Debug, Deserialize)]
@@ -154,6 +166,7 @@ struct File {
 struct TableSection {
     name: String,
     day: Option<String>,
+    amount: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -187,23 +200,42 @@ impl Default for ArchiveSection {
 struct BundleSection {
     max_bytes: ByteSize,
     compression_level: i32,
+    #[serde(deserialize_with = "duration")]
+    debounce: Duration,
 }
 
 impl Default for BundleSection {
     fn default() -> Self {
-        Self { max_bytes: ByteSize::mib(4), compression_level: 9 }
+        Self { max_bytes: ByteSize::mib(4), compression_level: 9, debounce: Duration::from_millis(250) }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApplySection {
+    schema_changes: Option<SchemaChangesWord>,
+    max_delete_fraction: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SchemaChangesWord {
+    Apply,
+    Hold,
 }
 
 impl File {
     fn into_settings(self, base: &Path) -> Result<Settings, Failure> {
-        let limits = self.bundle.limits()?;
+        let (limits, policy) = (self.bundle.limits()?, self.apply.policy()?);
         let mut tables = BTreeMap::new();
         for name in &self.tables {
             tables.insert(name.parse()?, None);
         }
+        let mut amounts = BTreeMap::new();
         for section in self.table {
-            tables.insert(section.name.parse()?, section.day);
+            let name: TableName = section.name.parse()?;
+            amounts.extend(section.amount.map(|amount| (name.clone(), amount)));
+            tables.insert(name, section.day);
         }
         // Absolute, because reports and the ledger name files to people who are elsewhere.
         let archive = std::path::absolute(base.join(self.archive.dir)).map_err(|error| {
@@ -215,8 +247,11 @@ impl File {
             node: self.node,
             role: self.role,
             tables,
+            amounts,
             limits,
+            debounce: self.bundle.debounce,
             branches: self.branches,
+            policy,
             broker_options: ConnectOptions {
                 allow_plaintext: self.broker.allow_plaintext,
                 ..ConnectOptions::default()
@@ -224,6 +259,23 @@ impl File {
             database_url: self.database.url,
             broker_url: self.broker.url,
         })
+    }
+}
+
+impl ApplySection {
+    fn policy(&self) -> Result<Policy, Failure> {
+        let usual = Policy::default();
+        let schema_changes = self.schema_changes.map_or(usual.schema_changes, |word| match word {
+            SchemaChangesWord::Apply => SchemaChanges::Apply,
+            SchemaChangesWord::Hold => SchemaChanges::Hold,
+        });
+        let max_delete_fraction = self.max_delete_fraction.unwrap_or(usual.max_delete_fraction);
+        if !(0.0..=1.0).contains(&max_delete_fraction) {
+            let why = "max_delete_fraction must be from 0 to 1";
+            return Err(Failure::new(Kind::Configuration, "reading [apply]", why)
+                .hint("0.2 holds what would delete more than a fifth of a branch's rows; 1 holds nothing"));
+        }
+        Ok(Policy { schema_changes, max_delete_fraction })
     }
 }
 
@@ -238,13 +290,18 @@ impl BundleSection {
             return Err(wrong("compression_level must be from 1 to 19")
                 .hint("9 suits most lines; more makes bundles hardly smaller and cuts slower"));
         }
+        if self.debounce > LONGEST_DEBOUNCE {
+            return Err(
+                wrong("debounce must be at most 10s").hint("250ms makes one bundle of what is done at once")
+            );
+        }
         Ok(PartLimits { max_bytes: self.max_bytes.as_u64(), compression_level: self.compression_level })
     }
 }
 
-fn duration<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<std::time::Duration>, D::Error> {
+fn duration<'de, D: serde::Deserializer<'de>, T: From<Duration>>(source: D) -> Result<T, D::Error> {
     let text = String::deserialize(source)?;
-    humantime::parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+    humantime::parse_duration(&text).map(T::from).map_err(serde::de::Error::custom)
 }
 
 fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {

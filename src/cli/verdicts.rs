@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::count::Count;
 use super::exit::Exit;
+use super::progress::Progress;
 use crate::head_office::{Outcome, Verdict};
 
 /// The verdicts of one run.
@@ -18,10 +19,19 @@ pub(super) struct Verdicts {
     /// True if everything was rolled back.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     check: bool,
-    #[serde(skip)]
-    waiting: Vec<String>,
+    waiting: Vec<Waiting>,
     #[serde(skip)]
     is_damaged: bool,
+    #[serde(skip)]
+    progress: Progress,
+}
+
+#[derive(Debug, Serialize)]
+struct Waiting {
+    branch: String,
+    sequence: u64,
+    hold: &'static str,
+    reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,11 +56,22 @@ impl Verdicts {
         Self { check: true, ..Self::default() }
     }
 
+    /// The same, showing how far it is.
+    pub(super) fn shown_by(self, progress: Progress) -> Self {
+        Self { progress, ..self }
+    }
+
     /// Adds what became of some bundles.
     pub(super) fn add(&mut self, verdicts: Vec<Verdict>) {
         for verdict in verdicts {
             self.add_one(verdict);
         }
+        self.progress.of_count(self.applied.len());
+    }
+
+    /// No more will be added.
+    pub(super) fn end(&self) {
+        self.progress.clear();
     }
 
     fn add_one(&mut self, verdict: Verdict) {
@@ -65,16 +86,27 @@ impl Verdicts {
                 tombstones: verdict.tombstones,
             }),
             Outcome::Duplicate => self.duplicates += 1,
-            Outcome::Held(expected) => {
+            Outcome::Held(hold) => {
                 self.held += 1;
                 let (branch, sequence) = (branch.unwrap_or_default(), sequence.unwrap_or_default());
-                self.waiting.push(format!("{branch} {sequence}: held, bundle {expected} has not come"));
+                let (hold, reason) = (hold.kind.as_str(), hold.reason);
+                self.waiting.push(Waiting { branch, sequence, hold, reason });
             }
             Outcome::Rejected { reason, is_damaged } => {
                 self.is_damaged |= is_damaged;
                 self.rejected.push(Rejected { branch, sequence, reason });
             }
         }
+    }
+
+    /// How many bundles were applied.
+    pub(super) fn applied(&self) -> usize {
+        self.applied.len()
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.applied.is_empty() && self.held == 0 && self.rejected.is_empty() && self.duplicates == 0
     }
 
     /// A file that could not be read as a bundle at all.
@@ -103,8 +135,8 @@ impl fmt::Display for Verdicts {
             let (rows, tombstones) = (Count(*rows, "row"), Count(*tombstones, "tombstone"));
             writeln!(f, "{branch} {sequence}: {word}, {rows}, {tombstones}")?;
         }
-        for line in &self.waiting {
-            writeln!(f, "{line}")?;
+        for Waiting { branch, sequence, reason, .. } in &self.waiting {
+            writeln!(f, "{branch} {sequence}: held, {reason}")?;
         }
         for Rejected { branch, sequence, reason } in &self.rejected {
             let branch = branch.as_deref().unwrap_or("unknown branch");
@@ -114,7 +146,7 @@ impl fmt::Display for Verdicts {
         if self.duplicates > 0 {
             writeln!(f, "{} applied before, nothing changed", self.duplicates)?;
         }
-        if self.applied.is_empty() && self.held == 0 && self.rejected.is_empty() && self.duplicates == 0 {
+        if self.is_empty() {
             writeln!(f, "nothing has arrived")?;
         }
         Ok(())

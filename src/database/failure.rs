@@ -71,7 +71,7 @@ fn meaning(db: &DbError) -> (Kind, Option<&'static str>) {
         "3F000" | "42P01" => (Kind::Failed, Some("run `salesync init` here first")),
         "53100" => (Kind::Unreachable, Some("free some disk space on the database server and run again")),
         "55P03" => {
-            (Kind::Failed, Some("another session holds a lock on the table; run again when it is done"))
+            (Kind::Postponed, Some("another session holds a lock on the table; run again when it is done"))
         }
         code if ["53", "57", "58", "08", "40"].iter().any(|class| code.starts_with(class)) => {
             (Kind::Unreachable, Some(WHEN_WELL))

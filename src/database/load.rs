@@ -1,5 +1,6 @@
 //! Brings the rows of a bundle into tables, as its manifest means them.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
 use postgres::error::SqlState;
@@ -8,7 +9,9 @@ use postgres::{Error, Transaction};
 use super::failure::{copy_failure, database_failure};
 use super::merge::Merge;
 use crate::bundle::{Bundle, PourError};
-use crate::domain::{Failure, KeyRange, Kind, Member, MemberKind, Mode, TableChange, TableEffect, TableName};
+use crate::domain::{
+    Failure, KeyRange, Kind, Member, MemberKind, MemberTotals, Mode, TableChange, TableEffect, TableName,
+};
 
 /// Where the rows of a bundle go.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +26,8 @@ pub struct Target<'a> {
 pub struct Loader<'a, R> {
     bundle: &'a mut Bundle<R>,
     target: Target<'a>,
+    /// The control totals of every member that was loaded, by its name, as they were computed here.
+    totals: BTreeMap<String, MemberTotals>,
     /// For each table whose rows are in, what its range holds at the branch, if there were rows in it
     /// here. The last table is on top: tombstones come in the opposite order of rows.
     ranges: Vec<Option<Staged<'a>>>,
@@ -76,7 +81,12 @@ impl From<LoadError> for Failure {
 impl<'a, R: Read + Seek> Loader<'a, R> {
     /// Loads `bundle` into these tables, in the transaction that is given with each step.
     pub fn new(bundle: &'a mut Bundle<R>, target: Target<'a>) -> Self {
-        Self { bundle, target, ranges: Vec::new() }
+        Self { bundle, target, totals: BTreeMap::new(), ranges: Vec::new() }
+    }
+
+    /// The control totals of what has been loaded of a table.
+    pub fn totals_of(&mut self, change: &TableChange) -> Vec<MemberTotals> {
+        change.members.iter().filter_map(|member| self.totals.remove(&member.name)).collect()
     }
 
     /// Inserts and updates of a table, or its range.
@@ -233,13 +243,14 @@ impl<'a, R: Read + Seek> Loader<'a, R> {
     ) -> Result<(), LoadError> {
         let doing = format!("loading {} into {}", member.name, change.name);
         let mut writer = transaction.copy_in(statement).map_err(LoadError::database(&doing))?;
-        self.bundle.pour(change, member, &mut writer).map_err(|error| match error {
+        let totals = self.bundle.pour(change, member, &mut writer).map_err(|error| match error {
             PourError::Sink(error) => LoadError::of_sink(&doing, error),
             PourError::Defect(defect) => LoadError::Content(defect.to_string()),
             PourError::Source(error) => LoadError::Failed(Failure::new(Kind::Failed, doing.clone(), error)),
         })?;
         let rows = writer.finish().map_err(LoadError::database(&doing))?;
         if rows == member.rows {
+            self.totals.insert(member.name.clone(), MemberTotals { kind: member.kind, rows, totals });
             return Ok(());
         }
         let why = format!("{doing}: the database took {rows} rows of the declared {}", member.rows);

@@ -6,16 +6,22 @@ use postgres::Transaction;
 use super::refusal::{Refusal, judged, judged_definition};
 use crate::database::{Days, day_totals};
 use crate::domain::{
-    Column, DayTotal, DayTotals, KeyRange, Manifest, Sequence, TableChange, quote_identifier, quote_literal,
+    Column, DayTotal, DayTotals, KeyRange, Manifest, Sequence, TableChange, TableEffect, quote_identifier,
+    quote_literal,
 };
 
 /// Head office must now have on every day of the bundle what the branch had at the cut.
-pub(super) fn check_days(transaction: &mut Transaction<'_>, manifest: &Manifest) -> Result<(), Refusal> {
+/// What it has is added to the effects.
+pub(super) fn check_days(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+    effects: &mut [TableEffect],
+) -> Result<(), Refusal> {
     if manifest.sequence == Sequence::FIRST {
         let sql = "DELETE FROM salesync.day_total WHERE branch = $1 AND epoch <> $2";
         forget(transaction, sql, &[&manifest.branch.as_str(), &manifest.epoch.0])?;
     }
-    for change in &manifest.tables {
+    for (change, effect) in manifest.tables.iter().zip(effects) {
         if matches!(change.range, Some(KeyRange { after: None, .. })) {
             // The whole table travels. What was said of it so far is void, and will be said again.
             let sql =
@@ -24,7 +30,7 @@ pub(super) fn check_days(transaction: &mut Transaction<'_>, manifest: &Manifest)
             forget(transaction, sql, &[&manifest.branch.as_str(), schema, table])?;
         }
         if let Some(declared) = &change.day_totals {
-            check(transaction, change, declared, manifest.branch.as_str())?;
+            effect.days = Some(check(transaction, change, declared, manifest.branch.as_str())?);
             keep(transaction, manifest, change, declared)?;
         }
     }
@@ -45,7 +51,7 @@ fn check(
     change: &TableChange,
     declared: &DayTotals,
     branch: &str,
-) -> Result<(), Refusal> {
+) -> Result<DayTotals, Refusal> {
     index_days(transaction, change, declared)?;
     let days: Vec<String> = declared.days.iter().map(|day| day.day.clone()).collect();
     let found = day_totals(
@@ -60,7 +66,7 @@ fn check(
     )
     .map_err(|error| judged_definition(&format!("adding up the business days of {}", change.name), &error))?;
     match difference(declared, &found) {
-        None => Ok(()),
+        None => Ok(found),
         Some(difference) => Err(Refusal::rejected(format!("table {}, {difference}", change.name))),
     }
 }

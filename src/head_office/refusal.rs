@@ -1,8 +1,9 @@
-//! Whose fault it is: the bundle's, which is then rejected, or the world's, which passes.
+//! Whose fault it is: the bundle's, which is then rejected or held, or the world's, which passes.
 
 use postgres::Error;
 use postgres::error::SqlState;
 
+use super::hold::Hold;
 use crate::database::{LoadError, database_failure, is_passing};
 use crate::domain::{Failure, Kind};
 
@@ -11,6 +12,8 @@ use crate::domain::{Failure, Kind};
 pub(super) enum Refusal {
     /// The bundle cannot be applied, now or later: the reason, for the branch and the operator.
     Rejected(String),
+    /// It is kept, and waits for a person.
+    Held(Hold),
     /// It could not be tried properly: the message stays where it is.
     Failed(Failure),
 }

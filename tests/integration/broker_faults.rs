@@ -15,7 +15,7 @@ use std::time::Duration;
 use salesync::sandbox::{BrokerServer, Definitions, Sandbox, wait_until};
 
 use self::tls::Certificates;
-use crate::company::{Company, Node, Run, SALES};
+use crate::company::{Company, Run, SALES};
 
 const ROLE: [&str; 2] = ["role = \"branch\"", "role = \"head-office\""];
 const EAST: &str = "[branches.east]\n";
@@ -75,15 +75,6 @@ fn at_branch(company: &Company, url: &str) {
 
 fn at_head_office(company: &Company, url: &str) {
     company.head_office.configure(ROLE[1], url, EAST);
-}
-
-/// Sales whose bundle has about half a megabyte.
-fn sell_much(branch: &Node) {
-    branch.sql(
-        "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
-         SELECT '2021-05-03', 'East', md5(n::text) || md5((-n)::text), 1, 1, 1, 0, 1
-         FROM generate_series(1, 15000) n",
-    );
 }
 
 /// The fault is over: what is pending goes, what waits is applied, and both sides are equal.

@@ -4,12 +4,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
 use postgres::{Client, NoTls};
 use salesync::broker::{Broker, BrokerAddress, ConnectOptions};
-use salesync::sandbox::wait_until;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -32,6 +30,9 @@ pub struct Node {
 
 /// What the salespeople's table is called, with its business day.
 pub const SALES: &str = "[[table]]\nname = \"public.sales\"\nday = \"date\"\n";
+
+/// Head office's sections where bundles may delete as much as they like.
+pub const DELETES_ANYTHING: &str = "[branches.east]\n[apply]\nmax_delete_fraction = 1\n";
 
 /// How the tests' own connections print and read values.
 const TEXT_FORM: &str = "
@@ -137,11 +138,6 @@ impl Node {
         Run { arguments: arguments.join(" "), output }
     }
 
-    /// Starts the program in the node's folder.
-    pub fn start(&self, arguments: &[&str]) -> Started {
-        Started::of(&mut self.command(arguments))
-    }
-
     /// The command, ready to be started.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_salesync"));
@@ -164,6 +160,15 @@ impl Node {
              SELECT '2021-05-02', 'East', '{product}', n, 9.99, n * 9.99, 0.70, n * 9.99 + 0.70
              FROM (SELECT count(*) + 1 FROM public.sales) AS s(n)"
         ));
+    }
+
+    /// Records sales whose bundle has about half a megabyte.
+    pub fn sell_much(&self) {
+        self.sql(
+            "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+             SELECT '2021-05-03', 'East', md5(n::text) || md5((-n)::text), 1, 1, 1, 0, 1
+             FROM generate_series(1, 15000) n",
+        );
     }
 
     /// Runs SQL.
@@ -214,35 +219,6 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// A run of the program that has begun.
-pub struct Started {
-    arguments: String,
-    child: Child,
-}
-
-impl Started {
-    /// Starts a command.
-    pub fn of(command: &mut Command) -> Self {
-        let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
-        let arguments = arguments.collect::<Vec<_>>().join(" ");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { arguments, child: command.spawn().unwrap() }
-    }
-
-    /// Waits for its end. Whatever it meets, it has to come back by itself, and soon.
-    pub fn finish(self) -> Run {
-        let Self { arguments, mut child } = self;
-        let ended =
-            wait_until(Duration::from_secs(90), "the program to end", || Ok(child.try_wait().unwrap()));
-        if ended.is_err() {
-            child.kill().unwrap();
-        }
-        let run = Run { arguments, output: child.wait_with_output().unwrap() };
-        assert!(ended.is_ok(), "salesync {} does not come back\n{}", run.arguments, run.stderr());
-        run
-    }
-}
-
 /// A finished run of the program.
 #[derive(Debug)]
 pub struct Run {
@@ -253,8 +229,22 @@ pub struct Run {
 impl Run {
     /// Runs a command to its end.
     pub fn of(command: &mut Command) -> Self {
-        let Started { arguments, child } = Started::of(command);
-        Self { arguments, output: child.wait_with_output().unwrap() }
+        let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+        let arguments = arguments.collect::<Vec<_>>().join(" ");
+        Self {
+            arguments,
+            output: command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .output()
+                .unwrap(),
+        }
+    }
+
+    /// A run that has ended already.
+    pub fn ended(arguments: String, output: Output) -> Self {
+        Self { arguments, output }
     }
 
     /// It succeeded.

@@ -4,16 +4,7 @@
 mod archives;
 mod databases;
 
-use crate::company::{Company, Node, Run};
-
-/// Sales whose bundle has about half a megabyte.
-fn sell_much(branch: &Node) {
-    branch.sql(
-        "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
-         SELECT '2021-05-03', 'East', md5(n::text) || md5((-n)::text), 1, 1, 1, 0, 1
-         FROM generate_series(1, 15000) n",
-    );
-}
+use crate::company::{Company, Run};
 
 /// The run failed with this status and a hint, and its last words begin so.
 fn assert_told(run: Run, status: i32, begins: &str, hint: &str) {

@@ -11,6 +11,7 @@
 mod company;
 mod forge;
 mod line;
+mod running;
 mod servers;
 mod small_disk;
 
@@ -23,6 +24,7 @@ mod contract;
 mod crash;
 mod cuts;
 mod days;
+mod decisions;
 mod delivery;
 mod demo;
 mod disks;
@@ -35,7 +37,9 @@ mod keys;
 mod layers;
 mod receipts;
 mod replay;
+mod requests;
 mod round_trip;
 mod sandbox;
 mod split;
 mod types;
+mod windows;

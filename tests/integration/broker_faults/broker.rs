@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use salesync::sandbox::{BrokerServer, wait_until};
 
-use super::line::wait_for_bytes;
 use super::{
-    TROUBLED, assert_goes_on, assert_told, at_branch, at_head_office, company_at, pending, sell_much,
-    troubled,
+    TROUBLED, assert_goes_on, assert_told, at_branch, at_head_office, company_at, pending, troubled,
 };
 use crate::company::{Company, SALES};
 use crate::line::{Line, Way};
+use crate::running::Running;
 
 #[test]
 fn what_head_office_has_not_declared_is_told() {
@@ -20,15 +19,15 @@ fn what_head_office_has_not_declared_is_told() {
     let east = company.branch();
     east.run(&["init", "--with-sales"]).ok();
     east.sell("Ink");
-    let run = east.start(&["bundle"]).finish();
+    let run = Running::start(east, &["bundle"]).ends();
     assert_told("no exchange: head office has not run `init`", "bundle", run);
     company.head_office.configure("role = \"head-office\"", &company.broker_url, "");
     company.head_office.run(&["init"]).ok();
-    let run = east.start(&["bundle"]).finish();
+    let run = Running::start(east, &["bundle"]).ends();
     assert_told("no queue: head office does not know the branch", "bundle", run);
     assert_eq!(pending(&company), "1");
     at_head_office(&company, &company.broker_url);
-    let run = company.head_office.start(&["apply"]).finish();
+    let run = Running::start(&company.head_office, &["apply"]).ends();
     assert_told("a queue was deleted", "apply", run);
     company.head_office.run(&["init"]).ok();
     assert_goes_on(&company);
@@ -75,23 +74,25 @@ fn a_bundle_too_large_is_refused_once_and_goes_when_the_limit_is_raised() {
     let east = company.branch();
     let line = Line::to(&company.broker_url);
     at_branch(&company, line.url());
-    sell_much(east);
+    east.sell_much();
     let limit = small_messages(&server);
-    let run = east.start(&["bundle"]).finish().says(&["max_message_size", "resend 2", "bundle.max_bytes"]);
+    let run =
+        Running::start(east, &["bundle"]).ends().says(&["max_message_size", "resend 2", "bundle.max_bytes"]);
     assert_told("the bundle is too large for the broker", "bundle", run);
     assert!(line.carried(Way::Up) > 400_000, "the broker refuses only what it has");
 
     // What is made later fits, but does not overtake.
     let before = line.carried(Way::Up);
     east.sql("UPDATE public.sales SET product = md5(product) || md5(product || 'again')");
-    let run = east.start(&["bundle"]).finish().says(&["max_message_size", "resend 2", "bundle.max_bytes"]);
+    let run =
+        Running::start(east, &["bundle"]).ends().says(&["max_message_size", "resend 2", "bundle.max_bytes"]);
     assert_told("the same bundle at the next run, not uploaded again", "bundle", run);
     assert!(line.carried(Way::Up) - before < 10_000, "it was uploaded again");
     assert_eq!(
         east.value("SELECT max(byte_count) <= 200000 FROM salesync.bundle WHERE sequence > 2"),
         "true"
     );
-    let run = east.start(&["resend", "2"]).finish();
+    let run = Running::start(east, &["resend", "2"]).ends();
     assert_told("the bundle is too large for the broker", "bundle", run);
 
     drop(limit);
@@ -105,7 +106,7 @@ fn a_bundle_too_large_is_refused_once_and_goes_when_the_limit_is_raised() {
 fn a_bundle_too_large_goes_in_smaller_ones_with_a_new_epoch() {
     let server = troubled();
     let company = company_at(&server.url("large"));
-    sell_much(company.branch());
+    company.branch().sell_much();
     let _limit = small_messages(&server);
     company.branch().run(&["bundle"]).exits(78);
     company.branch().run(&["bundle", "--since", "all"]).ok();
@@ -122,13 +123,13 @@ fn a_full_queue_is_told() {
     let company = company_at(&server.url("full"));
     let mut runs = (0..5).map(|number| {
         company.branch().sell(&format!("Pen {number}"));
-        company.branch().start(&["bundle"]).finish()
+        Running::start(company.branch(), &["bundle"]).ends()
     });
     let refused = runs.nth(4).unwrap();
     assert_told("the queue is full", "bundle", refused);
     company.head_office.run(&["apply"]).ok();
     let drained = wait_until(Duration::from_secs(90), "all to go", || {
-        let done = company.branch().start(&["bundle"]).finish();
+        let done = Running::start(company.branch(), &["bundle"]).ends();
         company.head_office.run(&["apply"]).ok();
         Ok((pending(&company) == "0").then_some(done))
     });
@@ -146,8 +147,10 @@ fn an_alarm_of_the_broker_is_told() {
     company.branch().sell("Pens");
     server.control(&["set_disk_free_limit", "1000GB"]).unwrap();
     // Whatever comes out of it, the alarm ends before it is judged: others use this broker.
-    let (sending, applying) =
-        (company.branch().start(&["bundle"]).finish(), company.head_office.start(&["apply"]).finish());
+    let (sending, applying) = (
+        Running::start(company.branch(), &["bundle"]).ends(),
+        Running::start(&company.head_office, &["apply"]).ends(),
+    );
     server.control(&["set_disk_free_limit", "10MB"]).unwrap();
     assert_told(fault, "bundle", sending);
     assert_told(fault, "apply", applying);
@@ -166,7 +169,7 @@ fn company_by_slow_line(server: &BrokerServer, vhost: &str) -> (Company, Line) {
     let company = company_at(&server.url(vhost));
     // The broker may be killed: what it has just been told to keep, it shall know.
     server.record_queues().unwrap();
-    sell_much(company.branch());
+    company.branch().sell_much();
     let line = Line::to(&company.broker_url);
     (company, line)
 }
@@ -177,10 +180,10 @@ fn a_broker_killed_in_the_middle_of_sending_is_told() {
     let (company, line) = company_by_slow_line(&server, "killed");
     line.slows_to(50_000);
     at_branch(&company, line.url());
-    let bundling = company.branch().start(&["bundle"]);
-    wait_for_bytes(&line, Way::Up, 100_000);
+    let bundling = Running::start(company.branch(), &["bundle"]);
+    line.wait_for_bytes(Way::Up, 100_000);
     server.kill();
-    let run = bundling.finish();
+    let run = bundling.ends();
     server.start_again().unwrap();
     assert_told("the line breaks, or the broker dies, in the middle of sending", "bundle", run);
     assert_eq!(pending(&company), "1");
@@ -194,10 +197,10 @@ fn a_broker_killed_in_the_middle_of_fetching_is_told() {
     company.branch().run(&["bundle"]).ok();
     line.slows_to(50_000);
     at_head_office(&company, line.url());
-    let applying = company.head_office.start(&["apply"]);
-    wait_for_bytes(&line, Way::Down, 100_000);
+    let applying = Running::start(&company.head_office, &["apply"]);
+    line.wait_for_bytes(Way::Down, 100_000);
     server.kill();
-    let run = applying.finish();
+    let run = applying.ends();
     server.start_again().unwrap();
     assert_told("the line breaks, or the broker dies, in the middle of fetching", "apply", run);
     assert_goes_on(&company);
@@ -226,10 +229,10 @@ fn a_broker_frozen_in_the_middle_of_sending_is_told() {
     let (company, line) = company_by_slow_line(&server, "frozen");
     line.slows_to(50_000);
     at_branch(&company, line.url());
-    let bundling = company.branch().start(&["bundle"]);
-    wait_for_bytes(&line, Way::Up, 100_000);
+    let bundling = Running::start(company.branch(), &["bundle"]);
+    line.wait_for_bytes(Way::Up, 100_000);
     let frozen = Frozen::new();
-    let run = bundling.finish();
+    let run = bundling.ends();
     drop(frozen);
     assert_told("the line goes dead, or the broker freezes, in the middle of sending", "bundle", run);
     assert_eq!(pending(&company), "1");
@@ -243,10 +246,10 @@ fn a_broker_frozen_in_the_middle_of_fetching_is_told() {
     company.branch().run(&["bundle"]).ok();
     line.slows_to(50_000);
     at_head_office(&company, line.url());
-    let applying = company.head_office.start(&["apply"]);
-    wait_for_bytes(&line, Way::Down, 100_000);
+    let applying = Running::start(&company.head_office, &["apply"]);
+    line.wait_for_bytes(Way::Down, 100_000);
     let frozen = Frozen::new();
-    let run = applying.finish();
+    let run = applying.ends();
     drop((frozen, line));
     assert_told("the line goes dead, or the broker freezes, in the middle of fetching", "apply", run);
     assert_goes_on(&company);
@@ -266,7 +269,7 @@ fn a_channel_closed_while_head_office_applied_leaves_a_duplicate() {
     let mut client = head.client();
     let mut blocker = client.transaction().unwrap();
     blocker.batch_execute("LOCK TABLE public.sales IN EXCLUSIVE MODE").unwrap();
-    let applying = head.start(&["apply"]);
+    let applying = Running::start(head, &["apply"]);
     let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND mode = 'RowExclusiveLock')";
     let limit = Duration::from_mins(1);
     wait_until(limit, "apply to come to the table", || Ok((head.value(waiting) == "true").then_some(())))
@@ -276,7 +279,7 @@ fn a_channel_closed_while_head_office_applied_leaves_a_duplicate() {
     })
     .unwrap();
     blocker.commit().unwrap();
-    let run = applying.finish();
+    let run = applying.ends();
     drop(settings);
     assert_told("applying took longer than the broker's `consumer_timeout`", "apply", run);
     company.assert_equal("public.sales");

@@ -1,36 +1,24 @@
 //! The line between a node and the broker.
 
-use std::time::Duration;
-
-use salesync::sandbox::wait_until;
-
-use super::{assert_goes_on, assert_told, at_branch, at_head_office, company_at, pending, sell_much};
-use crate::company::{Company, Started};
+use super::{assert_goes_on, assert_told, at_branch, at_head_office, company_at, pending};
+use crate::company::Company;
 use crate::line::{BOTH_WAYS, Break, Line, Way};
+use crate::running::Running;
 use crate::servers::fresh_vhost;
 
 /// A company with much to send, and the branch's line to the broker.
 fn company_by_line() -> (Company, Line) {
     let company = company_at(&fresh_vhost());
-    sell_much(company.branch());
+    company.branch().sell_much();
     let line = Line::to(&company.broker_url);
     at_branch(&company, line.url());
     (company, line)
 }
 
-/// Waits until so much more has gone that way.
-pub(super) fn wait_for_bytes(line: &Line, way: Way, count: u64) {
-    let goal = line.carried(way) + count;
-    wait_until(Duration::from_mins(1), "the line to carry that much", || {
-        Ok((line.carried(way) >= goal).then_some(()))
-    })
-    .unwrap();
-}
-
 fn assert_break_is_told(then: Break, sending: &str, fetching: &str) {
     let (company, line) = company_by_line();
     line.breaks_after(100_000, BOTH_WAYS, then);
-    assert_told(sending, "bundle", company.branch().start(&["bundle"]).finish());
+    assert_told(sending, "bundle", Running::start(company.branch(), &["bundle"]).ends());
     assert_eq!(pending(&company), "1");
     assert_eq!(company.broker().queue_depth("east").unwrap(), Some(0), "of the half nothing is kept");
     line.is_repaired();
@@ -38,7 +26,7 @@ fn assert_break_is_told(then: Break, sending: &str, fetching: &str) {
 
     at_head_office(&company, line.url());
     line.breaks_after(100_000, BOTH_WAYS, then);
-    assert_told(fetching, "apply", company.head_office.start(&["apply"]).finish());
+    assert_told(fetching, "apply", Running::start(&company.head_office, &["apply"]).ends());
     assert_eq!(company.head_office.value("SELECT last_sequence FROM salesync.branch"), "1");
     // The broker cannot know that the other end of a dead line is gone.
     drop(line);
@@ -76,10 +64,10 @@ fn a_line_that_goes_dead_in_the_middle_is_told() {
 fn a_bundle_whose_confirmation_is_lost_travels_twice_and_is_applied_once() {
     let (company, line) = company_by_line();
     line.slows_to(50_000);
-    let bundling: Started = company.branch().start(&["bundle"]);
-    wait_for_bytes(&line, Way::Up, 100_000);
+    let bundling = Running::start(company.branch(), &["bundle"]);
+    line.wait_for_bytes(Way::Up, 100_000);
     line.breaks_after(0, &[Way::Down], Break::Silence);
-    assert_told("the line carries everything but the confirmation", "bundle", bundling.finish());
+    assert_told("the line carries everything but the confirmation", "bundle", bundling.ends());
     assert_eq!(pending(&company), "1");
     assert_eq!(company.broker().queue_depth("east").unwrap(), Some(1), "it has arrived");
     company.head_office.run(&["apply"]).ok();
@@ -96,8 +84,8 @@ fn a_bundle_whose_confirmation_is_lost_travels_twice_and_is_applied_once() {
 fn a_slow_line_is_no_fault() {
     let (company, line) = company_by_line();
     line.slows_to(18_000);
-    company.branch().start(&["bundle"]).finish().ok();
+    Running::start(company.branch(), &["bundle"]).ends().ok();
     at_head_office(&company, line.url());
-    company.head_office.start(&["apply"]).finish().ok();
+    Running::start(&company.head_office, &["apply"]).ends().ok();
     assert_goes_on(&company);
 }

@@ -4,6 +4,7 @@ use super::{
     TROUBLED, assert_goes_on, assert_told, at_branch, at_head_office, company_at, pending, troubled,
 };
 use crate::line::{BOTH_WAYS, Break, Line};
+use crate::running::Running;
 use crate::servers::fresh_vhost;
 
 /// The branch and head office meet the fault at this URL, and go on at the right one.
@@ -13,11 +14,11 @@ fn assert_both_told(fault: &str, wrong_url: &str, right_url: &str) {
     east.sell("Paper");
     at_branch(&company, wrong_url);
     for _ in 0..2 {
-        assert_told(fault, "bundle", east.start(&["bundle"]).finish());
+        assert_told(fault, "bundle", Running::start(east, &["bundle"]).ends());
         assert_eq!(pending(&company), "1");
     }
     at_head_office(&company, wrong_url);
-    assert_told(fault, "apply", head.start(&["apply"]).finish());
+    assert_told(fault, "apply", Running::start(head, &["apply"]).ends());
     assert_goes_on(&company);
 }
 
@@ -65,10 +66,10 @@ fn a_login_of_another_node_is_told() {
     let company = company_at(&server.url("rights"));
     company.branch().sell("Paper");
     at_branch(&company, &server.url_for("west", "pw", "rights"));
-    let run = company.branch().start(&["bundle"]).finish();
+    let run = Running::start(company.branch(), &["bundle"]).ends();
     assert_told("the login is another branch's", "bundle", run);
     assert_eq!(pending(&company), "1");
     at_head_office(&company, &server.url_for("east", "pw", "rights"));
-    assert_told("the login may not read", "apply", company.head_office.start(&["apply"]).finish());
+    assert_told("the login may not read", "apply", Running::start(&company.head_office, &["apply"]).ends());
     assert_goes_on(&company);
 }

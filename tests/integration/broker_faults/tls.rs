@@ -9,7 +9,8 @@ use salesync::sandbox::free_port;
 use super::{
     TROUBLED, assert_goes_on, assert_told, at_branch, at_head_office, company_at, pending, troubled,
 };
-use crate::company::{Company, Node, Run, Started};
+use crate::company::{Company, Node, Run};
+use crate::running::Running;
 
 /// The broker's certificate for `localhost`, and the authority that vouches for it.
 pub(super) struct Certificates {
@@ -58,7 +59,7 @@ impl Certificates {
 
 /// Runs the program, trusting the authority in this file only.
 fn run_trusting(node: &Node, authority: &Path, command: &str) -> Run {
-    Started::of(node.command(&[command]).env("SSL_CERT_FILE", authority)).finish()
+    Running::of(node.command(&[command]).env("SSL_CERT_FILE", authority)).ends()
 }
 
 fn assert_both_told(fault: &str, company: &Company, url: &str, authority: &Path) {

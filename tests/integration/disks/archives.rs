@@ -6,8 +6,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{assert_goes_on, assert_told, sell_much};
-use crate::company::{Company, Node, Run, Started};
+use super::{assert_goes_on, assert_told};
+use crate::company::{Company, Node, Run};
+use crate::running::Running;
 use crate::servers::server_account;
 use crate::small_disk::SmallDisk;
 
@@ -42,7 +43,7 @@ impl Full {
             }
         };
         // Nothing of salesync's work is in the system's temporary folder.
-        Started::of(full.env("TMPDIR", "/proc/nowhere")).finish()
+        Running::of(full.env("TMPDIR", "/proc/nowhere")).ends()
     }
 }
 
@@ -78,7 +79,7 @@ fn a_full_disk_at_the_branch_leaves_the_log_as_it_is_and_nothing_half_made() {
     let east = company.branch();
     let unsynced = || east.run(&["status", "--json"]).ok().json()["unsynced"].clone();
     for mut full in Full::both(east) {
-        sell_much(east);
+        east.sell_much();
         let (before, waiting) = (files(east), unsynced());
         for _ in 0..2 {
             assert_told(full.run(east, "bundle"), 1, "writing", FREE_SPACE);
@@ -98,7 +99,7 @@ fn a_full_disk_at_head_office_leaves_the_message_in_the_queue_and_nothing_half_m
     let company = company();
     let (east, head) = (company.branch(), &company.head_office);
     for mut full in Full::both(head) {
-        sell_much(east);
+        east.sell_much();
         east.run(&["bundle"]).ok();
         let before = files(head);
         for _ in 0..2 {
@@ -126,7 +127,7 @@ fn put_archive_back(node: &Node, full: &Full) {
 fn an_archive_on_a_read_only_disk_is_told() {
     let company = company();
     let (east, head) = (company.branch(), &company.head_office);
-    sell_much(east);
+    east.sell_much();
     east.run(&["bundle"]).ok();
     east.sell("Paper");
     let mut disks: Vec<Option<SmallDisk>> = [east, head].map(|node| archive_on_disk(node, "16m")).into();
@@ -137,8 +138,8 @@ fn an_archive_on_a_read_only_disk_is_told() {
             None => replace_archive(node, Path::new("/proc/nowhere")),
         }
     }
-    assert_told(east.start(&["bundle"]).finish(), 1, "", "archive.dir");
-    assert_told(head.start(&["apply"]).finish(), 1, "", "archive.dir");
+    assert_told(Running::start(east, &["bundle"]).ends(), 1, "", "archive.dir");
+    assert_told(Running::start(head, &["apply"]).ends(), 1, "", "archive.dir");
     assert_eq!(east.value("SELECT count(*) FROM salesync.bundle"), "2");
     assert_eq!(head.value("SELECT last_sequence FROM salesync.branch"), "1");
     for (node, disk) in [east, head].into_iter().zip(&mut disks) {
@@ -177,7 +178,7 @@ fn an_archive_that_belongs_to_another_is_a_matter_of_permission() {
     let run = |node: &Node, command: &str| {
         let mut forbidden = Command::new(&program);
         forbidden.arg(command).current_dir(&node.folder).env_clear().uid(uid).gid(gid);
-        Started::of(&mut forbidden).finish()
+        Running::of(&mut forbidden).ends()
     };
     for (node, command) in [(east, "bundle"), (head, "apply")] {
         let archive = node.folder.join("bundles");

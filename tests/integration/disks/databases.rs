@@ -8,8 +8,9 @@ use std::process::Command;
 
 use salesync::sandbox::{PostgresServer, Sandbox};
 
-use super::{assert_goes_on, assert_told, sell_much};
+use super::{assert_goes_on, assert_told};
 use crate::company::{Company, Node, SALES};
+use crate::running::Running;
 use crate::small_disk::SmallDisk;
 
 /// A server for one of the company's databases.
@@ -87,7 +88,7 @@ impl<'a> Full<'a> {
     /// Sales that have no room in what is left.
     fn sell_too_much(&self, east: &Node) {
         let times = if matches!(self, Self::Disk(_)) { 1 } else { 12 };
-        (0..times).for_each(|_| sell_much(east));
+        (0..times).for_each(|_| east.sell_much());
     }
 
     fn begin(&self) {
@@ -133,7 +134,7 @@ fn a_full_disk_of_head_offices_database_rolls_back_and_the_message_stays() {
     company.branch().run(&["bundle"]).ok();
     full.begin();
     for _ in 0..2 {
-        let run = company.head_office.start(&["apply"]).finish();
+        let run = Running::start(&company.head_office, &["apply"]).ends();
         assert_told(run, 69, "", "free some disk space on the database server");
         assert_unchanged(&company);
     }
@@ -156,12 +157,12 @@ fn a_full_disk_of_a_branchs_database_cuts_nothing() {
     fs::write(&file, csv(if disk.is_some() { 20_000 } else { 200_000 })).unwrap();
     full.begin();
     // The table has no block yet, nor has that of the bundles.
-    assert_told(east.start(&["import", "sales.csv"]).finish(), 69, "", hint);
+    assert_told(Running::start(east, &["import", "sales.csv"]).ends(), 69, "", hint);
     full.end();
     east.sell("Ink");
     if disk.is_some() {
         full.begin();
-        assert_told(east.start(&["bundle"]).finish(), 69, "", hint);
+        assert_told(Running::start(east, &["bundle"]).ends(), 69, "", hint);
         full.end();
     }
     assert_eq!(east.value("SELECT count(*) FROM public.sales"), "1");
@@ -189,7 +190,7 @@ fn a_server_that_dies_because_its_log_has_no_room_is_unreachable_and_then_goes_o
     }
     server.postgres.create_database("head").unwrap();
     let company = company_with_head_office_at(server.postgres.url("head"));
-    sell_much(company.branch());
+    company.branch().sell_much();
     company.branch().run(&["bundle"]).ok();
     let room = "SELECT 16 - (pg_current_wal_lsn() - '0/0') % (16 * 1024 * 1024) / (1024 * 1024)";
     while company.head_office.value(room).parse::<f64>().unwrap() > 2.0 {
@@ -200,7 +201,7 @@ fn a_server_that_dies_because_its_log_has_no_room_is_unreachable_and_then_goes_o
         None => server.limit_files(Some(1 << 20)),
     }
     for _ in 0..2 {
-        assert_told(company.head_office.start(&["apply"]).finish(), 69, "", "");
+        assert_told(Running::start(&company.head_office, &["apply"]).ends(), 69, "", "");
     }
     let log = fs::read_to_string(server.home.join("postgres.log")).unwrap();
     assert!(log.contains("PANIC:  could not write to"), "{log}");
@@ -224,11 +225,11 @@ fn a_standby_is_told_from_the_server_that_may_be_written_to() {
     server.postgres.stop_immediately();
     server.shell("touch data/standby.signal");
     server.postgres.start_again().unwrap();
-    assert_told(company.head_office.start(&["apply"]).finish(), 78, "", "standby");
+    assert_told(Running::start(&company.head_office, &["apply"]).ends(), 78, "", "standby");
     let right = company.branch().database_url.clone();
     company.branches[0].database_url = server.postgres.url("other");
     company.branch().configure("role = \"branch\"", &company.broker_url, SALES);
-    assert_told(company.branch().start(&["init"]).finish(), 78, "", "standby");
+    assert_told(Running::start(company.branch(), &["init"]).ends(), 78, "", "standby");
     company.branches[0].database_url = right;
     company.branch().configure("role = \"branch\"", &company.broker_url, SALES);
     server.postgres.stop_immediately();
@@ -252,7 +253,7 @@ fn a_role_without_rights_is_told_what_it_lacks() {
     let right = company.head_office.database_url.clone();
     company.head_office.database_url = right.replace("salesync@", "clerk@");
     company.head_office.configure("role = \"head-office\"", &company.broker_url, "[branches.east]\n");
-    assert_told(company.head_office.start(&["apply"]).finish(), 77, "", "grant the role");
+    assert_told(Running::start(&company.head_office, &["apply"]).ends(), 77, "", "grant the role");
     company.head_office.database_url = right;
     company.head_office.configure("role = \"head-office\"", &company.broker_url, "[branches.east]\n");
     assert_unchanged(&company);
