@@ -13,6 +13,7 @@ CREATE TABLE salesync.node (
     message_limit      bigint,                   -- the broker's, in bytes, once it has refused a larger bundle
     system_identifier  bigint NOT NULL,          -- the cluster that wrote the last bundle
     database_oid       oid NOT NULL,             -- the database in that cluster
+    replaces           uuid,                     -- the epoch that was given up for this one, if one was known
     followed           boolean NOT NULL DEFAULT false -- a `bundle --follow` wants to be notified of changes
 );
 

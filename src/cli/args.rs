@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::{Local, NaiveTime};
+use chrono::{Local, NaiveDate, NaiveTime};
 use clap::{Args as Arguments, Parser, Subcommand};
 use rust_decimal::Decimal;
 
@@ -26,7 +26,7 @@ pub(super) struct Args {
 const EXIT_STATUSES: &str = "\
 Exit status:
   0 done, or nothing to do      1 failed            2 wrong usage
-  3 done, but something needs a person: a bundle is rejected or held
+  3 done, but something needs a person: a bundle is rejected or held, a day differs
   65 a bundle is damaged        69 database or broker unreachable
   75 broker away with work left: it is safe, the next run goes on
   77 permission denied          78 wrong configuration";
@@ -63,9 +63,13 @@ pub(super) enum Command {
     Reject(Reject),
     Retry(Retry),
     Status(Status),
+    Compare(Compare),
     Verify(Verify),
     Inspect(Inspect),
+    Prune(Prune),
     Demo(Demo),
+    Completions(Completions),
+    Man(Manual),
 }
 
 /// Prepare this node: the salesync schema, capture (branch), exchanges and queues (head office)
@@ -176,13 +180,27 @@ pub(super) struct Apply {
     pub(super) follow: bool,
 }
 
-/// Apply the bundles of an archive in order, skipping what is recorded
+/// Apply the bundles of an archive in order, skipping what is recorded; or rebuild a branch from them
+///
+/// At head office every bundle in the archive that is not recorded is applied, as if it had just come.
+///
+/// At a branch, with --into-branch, a new database becomes the branch again: the bundles of its newest epoch are
+/// replayed from the first on, from the branch's own archive or head office's, into tables that are empty or
+/// missing. Counters of columns are set past the highest key. The next `salesync bundle` begins a new epoch and
+/// makes head office equal to this database, so what head office has and these bundles have not would go: let
+/// head office apply everything that is on its way first.
 #[derive(Debug, Arguments)]
-#[command(after_help = "Example:\n  salesync replay /srv/salesync/bundles    rebuild head office's tables")]
+#[command(
+    after_help = "Examples:\n  salesync replay /srv/salesync/bundles             rebuild head office's tables\n  \
+    salesync replay --into-branch /media/usb/bundles  a new machine for a branch"
+)]
 pub(super) struct Replay {
     /// The archive
     #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
+    /// Rebuild this branch's own database
+    #[arg(long, conflicts_with_all = ["branch", "from"])]
+    pub(super) into_branch: bool,
     /// Only this branch's
     #[arg(long)]
     pub(super) branch: Option<NodeName>,
@@ -264,6 +282,31 @@ pub(super) struct Status {
     pub(super) check: bool,
 }
 
+/// Compare head office's tables with what the branches have last said of each business day
+///
+/// Every bundle says how many rows a branch has on the days it touches, and what they sum up to. Those figures
+/// are kept, and compared with head office's tables as they are now: whatever has been changed here since shows.
+#[derive(Debug, Arguments)]
+#[command(
+    after_help = "Examples:\n  salesync compare                                    every branch, every day\n  \
+    salesync compare east --day 2021-05-02\n  \
+    salesync compare --from 2021-05-01 --to 2021-05-31"
+)]
+pub(super) struct Compare {
+    /// The branches; all, if none is named
+    #[arg(value_name = "BRANCH")]
+    pub(super) branches: Vec<NodeName>,
+    /// Only this day
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["from", "to"])]
+    pub(super) day: Option<NaiveDate>,
+    /// From this day on
+    #[arg(long, value_name = "DATE")]
+    pub(super) from: Option<NaiveDate>,
+    /// Up to and with this day
+    #[arg(long, value_name = "DATE")]
+    pub(super) to: Option<NaiveDate>,
+}
+
 /// Check bundle files or whole archives: format, checksums, chain, totals. Needs no server
 #[derive(Debug, Arguments)]
 pub(super) struct Verify {
@@ -283,6 +326,28 @@ pub(super) struct Inspect {
     pub(super) rows: bool,
 }
 
+/// Remove archived bundles that are proven to be in head office's database, and are old
+///
+/// They are those of epochs that a newer one has followed whole. The newest epoch is kept from its first bundle
+/// on, so that databases can be rebuilt from the archive: `salesync bundle --since all` at a branch begins another.
+/// What is pending, held, or rejected and not yet decided is never removed, nor anything from the database: the
+/// records of bundles and receipts stay. At head office rejected bundles go as well, when their number has been
+/// applied.
+#[derive(Debug, Arguments)]
+#[command(after_help = "Examples:\n  salesync prune --dry-run      what would be removed\n  \
+    salesync prune --keep 365d    keep a year")]
+pub(super) struct Prune {
+    /// Keep what was put into the archive within this time
+    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = humantime::parse_duration)]
+    pub(super) keep: Duration,
+    /// Also from the newest epoch, except its last bundle; replaying the archive then needs a backup to begin with
+    #[arg(long)]
+    pub(super) newest_epoch_too: bool,
+    /// List the files, remove nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
 /// Play one day of a company on private servers: a broker, a head office, three branches
 ///
 /// Sales come in, the line fails and returns, a bundle comes twice, head office loses its database and
@@ -300,6 +365,27 @@ pub(super) struct Demo {
     /// Invent N sales at each branch, from 3 to a million
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=1_000_000))]
     pub(super) rows: Option<u32>,
+}
+
+/// Print the completions for a shell
+#[derive(Debug, Arguments)]
+#[command(
+    after_help = "Example:\n  salesync completions bash | sudo tee /usr/share/bash-completion/completions/salesync"
+)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// Print the manual, as man(1) reads it: a page for the program and one for each command
+#[derive(Debug, Arguments)]
+#[command(after_help = "Examples:\n  salesync man | man -l -\n  \
+    sudo salesync man --dir /usr/local/share/man/man1")]
+pub(super) struct Manual {
+    /// Write each page to a file of its own in this folder: salesync.1, salesync-init.1 ...
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) dir: Option<PathBuf>,
 }
 
 fn since(text: &str) -> Result<Since, String> {

@@ -22,5 +22,6 @@ pub use definitions::Definitions;
 pub use folder::Sandbox;
 pub use port::free_port;
 pub use postgres::PostgresServer;
+pub use program::find_postgres;
 pub use rabbitmq::BrokerServer;
 pub use wait::wait_until;
