@@ -13,10 +13,12 @@ mod forge;
 mod line;
 mod running;
 mod servers;
+mod small_disk;
 
 // The tests.
 mod broker;
 mod broker_away;
+mod broker_faults;
 mod compare;
 mod concurrency;
 mod contract;
@@ -26,6 +28,7 @@ mod days;
 mod decisions;
 mod delivery;
 mod demo;
+mod disks;
 mod documents;
 mod golden;
 mod hostile;
