@@ -1,17 +1,16 @@
 //! The arguments, as clap reads them. Their documentation is the help.
 
+mod branch;
+mod head_office;
 mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::{Local, NaiveDate, NaiveTime};
 use clap::{Args as Arguments, Parser, Subcommand};
-use rust_decimal::Decimal;
 
-use self::values::{clock, sequence, sequences, since};
-use crate::branch::Since;
-use crate::domain::{NodeName, Sequence, Window};
+pub(super) use self::branch::{Bundle, Import, Resend, Sync};
+pub(super) use self::head_office::{Apply, Approve, Compare, Reject, Replay, Request, Retry};
 
 /// Store-and-forward replication for PostgreSQL over links that are up one hour a day.
 ///
@@ -87,227 +86,12 @@ pub(super) struct Init {
     pub(super) with_sales: bool,
 }
 
-/// Load sales from a CSV file into public.sales: all of them or none
-///
-/// The header names the columns, in any order and case: Date, Region, Product, Qty, Cost, and
-/// optionally Amt, Tax, Total, which are computed where they are missing and checked where they are
-/// given. Every bad line is reported with its number, column, value and reason.
-#[derive(Debug, Arguments)]
-#[command(after_help = "Examples:\n  salesync import sales.csv\n  \
-    salesync import --date-format %d.%m.%Y --tax-rate 0.19 verkauf.csv\n  \
-    gunzip -c sales.csv.gz | salesync import -")]
-pub(super) struct Import {
-    /// The file; - reads standard input
-    #[arg(value_name = "FILE.csv")]
-    pub(super) file: PathBuf,
-    /// How dates are written, in strftime's letters [default: 2021-04-29]
-    #[arg(long, value_name = "FORMAT")]
-    pub(super) date_format: Option<String>,
-    /// Tax as a fraction of the amount, rounded half up to the cent
-    #[arg(long, value_name = "RATE", default_value = "0.07")]
-    pub(super) tax_rate: Decimal,
-}
-
-/// Cut what is unsynced, seal it into bundles, publish everything pending, oldest first
-#[derive(Debug, Arguments)]
-#[command(after_help = "Examples:\n  salesync bundle               what cron runs in the nightly window\n  \
-    salesync bundle --until 22:00 keep trying while the line may be used\n  \
-    salesync bundle --follow      where the line is always up, as a service\n  \
-    salesync bundle --offline     seal only; the next `bundle` publishes\n  \
-    salesync bundle --since all   begin a new epoch: every table travels whole")]
-pub(super) struct Bundle {
-    /// What to collect: changes since the `last` cut, whatever has changed since bundle N as it
-    /// stands now, or `all` tables whole, in a new epoch
-    #[arg(long, value_name = "last|N|all", default_value = "last", value_parser = since)]
-    pub(super) since: Since,
-    /// Seal only, publish nothing
-    #[arg(long, conflicts_with_all = ["until", "lasting", "follow"])]
-    pub(super) offline: bool,
-    /// Keep trying until all is published, or the clock here shows this time; exit with 75 and what is
-    /// left if that is earlier. A bundle whose upload has begun is still finished
-    #[arg(long, value_name = "HH:MM", value_parser = clock, conflicts_with_all = ["lasting", "follow"])]
-    pub(super) until: Option<NaiveTime>,
-    /// The same for so long: 90m, 2h
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "follow")]
-    pub(super) lasting: Option<Duration>,
-    /// Stay, and publish what changes as it is committed, until SIGTERM or Ctrl-C
-    #[arg(long)]
-    pub(super) follow: bool,
-}
-
-impl Bundle {
-    /// The window in which to keep trying, if one is given.
-    pub(super) fn window(&self) -> Option<Window> {
-        let until = self.until.map(|time| Window::until(time, &Local::now()));
-        until.or(self.lasting.map(Window::lasting))
-    }
-}
-
-/// Bring everything to head office now, and wait a little for its answers
-///
-/// Takes in answers, cuts, publishes, and waits until head office has answered every bundle. It ends with 0
-/// only if each is proven to be applied there, with 3 if one is held or rejected, and with 75 if an
-/// answer has not come in time or the broker is away: nothing is lost then.
-#[derive(Debug, Arguments)]
-#[command(after_help = "Examples:\n  salesync sync\n  salesync sync --wait 5m")]
-pub(super) struct Sync {
-    /// How long to wait for the answers
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
-    pub(super) wait: Duration,
-}
-
-/// Publish the same archived bytes again
-#[derive(Debug, Arguments)]
-#[command(after_help = "Examples:\n  salesync resend 17\n  salesync resend 17..20")]
-pub(super) struct Resend {
-    /// One bundle, or a range with both ends
-    #[arg(value_name = "N[..M]", value_parser = sequences)]
-    pub(super) bundles: (Sequence, Sequence),
-}
-
-/// Apply what has arrived: drain every branch's queue, or take the given files
-#[derive(Debug, Arguments)]
-#[command(after_help = "Examples:\n  salesync apply                      drain the queues and exit\n  \
-    salesync apply --follow             as a service: each bundle as it arrives\n  \
-    salesync apply /media/usb/*.bundle  bundles that came by stick\n  \
-    salesync apply --check x.bundle     verify and apply, then roll back and report")]
-pub(super) struct Apply {
-    /// Bundle files; no broker is needed for them
-    #[arg(value_name = "FILE")]
-    pub(super) files: Vec<PathBuf>,
-    /// Verify and apply, then roll back and report
-    #[arg(long, requires = "files")]
-    pub(super) check: bool,
-    /// Stay, and apply each bundle as it arrives, until SIGTERM or Ctrl-C
-    #[arg(long, conflicts_with = "files")]
-    pub(super) follow: bool,
-}
-
-/// Apply the bundles of an archive in order, skipping what is recorded; or rebuild a branch from them
-///
-/// At head office every bundle in the archive that is not recorded is applied, as if it had just come.
-///
-/// At a branch, with --into-branch, a new database becomes the branch again: the bundles of its newest epoch are
-/// replayed from the first on, from the branch's own archive or head office's, into tables that are empty or
-/// missing. Counters of columns are set past the highest key. The next `salesync bundle` begins a new epoch and
-/// makes head office equal to this database, so what head office has and these bundles have not would go: let
-/// head office apply everything that is on its way first.
-#[derive(Debug, Arguments)]
-#[command(
-    after_help = "Examples:\n  salesync replay /srv/salesync/bundles             rebuild head office's tables\n  \
-    salesync replay --into-branch /media/usb/bundles  a new machine for a branch"
-)]
-pub(super) struct Replay {
-    /// The archive
-    #[arg(value_name = "DIR")]
-    pub(super) folder: PathBuf,
-    /// Rebuild this branch's own database
-    #[arg(long, conflicts_with_all = ["branch", "from"])]
-    pub(super) into_branch: bool,
-    /// Only this branch's
-    #[arg(long)]
-    pub(super) branch: Option<NodeName>,
-    /// From this number on
-    #[arg(long, value_name = "N", value_parser = sequence)]
-    pub(super) from: Option<Sequence>,
-    /// Up to and with this number
-    #[arg(long, value_name = "M", value_parser = sequence)]
-    pub(super) to: Option<Sequence>,
-}
-
-/// Ask a branch for something: bundles again, everything, or a bundle now
-///
-/// The branch answers when it connects next. Bundles that are missing before those that are held
-/// are asked for by `apply` itself.
-#[derive(Debug, Arguments)]
-#[command(group(clap::ArgGroup::new("wanted").required(true)), after_help = "Examples:\n  \
-    salesync request east --resend 17..20    the same bytes again\n  \
-    salesync request east --full             every table whole, in a new epoch\n  \
-    salesync request east --sync-now         a bundle, even if nothing has changed")]
-pub(super) struct Request {
-    /// The branch
-    pub(super) branch: NodeName,
-    /// These bundles again
-    #[arg(long, value_name = "N[..M]", value_parser = sequences, group = "wanted")]
-    pub(super) resend: Option<(Sequence, Sequence)>,
-    /// Every table whole, in a new epoch
-    #[arg(long, group = "wanted")]
-    pub(super) full: bool,
-    /// A bundle now, even if nothing has changed
-    #[arg(long, group = "wanted")]
-    pub(super) sync_now: bool,
-    /// Why, for the people at the branch and the record
-    #[arg(long, value_name = "TEXT")]
-    pub(super) reason: Option<String>,
-}
-
-/// Let a bundle pass that is held for a person, with all parts of its cut
-#[derive(Debug, Arguments)]
-#[command(after_help = "Example:\n  salesync approve east 17 --reason 'they closed the shop'")]
-pub(super) struct Approve {
-    /// The branch
-    pub(super) branch: NodeName,
-    /// The bundle's number
-    #[arg(value_name = "N", value_parser = sequence)]
-    pub(super) bundle: Sequence,
-    /// Why, for the record
-    #[arg(long, value_name = "TEXT")]
-    pub(super) reason: Option<String>,
-}
-
-/// Reject a bundle that is held; the branch is told, and goes on with `salesync bundle --since all`
-#[derive(Debug, Arguments)]
-#[command(after_help = "Example:\n  salesync reject east 17 --reason 'restored from the wrong backup'")]
-pub(super) struct Reject {
-    /// The branch
-    pub(super) branch: NodeName,
-    /// The bundle's number
-    #[arg(value_name = "N", value_parser = sequence)]
-    pub(super) bundle: Sequence,
-    /// Why, for the branch and the record
-    #[arg(long, value_name = "TEXT")]
-    pub(super) reason: String,
-}
-
-/// Try again what was held or rejected, after its cause has been mended, and what waits for it
-#[derive(Debug, Arguments)]
-#[command(after_help = "Example:\n  salesync retry east")]
-pub(super) struct Retry {
-    /// The branch
-    pub(super) branch: NodeName,
-}
-
 /// Show how this node stands: pending bundles, or how far each branch has been applied
 #[derive(Debug, Arguments)]
 pub(super) struct Status {
     /// Exit with 3 if anything needs a person
     #[arg(long)]
     pub(super) check: bool,
-}
-
-/// Compare head office's tables with what the branches have last said of each business day
-///
-/// Every bundle says how many rows a branch has on the days it touches, and what they sum up to. Those figures
-/// are kept, and compared with head office's tables as they are now: whatever has been changed here since shows.
-#[derive(Debug, Arguments)]
-#[command(
-    after_help = "Examples:\n  salesync compare                                    every branch, every day\n  \
-    salesync compare east --day 2021-05-02\n  \
-    salesync compare --from 2021-05-01 --to 2021-05-31"
-)]
-pub(super) struct Compare {
-    /// The branches; all, if none is named
-    #[arg(value_name = "BRANCH")]
-    pub(super) branches: Vec<NodeName>,
-    /// Only this day
-    #[arg(long, value_name = "DATE", conflicts_with_all = ["from", "to"])]
-    pub(super) day: Option<NaiveDate>,
-    /// From this day on
-    #[arg(long, value_name = "DATE")]
-    pub(super) from: Option<NaiveDate>,
-    /// Up to and with this day
-    #[arg(long, value_name = "DATE")]
-    pub(super) to: Option<NaiveDate>,
 }
 
 /// Check bundle files or whole archives: format, checksums, chain, totals. Needs no server
