@@ -21,7 +21,7 @@ mod tracking;
 pub use cut::{CutOptions, Since, cut};
 pub use follow::{follow_changes, unfollow_changes, wait_for_change};
 pub use node::Node;
-pub use parts::{PartLimits, SealedBundle};
+pub use parts::{PartLimits, SMALLEST_BUNDLE, SealedBundle};
 pub use prune::prunable_bundles;
 pub use publish::{RecordedBundle, numbered_bundles, pending_bundles, publish, renew_state};
 pub use rebuild::{Counter, RebuildOptions, Rebuilt, RebuiltTable, rebuild};

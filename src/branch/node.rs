@@ -27,6 +27,8 @@ pub struct Node {
     pub watermark: Option<String>,
     /// The epoch that the marker named when this one was begun in its place.
     replaces: Option<Epoch>,
+    /// The largest message the broker takes, in bytes, if it has refused a larger one.
+    pub message_limit: Option<u64>,
 }
 
 const DOING: &str = "checking that this database wrote the last bundle";
@@ -51,7 +53,7 @@ impl Node {
                 "SELECT n.name, n.epoch, n.last_sequence, n.last_manifest, n.watermark::text,
                         n.system_identifier = s.system_identifier AND n.database_oid = d.oid,
                         coalesce(pg_snapshot_xmax(n.watermark) <= pg_snapshot_xmax(pg_current_snapshot()), true),
-                        n.replaces
+                        n.replaces, n.message_limit
                  FROM salesync.node n, pg_control_system() s, pg_database d WHERE d.datname = current_database()",
                 &[],
             )
@@ -80,6 +82,7 @@ impl Node {
             last_manifest: digest.and_then(|text| text.parse().ok()),
             watermark: row.get(4),
             replaces: row.get::<_, Option<uuid::Uuid>>(7).map(Epoch),
+            message_limit: row.get::<_, Option<i64>>(8).map(i64::cast_unsigned),
         })
     }
 

@@ -26,7 +26,8 @@ pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
     let mut client = settings.connect_prepared_database("apply")?;
     take_lock(&mut client, Lock::Apply)?;
     let mut receiver = Receiver::new(&mut client, &settings.archive, settings.policy)?;
-    let mut verdicts = if args.check { Verdicts::of_rehearsal() } else { Verdicts::default() };
+    let verdicts = if args.check { Verdicts::of_rehearsal() } else { Verdicts::default() };
+    let mut verdicts = verdicts.shown_by(context.progress());
     let outcome = match (&args.files[..], args.check) {
         ([], _) => drain(&settings, &mut receiver, &mut verdicts),
         (files, true) => each(files, |file| rehearse(&mut receiver, file, &mut verdicts)),
@@ -34,6 +35,7 @@ pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
             each(files, |file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts))
         }
     };
+    verdicts.end();
     // What was done is told also if the rest failed.
     context.print(&verdicts)?;
     outcome.map(|()| verdicts.exit(!args.files.is_empty()))

@@ -171,9 +171,8 @@ impl Daemon<'_> {
                 tracing::warn!("{line}");
             }
         }
-        let count = format!("{} applied", Count(past.applied as u64, "bundle"));
-        self.progress.of_count(&count);
-        service::status(&count);
+        self.progress.of_count(past.applied);
+        service::status(&format!("{} applied", Count(past.applied as u64, "bundle")));
     }
 }
 

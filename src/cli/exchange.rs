@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::settings::Settings;
 use crate::branch::{
     Answers, CutOptions, Node, Since, cut, pending_bundles, prepare_answers, publish, settle,
-    unanswered_bundles,
+    unanswered_bundles, unfollow_changes,
 };
 use crate::broker::Broker;
 use crate::database::{Lock, take_lock};
@@ -34,6 +34,8 @@ impl<'a> Exchange<'a> {
     pub(super) fn begin(context: &Context, settings: &'a Settings, command: &str) -> Result<Self, Failure> {
         let mut client = settings.connect_prepared_database(command)?;
         take_lock(&mut client, Lock::Bundle)?;
+        // A follower that was killed has left its wish behind.
+        unfollow_changes(&mut client)?;
         Ok(Self { settings, progress: context.progress(), client, broker: None })
     }
 

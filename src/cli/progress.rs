@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::count::Count;
+
 const BUNDLES: &str = "{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
 const COUNT: &str = "{spinner} {msg}";
 
 /// A bar on stderr, if that is a terminal.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Progress(Option<ProgressBar>);
 
 impl Progress {
@@ -32,13 +34,13 @@ impl Progress {
         }
     }
 
-    /// So much is done, of nobody knows how much.
-    pub(super) fn of_count(&self, text: &str) {
+    /// So many bundles are applied, of nobody knows how many.
+    pub(super) fn of_count(&self, applied: usize) {
         if let Some(bar) = &self.0 {
             if bar.message().is_empty() {
                 self.show(COUNT);
             }
-            bar.set_message(text.to_owned());
+            bar.set_message(format!("{} applied", Count(applied as u64, "bundle")));
         }
     }
 

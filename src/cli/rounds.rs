@@ -57,9 +57,9 @@ impl<'a> Rounds<'a> {
         self.lock == LockSoFar::Refused
     }
 
-    /// Whether it got as far as the database.
-    pub(super) fn has_begun(&self) -> bool {
-        self.lock == LockSoFar::Held
+    /// Whether it got far enough to know what there is to send.
+    fn knows_its_work(&self) -> bool {
+        self.has_sealed || !self.outgoing.bundles().is_empty()
     }
 
     /// The exchange, while the database is connected.
@@ -116,8 +116,11 @@ impl<'a> Rounds<'a> {
         Ok(exchange)
     }
 
-    /// Prints what became of the bundles; returns the exit status that calls for.
+    /// Prints what became of the bundles, if that is known; returns the exit status that calls for.
     pub(super) fn report(&mut self) -> Result<Exit, Failure> {
+        if !self.knows_its_work() {
+            return Ok(Exit::Done);
+        }
         let mut report = Report::new(&self.outgoing);
         if let Some(exchange) = &mut self.exchange {
             report = report.with_answers(exchange)?;

@@ -16,6 +16,8 @@ use crate::domain::{Failure, Kind};
 /// How often to look for an answer.
 const LOOK: Duration = Duration::from_millis(250);
 
+const ASK_AGAIN: &str = "nothing is lost, the broker has them; the next `salesync sync` asks again";
+
 pub(super) fn run(context: &Context, args: &Sync) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
     let mut exchange = Exchange::begin(context, &settings, "sync")?;
@@ -29,17 +31,27 @@ pub(super) fn run(context: &Context, args: &Sync) -> Result<Exit, Failure> {
     let report = Report::new(&outgoing).with_answers(&mut exchange)?.with_proof();
     exchange.end();
     context.print(&report)?;
-    outcome.map_err(|failure| with_work_left(failure, outgoing.left().bundles))?;
+    outcome.map_err(|failure| match outgoing.left().bundles {
+        0 => without_answer(failure),
+        left => with_work_left(failure, left),
+    })?;
     match (report.exit(), outgoing.unanswered()) {
         (Exit::Done, 0) => Ok(Exit::Done),
         (Exit::Done, unanswered) => {
             let waited = humantime::format_duration(args.wait);
             let why =
                 format!("{unanswered} of {} bundles not answered within {waited}", outgoing.bundles().len());
-            Err(Failure::new(Kind::Postponed, "waiting for head office", why)
-                .hint("nothing is lost, the broker has them; `salesync sync` again asks again"))
+            Err(Failure::new(Kind::Postponed, "waiting for head office", why).hint(ASK_AGAIN))
         }
         (exit, _) => Ok(exit),
+    }
+}
+
+/// Everything is sent; what is proven the next run finds out.
+fn without_answer(failure: Failure) -> Failure {
+    match failure.kind() {
+        Kind::Unreachable => failure.as_kind(Kind::Postponed).hint(ASK_AGAIN),
+        _ => failure,
     }
 }
 

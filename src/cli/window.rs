@@ -41,9 +41,7 @@ fn work(rounds: &mut Rounds<'_>, window: Window, stop: &Stop) -> Result<Option<F
         let sent_before = rounds.outgoing.sent();
         let Err(failure) = rounds.round(&may_begin) else { return Ok(None) };
         if !may_pass(&failure) || rounds.is_refused() {
-            if rounds.has_begun() {
-                rounds.report()?;
-            }
+            rounds.report()?;
             return Err(failure);
         }
         if rounds.outgoing.sent() > sent_before {

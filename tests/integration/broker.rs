@@ -1,6 +1,6 @@
 //! What `salesync::broker` promises, against a real `RabbitMQ`.
 
-mod cut_line;
+mod handed_over;
 mod trouble;
 
 use std::net::TcpListener;

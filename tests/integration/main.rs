@@ -10,11 +10,15 @@
 // What the tests stand on.
 mod company;
 mod forge;
+mod line;
+mod running;
 mod servers;
+mod small_disk;
 
 // The tests.
 mod broker;
 mod broker_away;
+mod broker_faults;
 mod compare;
 mod concurrency;
 mod contract;
@@ -24,6 +28,7 @@ mod days;
 mod decisions;
 mod delivery;
 mod demo;
+mod disks;
 mod documents;
 mod golden;
 mod hostile;
@@ -42,3 +47,4 @@ mod round_trip;
 mod sandbox;
 mod split;
 mod types;
+mod windows;

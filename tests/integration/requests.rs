@@ -26,7 +26,9 @@ fn lose_the_next(company: &Company, behind: usize) {
     let mut messages: Vec<_> = (0..=behind).map(|_| broker.next_bundle("east").unwrap().unwrap()).collect();
     let lost = messages.pop().unwrap();
     broker.acknowledge(lost).unwrap();
-    messages.into_iter().for_each(|message| broker.return_to_queue(message).unwrap());
+    for message in messages {
+        broker.return_to_queue(message).unwrap();
+    }
     broker.close();
 }
 
