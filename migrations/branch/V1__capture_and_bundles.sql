@@ -10,8 +10,10 @@ CREATE TABLE salesync.node (
     last_manifest      text,                     -- SHA-256 of the last bundle's manifest.json
     watermark          pg_snapshot,              -- snapshot of the last cut; NULL before the first
     pruned_through     bigint NOT NULL DEFAULT 0, -- the logs have forgotten what this bundle's cut saw
+    message_limit      bigint,                   -- the broker's, in bytes, once it has refused a larger bundle
     system_identifier  bigint NOT NULL,          -- the cluster that wrote the last bundle
     database_oid       oid NOT NULL,             -- the database in that cluster
+    replaces           uuid,                     -- the epoch that was given up for this one, if one was known
     followed           boolean NOT NULL DEFAULT false -- a `bundle --follow` wants to be notified of changes
 );
 

@@ -33,6 +33,7 @@ pub struct Broker {
     pub(super) link: Link,
     pub(super) address: BrokerAddress,
     pub(super) deadlines: Deadlines,
+    pub(super) message_limit: Option<u64>,
 }
 
 impl Broker {
@@ -68,6 +69,7 @@ impl Broker {
             link,
             address: address.clone(),
             deadlines: options.deadlines,
+            message_limit: None,
         })
     }
 
@@ -75,6 +77,13 @@ impl Broker {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connection.status().connected() && !self.link.is_broken()
+    }
+
+    /// The largest message the broker takes, in bytes, if it has refused a larger one on this connection.
+    /// Before that nobody can know: AMQP does not tell.
+    #[must_use]
+    pub fn message_limit(&self) -> Option<u64> {
+        self.message_limit
     }
 
     /// The login, and so the `user_id` of what is published here.

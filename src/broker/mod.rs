@@ -25,6 +25,7 @@ mod consume;
 mod deadlines;
 mod failure;
 mod link;
+mod probe;
 mod publish;
 mod receive;
 mod topology;

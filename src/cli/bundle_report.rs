@@ -82,8 +82,9 @@ pub(super) fn with_work_left(failure: Failure, left: usize) -> Failure {
     if failure.kind() != Kind::Unreachable {
         return failure;
     }
+    let advice = failure.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
     let hint = format!(
-        "{} safe in the archive; the next `salesync bundle` publishes what is left",
+        "{} safe in the archive; the next `salesync bundle` publishes what is left{advice}",
         Count(left, "sealed bundle")
     );
     failure.as_kind(Kind::Postponed).hint(hint)

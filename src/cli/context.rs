@@ -72,7 +72,12 @@ impl Context {
         } else {
             report.to_string()
         };
-        match io::stdout().lock().write_all(text.as_bytes()) {
+        Self::write(text.as_bytes())
+    }
+
+    /// Writes to stdout.
+    pub(super) fn write(text: &[u8]) -> Result<(), Failure> {
+        match io::stdout().lock().write_all(text) {
             // Whoever read the first lines had enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Failure::new(Kind::Failed, "printing the result", error))

@@ -4,6 +4,7 @@ mod apply;
 mod args;
 mod bundle;
 mod bundle_report;
+mod compare;
 mod context;
 mod count;
 mod daemon;
@@ -16,8 +17,11 @@ mod follow;
 mod import;
 mod init;
 mod inspect;
+mod manual;
 mod outgoing;
 mod progress;
+mod prune;
+mod rebuild;
 mod replay;
 mod request;
 mod resend;
@@ -78,8 +82,12 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Reject(args) => decide::reject(context, &args),
         Command::Retry(args) => decide::retry(context, &args),
         Command::Status(args) => status::run(context, &args),
+        Command::Compare(args) => compare::run(context, &args),
+        Command::Prune(args) => prune::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Demo(args) => demo::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     }
 }

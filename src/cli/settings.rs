@@ -11,7 +11,7 @@ use postgres::Client;
 use serde::Deserialize;
 
 use crate::archive::Archive;
-use crate::branch::PartLimits;
+use crate::branch::{PartLimits, SMALLEST_BUNDLE};
 use crate::broker::{Broker, BrokerAddress, ConnectOptions};
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, Kind, NodeName, TableName};
@@ -56,8 +56,6 @@ pub(super) struct BranchSettings {
     pub(super) expect_every: Option<Duration>,
 }
 
-/// A bundle smaller than this could not hold its own manifest and a useful number of rows.
-const SMALLEST_BUNDLE: u64 = 64 << 10;
 /// A follower that is asked to stop notices it this late at worst.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(10);
 /// What to do where the file that was named is not there.

@@ -8,7 +8,8 @@ use std::process::Command;
 use serde_json::Value;
 use walkdir::WalkDir;
 
-use crate::company::{Company, Node};
+use crate::company::{Company, Node, SALES};
+use crate::servers::fresh_database;
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -259,6 +260,13 @@ fn everything_that_is_printed_as_json_is_described() {
     print(east, "bundle, resend, sync", &["resend", "1"], "");
     print(east, "bundle, resend, sync", &["sync", "--wait", "0s"], "");
     print(east, "status", &["status"], "");
+    print(head_office, "compare", &["compare"], "");
+    print(head_office, "prune", &["prune", "--newest-epoch-too", "--keep", "0s", "--dry-run"], "");
+    let lost = east.folder.with_file_name("lost");
+    fs::create_dir(&lost).unwrap();
+    let new = Node { name: "east".into(), folder: lost, database_url: fresh_database() };
+    new.configure("role = \"branch\"", &company.broker_url, SALES);
+    print(&new, "replay --into-branch", &["replay", "--into-branch", "../head/bundles"], "");
     print(east, "verify", &["verify", "bundles", &damaged], "");
     // The manifest has its own document.
     let mut inspected = east.run(&["inspect", "--rows", first, "--json"]).ok().json();

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -59,6 +59,7 @@ impl Running {
     /// Starts this command.
     pub fn of(command: &mut Command) -> Self {
         let arguments: Vec<_> = command.get_args().map(|part| part.to_string_lossy().into_owned()).collect();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (printed, said) =
             (Pipe::of(child.stdout.take().unwrap()), Pipe::of(child.stderr.take().unwrap()));

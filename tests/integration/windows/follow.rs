@@ -64,7 +64,7 @@ fn a_follower_outlives_its_database_and_its_line() {
         folder: company.branch().folder.clone(),
         database_url: postgres.url("east"),
     };
-    east.configure("role = \"branch\"", &line.url(&company.broker_url), SALES);
+    east.configure("role = \"branch\"", line.url(), SALES);
     company.head_office.run(&["init"]).ok();
     east.run(&["init", "--with-sales"]).ok();
     let applier = Running::start(&company.head_office, &["apply", "--follow"]);
@@ -76,7 +76,7 @@ fn a_follower_outlives_its_database_and_its_line() {
     follower.has_said("connecting to postgres");
     postgres.start_again().unwrap();
     follower.has_said("connecting to amqp");
-    line.comes_up();
+    line.is_repaired();
     comes_to(&east, FOLLOWED, "true");
     east.sell("Ink");
     arrives(&company, &east);
@@ -93,7 +93,7 @@ fn a_follower_outlives_its_database_and_its_line() {
         east.sell(product);
     }
     line.wait_for_calls(1);
-    line.comes_up();
+    line.is_repaired();
     arrives(&company, &east);
     // What has changed while the line was down is one bundle.
     assert_eq!(east.value("SELECT count(*) FROM salesync.bundle"), "4");

@@ -7,7 +7,7 @@ use crate::running::Running;
 /// A branch whose broker is at the other end of a line.
 fn by_line(company: &Company) -> Line {
     let line = Line::to(&company.broker_url);
-    company.branch().configure("role = \"branch\"", &line.url(&company.broker_url), SALES);
+    company.branch().configure("role = \"branch\"", line.url(), SALES);
     line
 }
 
@@ -41,7 +41,7 @@ fn a_window_goes_on_trying_until_the_line_is_up() {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE application_name = 'salesync bundle' AND datname = current_database()",
     );
-    line.comes_up();
+    line.is_repaired();
     let run = window.ends().ok();
     // What is the matter is said once, however often it was tried.
     assert_eq!(run.stderr().matches("salesync: connecting to amqp").count(), 1, "{}", run.stderr());
@@ -60,13 +60,13 @@ fn a_window_that_closes_says_what_is_left_and_how_long_that_takes() {
     let east = company.branch();
     let line = Line::to(&company.broker_url);
     let small = format!("[bundle]\nmax_bytes = \"64 KiB\"\n{SALES}");
-    east.configure("role = \"branch\"", &line.url(&company.broker_url), &small);
+    east.configure("role = \"branch\"", line.url(), &small);
     sell_much(east, 40_000);
     east.run(&["bundle", "--offline"]).ok();
     let all = east.bundles().len();
     assert!(all >= 20, "only {all} bundles");
     // Two seconds for each bundle, and a window for several of them.
-    line.takes(32 << 10);
+    line.slows_to(32 << 10);
     let run = east.run(&["bundle", "--for", "8s", "--json"]).exits(75).says(&[
         "publishing in the window: the window has closed with ",
         " bundles left (",
@@ -89,7 +89,7 @@ fn a_window_that_closes_says_what_is_left_and_how_long_that_takes() {
     let shortest = sum("bytes") / (40 << 10);
     assert!((shortest..shortest * 12).contains(&seconds), "{seconds} s for {} bytes", sum("bytes"));
 
-    line.takes(0);
+    line.is_repaired();
     let rest = east.run(&["bundle", "--json"]).ok().json();
     assert_eq!(rest["bundles"].as_array().unwrap().len(), left.len());
     company.head_office.run(&["apply"]).ok();
@@ -108,7 +108,7 @@ fn a_window_in_which_nothing_could_be_sent_gives_no_estimate() {
         "1 row), time needed unknown, as nothing was sent; the last attempt failed: connecting to",
     ]);
     assert_eq!(run.json()["pending_seconds"], serde_json::Value::Null);
-    line.comes_up();
+    line.is_repaired();
     east.run(&["bundle", "--until", "23:59"]).ok();
     company.head_office.run(&["apply"]).ok();
     company.assert_equal("public.sales");
@@ -129,7 +129,7 @@ fn a_window_ends_when_it_is_told_to() {
             window.ends().exits(75).says(&["it was stopped with 1 bundle left", "hint: nothing is lost"]);
         assert!(run.stdout().contains("sealed"), "{}", run.stdout());
     }
-    line.comes_up();
+    line.is_repaired();
     east.run(&["bundle"]).ok();
     company.head_office.run(&["apply"]).ok();
     company.assert_equal("public.sales");
