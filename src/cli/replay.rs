@@ -17,14 +17,14 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
     }
     let settings = context.settings_of(Role::HeadOffice)?;
     let range = ReplayRange { branch: args.branch, from: args.from, to: args.to };
+    let mut client = settings.connect_prepared_database("replay")?;
+    take_lock(&mut client, Lock::Apply)?;
     let (files, damaged) = replay_order(&args.folder, &range)?;
     if files.is_empty() && damaged.is_empty() {
         let doing = format!("looking for bundles in {}", args.folder.display());
         return Err(Failure::new(Kind::Usage, doing, "there are none, or none of those that were asked for")
             .hint("name an archive; `salesync verify DIR` lists its bundles"));
     }
-    let mut client = settings.connect_prepared_database("replay")?;
-    take_lock(&mut client, Lock::Apply)?;
     let mut receiver = Receiver::new(&mut client, &settings.archive, settings.policy)?.one_by_one();
     let mut verdicts = Verdicts::default().shown_by(context.progress());
     for failure in &damaged {
