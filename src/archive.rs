@@ -15,6 +15,7 @@ use walkdir::WalkDir;
 
 use crate::bundle::{Bundle, ReadError};
 use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
+use crate::halt::{self, Step};
 
 const EXTENSION: &str = "bundle";
 /// No branch can have this name.
@@ -76,6 +77,7 @@ impl Archive {
         let target = self.rejected_file(whose, content);
         make_folder(target.parent().unwrap_or(&self.root))?;
         fs::rename(path, &target).map_err(failed)?;
+        halt::after(Step::FileSetAside);
         Ok(target)
     }
 
@@ -113,9 +115,12 @@ impl Archive {
         let failed = |error: &io::Error| Failure::file("storing", path, error);
         let folder = path.parent().unwrap_or(&self.root);
         make_folder(folder)?;
+        halt::after(Step::FileWritten);
         draft.as_file().sync_all().map_err(|error| failed(&error))?;
+        halt::after(Step::FileSynced);
         match draft.persist_noclobber(path) {
             Ok(_) => {
+                halt::after(Step::FileNamed);
                 sync_folder(folder)?;
                 Ok(Placed::New)
             }
@@ -135,8 +140,11 @@ impl Archive {
         let failed = |error: &io::Error| Failure::file("storing", path, error);
         let folder = path.parent().unwrap_or(&self.root);
         make_folder(folder)?;
+        halt::after(Step::FileWritten);
         draft.as_file().sync_all().map_err(|error| failed(&error))?;
+        halt::after(Step::FileSynced);
         draft.persist(path).map_err(|refused| failed(&refused.error))?;
+        halt::after(Step::FileNamed);
         sync_folder(folder)
     }
 
@@ -150,6 +158,7 @@ impl Archive {
         };
         for entry in entries {
             fs::remove_file(entry.map_err(failed)?.path()).map_err(failed)?;
+            halt::after(Step::DraftRemoved);
         }
         Ok(())
     }
@@ -174,6 +183,7 @@ impl Archive {
             if sequence_of(&path).is_some_and(|sequence| Some(sequence) > last) {
                 fs::remove_file(&path)
                     .map_err(|error| Failure::file("discarding the unrecorded bundle", &path, &error))?;
+                halt::after(Step::FileDiscarded);
                 discarded += 1;
             }
         }

@@ -18,6 +18,7 @@ use crate::archive::Archive;
 use crate::bundle::RowReader;
 use crate::database::{copy_failure, database_failure};
 use crate::domain::{Failure, Kind, MemberKind, Mode, NodeName, Sequence, TableName};
+use crate::halt::{self, Step};
 
 /// What a cut collects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,17 +64,21 @@ pub fn cut(
     lock_tables(&mut transaction, &tracked)?;
     let sql = "SELECT pg_current_snapshot()::text";
     let watermark: String = transaction.query_one(sql, &[]).map_err(failed)?.get(0);
+    halt::after(Step::SnapshotTaken);
     let tables = collect(&mut transaction, &node, tracked, options.since)?;
     if tables.is_empty() {
         return Ok(Vec::new());
     }
     let (node, sealed) = seal(&mut transaction, archive, &node, &watermark, &tables, options)?;
-    let recorded = record(&mut transaction, &node, &watermark, &tables, &sealed)
-        .map_err(failed)
-        .and_then(|()| transaction.commit().map_err(failed));
+    let recorded =
+        record(&mut transaction, &node, &watermark, &tables, &sealed).map_err(failed).and_then(|()| {
+            halt::after(Step::CutRecorded);
+            transaction.commit().map_err(failed)
+        });
     recorded.inspect_err(|_| {
         tracing::warn!("the sealed bundles were not recorded; the next run discards them");
     })?;
+    halt::after(Step::CutCommitted);
     Ok(sealed)
 }
 

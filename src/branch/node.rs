@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::archive::{Archive, Placed};
 use crate::database::database_failure;
 use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
+use crate::halt::{self, Step};
 
 /// The branch, as its database knows it.
 #[derive(Debug, Clone)]
@@ -100,6 +101,7 @@ impl Node {
             .map_err(failed)?;
         transaction.execute("UPDATE salesync.tracked_table SET is_complete = false", &[]).map_err(failed)?;
         transaction.commit().map_err(failed)?;
+        halt::after(Step::EpochBegun);
         Marker::write(archive, &Self::read(client, name)?)
     }
 }

@@ -7,6 +7,7 @@ use super::tracking::tracked_tables;
 use crate::broker::Broker;
 use crate::database::database_failure;
 use crate::domain::{Failure, Receipt};
+use crate::halt::{self, Step};
 
 /// A bundle that head office has but has not applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub fn settle(client: &mut Client, broker: &mut Broker, node: &Node) -> Result<u
         match Receipt::from_bytes(&delivery.payload) {
             Ok(receipt) if receipt.branch == node.name => {
                 record(client, &receipt, &delivery.payload)?;
+                halt::after(Step::ReceiptRecorded);
                 receipts += 1;
             }
             Ok(receipt) => {
@@ -35,6 +37,7 @@ pub fn settle(client: &mut Client, broker: &mut Broker, node: &Node) -> Result<u
             Err(why) => tracing::warn!("a receipt cannot be read and is not used: {why}"),
         }
         broker.acknowledge(delivery)?;
+        halt::after(Step::ReceiptTaken);
     }
     if receipts > 0 {
         prune_log(client, node)?;
@@ -88,6 +91,7 @@ fn prune_log(client: &mut Client, node: &Node) -> Result<(), Failure> {
     prune_tables(&mut transaction, watermark)?;
     let sql = "UPDATE salesync.node SET pruned_through = $1";
     transaction.execute(sql, &[&newest.get::<_, i64>(0)]).map_err(failed)?;
+    halt::after(Step::LogPruned);
     transaction.commit().map_err(failed)
 }
 

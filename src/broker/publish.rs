@@ -10,6 +10,7 @@ use super::connection::Broker;
 use super::failure;
 use super::topology::{BUNDLES, RECEIPTS, name};
 use crate::domain::{Failure, Kind};
+use crate::halt::{self, Step};
 
 const BUNDLE_TYPE: &str = "salesync-bundle/1";
 const RECEIPT_TYPE: &str = "salesync-receipt/1";
@@ -97,7 +98,9 @@ impl Broker {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let deadline = self.deadlines.publishing(payload.len());
         let confirmation = self.on_publishing_channel(deadline, async |channel| {
-            channel.basic_publish(exchange.into(), key, options, payload, properties).await?.await
+            let sent = channel.basic_publish(exchange.into(), key, options, payload, properties).await?;
+            halt::after(Step::MessageSent);
+            sent.await
         });
         match confirmation.map_err(|trouble| failure::during(doing.as_str(), trouble))? {
             Confirmation::Ack(None) => Ok(()),

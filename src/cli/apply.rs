@@ -15,6 +15,7 @@ use crate::archive::{Archive, open_bundle};
 use crate::broker::{Broker, Delivery};
 use crate::database::{Lock, take_lock};
 use crate::domain::{Failure, Kind, NodeName};
+use crate::halt::{self, Step};
 use crate::head_office::{Arrival, Outcome, Receiver, Source, Verdict};
 
 pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
@@ -136,8 +137,10 @@ fn drain_branch(
                 // It is decided, and told also if the answer does not get through.
                 let own = found.first().map(|verdict| verdict.outcome.clone());
                 verdicts.add(found);
+                halt::after(Step::MessageDecided);
                 receiver.publish_receipts(broker)?;
                 answer(broker, delivery, own.as_ref())?;
+                halt::after(Step::MessageAnswered);
             }
             Err(failure) => {
                 // It is still in the queue; giving it back at once only saves the next run a wait.

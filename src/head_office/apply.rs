@@ -14,6 +14,7 @@ use super::target::{prepare, set_branch};
 use crate::bundle::Bundle;
 use crate::database::database_failure;
 use crate::domain::{Digest, Failure, Kind, Manifest, Receipt, ReceiptOutcome, TableEffect};
+use crate::halt::{self, Step};
 
 /// Whether the work is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,11 +64,14 @@ pub(super) fn apply<R: Read + Seek>(
         }
     }
     let effects = load(&mut transaction, bundle, &manifest)?;
+    halt::after(Step::RowsLoaded);
     record(&mut transaction, &manifest, digest, bundle.size(), source, effects)?;
+    halt::after(Step::BundleRecorded);
     match keep {
         Keep::RollBack => transaction.rollback().map_err(failed),
         Keep::Commit => {
             transaction.commit().map_err(failed)?;
+            halt::after(Step::BundleCommitted);
             Ok(confirm(client, &manifest, digest)?)
         }
     }
