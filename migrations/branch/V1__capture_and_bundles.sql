@@ -6,6 +6,7 @@ CREATE TABLE salesync.node (
     name               text NOT NULL,
     role               text NOT NULL CHECK (role = 'branch'),
     epoch              uuid NOT NULL,            -- incarnation of this database
+    follows            uuid,                     -- the epoch before it, if `bundle --since all` has ended one
     last_sequence      bigint NOT NULL DEFAULT 0 CHECK (last_sequence >= 0),
     last_manifest      text,                     -- SHA-256 of the last bundle's manifest.json
     watermark          pg_snapshot,              -- snapshot of the last cut; NULL before the first

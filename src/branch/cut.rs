@@ -53,10 +53,7 @@ pub fn cut(
 ) -> Result<Vec<SealedBundle>, Failure> {
     let node = load(client, name, archive, options.since)?;
     archive.remove_drafts()?;
-    let discarded = archive.discard_after(&node.name, node.epoch, node.last_sequence)?;
-    if discarded > 0 {
-        tracing::warn!("discarded {discarded} bundles that an interrupted run had sealed but not recorded");
-    }
+    discard_unrecorded(archive, &node)?;
     let tracked = tracked_tables(client)?;
     let failed = |error: postgres::Error| database_failure("cutting", &error);
     let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
@@ -85,9 +82,22 @@ pub fn cut(
 /// A new epoch is how a restored database goes on, so it is not held against it.
 fn load(client: &mut Client, name: &NodeName, archive: &Archive, since: Since) -> Result<Node, Failure> {
     if since == Since::All {
+        // In the archive of a restored database it may be what was sent.
+        if let Ok(ending) = Node::load(client, name, archive) {
+            discard_unrecorded(archive, &ending)?;
+        }
         Node::begin_epoch(client, name, archive)?;
     }
     Node::load(client, name, archive)
+}
+
+/// Removes what a killed run has sealed and not recorded.
+fn discard_unrecorded(archive: &Archive, node: &Node) -> Result<(), Failure> {
+    let discarded = archive.discard_after(&node.name, node.epoch, node.last_sequence)?;
+    if discarded > 0 {
+        tracing::warn!("discarded {discarded} bundles that an interrupted run had sealed but not recorded");
+    }
+    Ok(())
 }
 
 /// Taken before the snapshot, so that no table changes its shape or is truncated under the cut.

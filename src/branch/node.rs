@@ -20,6 +20,8 @@ pub struct Node {
     pub name: NodeName,
     /// The incarnation of this database.
     pub epoch: Epoch,
+    /// The epoch before it, if `bundle --since all` has ended one.
+    pub follows: Option<Epoch>,
     /// The last bundle that was recorded.
     pub last_sequence: Option<Sequence>,
     /// SHA-256 of its manifest.
@@ -49,7 +51,8 @@ impl Node {
             .query_opt(
                 "SELECT n.name, n.epoch, n.last_sequence, n.last_manifest, n.watermark::text,
                         n.system_identifier = s.system_identifier AND n.database_oid = d.oid,
-                        coalesce(pg_snapshot_xmax(n.watermark) <= pg_snapshot_xmax(pg_current_snapshot()), true)
+                        coalesce(pg_snapshot_xmax(n.watermark) <= pg_snapshot_xmax(pg_current_snapshot()), true),
+                        n.follows
                  FROM salesync.node n, pg_control_system() s, pg_database d WHERE d.datname = current_database()",
                 &[],
             )
@@ -74,6 +77,7 @@ impl Node {
         Ok(Self {
             name: name.clone(),
             epoch: Epoch(row.get(1)),
+            follows: row.get::<_, Option<uuid::Uuid>>(7).map(Epoch),
             last_sequence: Sequence::from_bigint(row.get(2)),
             last_manifest: digest.and_then(|text| text.parse().ok()),
             watermark: row.get(4),
@@ -93,7 +97,7 @@ impl Node {
         let epoch = Epoch(row.get(0)).following();
         transaction
             .execute(
-                "UPDATE salesync.node SET epoch = $1, last_sequence = 0, last_manifest = NULL, watermark = NULL,
+                "UPDATE salesync.node SET epoch = $1, follows = epoch, last_sequence = 0, last_manifest = NULL, watermark = NULL,
                         pruned_through = 0, system_identifier = s.system_identifier, database_oid = d.oid
                  FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()",
                 &[&epoch.0],
@@ -129,8 +133,8 @@ impl Marker {
         archive.root().join(branch.as_str()).join("last-recorded.json")
     }
 
-    /// Refuses a database that knows less than the marker. If it knows more, the marker was only not
-    /// written any more, and is now, before anything can be published.
+    /// Refuses a database that knows less than the marker. If it knows more, of bundles or of the epoch that
+    /// was begun, the marker was only not written any more, and is now, before anything can be published.
     fn check(archive: &Archive, node: &Node) -> Result<(), Failure> {
         let path = Self::path(archive, &node.name);
         let text = match fs::read_to_string(&path) {
@@ -146,7 +150,8 @@ impl Marker {
         {
             return Ok(());
         }
-        if node.epoch == marker.epoch && node.last_sequence > marker.sequence {
+        let begun = node.last_sequence.is_none() && node.follows == Some(marker.epoch);
+        if begun || node.epoch == marker.epoch && node.last_sequence > marker.sequence {
             return Self::write(archive, node);
         }
         let named = marker

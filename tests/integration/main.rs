@@ -10,7 +10,9 @@
 // What the tests stand on.
 mod company;
 mod forge;
+mod halted;
 mod servers;
+mod whole;
 
 // The tests.
 mod broker;
@@ -18,6 +20,7 @@ mod broker_away;
 mod concurrency;
 mod contract;
 mod crash;
+mod crash_points;
 mod cuts;
 mod delivery;
 mod demo;

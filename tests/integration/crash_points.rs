@@ -1,0 +1,101 @@
+//! Killed after every step with an effect, and with a server killed after every step: the same commands run
+//! again bring everything to rest, with nothing lost, doubled or left over.
+//!
+//! A scenario brings about what a command works on, and names the command. It is run again and again, halted
+//! after the first step, the second, and so on, until the command comes to its end. A step added to
+//! `salesync::halt` is tried wherever it is reached; the scenario that is there for it has to name it.
+
+mod broker;
+mod scenarios;
+
+use std::collections::BTreeSet;
+
+use salesync::halt::Step;
+use salesync::sandbox::{PostgresServer, Sandbox};
+
+use self::scenarios::{SCENARIOS, Scenario, company, trade};
+use crate::company::Company;
+use crate::halted::{Halted, Reached};
+use crate::servers::{fresh_database, fresh_vhost};
+
+/// More than any command has. The work of a scenario must not grow from run to run.
+const MOST_STEPS: u32 = 60;
+
+/// Runs the scenario once per step, with `fault` after that step.
+fn after_every_step(company: &Company, scenario: &Scenario, mut fault: impl FnMut(Halted)) {
+    let mut reached = BTreeSet::new();
+    for number in 1.. {
+        assert!(number <= MOST_STEPS, "the command does not come to its end: {reached:?}");
+        (scenario.prepare)(company);
+        let (node, arguments) = (scenario.command)(company);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let halted = match node.run_until(&arguments, &format!("#{number}")) {
+            Reached::Halt(halted) => halted,
+            Reached::End(run) => {
+                run.exits_with_any(&[0, 3]);
+                break;
+            }
+        };
+        // Shown if the test fails.
+        println!("{}: step {number}, {}", arguments.join(" "), halted.step);
+        reached.insert(halted.step.clone());
+        fault(halted);
+        company.heal();
+        company.assert_whole();
+    }
+    company.heal();
+    company.assert_whole();
+    let missed: Vec<_> =
+        scenario.proves.iter().filter(|step| !reached.contains(&format!("{step:?}"))).collect();
+    assert!(missed.is_empty(), "never came to {missed:?}, only to {reached:?}");
+}
+
+/// The program is killed.
+fn killed(scenario: &Scenario) {
+    let company = company(fresh_vhost(), fresh_database);
+    after_every_step(&company, scenario, Halted::kill);
+}
+
+/// The database server is killed and the program goes on; the server is back before the next command.
+fn without_database(scenario: &Scenario) {
+    let sandbox = Sandbox::new().unwrap();
+    let mut server = PostgresServer::start(&sandbox, "postgres").unwrap();
+    let names = std::cell::Cell::new(0);
+    let database = || {
+        let name = format!("node_{}", names.replace(names.get() + 1));
+        server.create_database(&name).unwrap();
+        server.url(&name)
+    };
+    let company = company(fresh_vhost(), database);
+    after_every_step(&company, scenario, |halted| {
+        server.stop_immediately();
+        // Done all the same, if it had no more need of it.
+        halted.go_on().exits_with_any(&[0, 3, 69, 75]);
+        server.start_again().unwrap();
+    });
+}
+
+#[test]
+fn every_step_has_a_scenario() {
+    let proven: BTreeSet<Step> = SCENARIOS.iter().flat_map(|scenario| scenario.proves).copied().collect();
+    let missing: Vec<_> = Step::ALL.iter().filter(|step| !proven.contains(step)).collect();
+    assert!(missing.is_empty(), "no scenario is there for {missing:?}");
+}
+
+/// What is stopped at in the tests is not there for the users.
+#[test]
+fn only_a_debug_build_halts() {
+    let company = company(fresh_vhost(), fresh_database);
+    trade(company.branch());
+    let halts = match company.branch().run_until(&["bundle", "--offline"], "CutCommitted") {
+        Reached::Halt(halted) => {
+            halted.go_on().ok();
+            true
+        }
+        Reached::End(run) => {
+            run.ok();
+            false
+        }
+    };
+    assert_eq!(halts, cfg!(debug_assertions));
+}
