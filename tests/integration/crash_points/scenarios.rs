@@ -17,6 +17,8 @@ pub(super) struct Scenario {
     pub(super) command: fn(&Company) -> (&Node, Vec<String>),
     /// The steps that this scenario is there for. It may come to others.
     pub(super) proves: &'static [Step],
+    /// The steps after which the broker is killed: those of a program that has still to do with it.
+    pub(super) with_broker: &'static [Step],
 }
 
 /// Declares the scenarios, each with a test in which the program is killed and one in which its database server
@@ -61,6 +63,10 @@ scenarios! {
             Step::CutCommitted, Step::ReceiptRecorded, Step::AcknowledgementSent, Step::ReceiptTaken,
             Step::LogPruned, Step::MessageSent, Step::BundleConfirmed, Step::BundlePublished,
         ],
+        with_broker: &[
+            Step::ReceiptRecorded, Step::AcknowledgementSent, Step::ReceiptTaken, Step::LogPruned, Step::MessageSent,
+            Step::BundleConfirmed, Step::BundlePublished,
+        ],
     };
 
     /// Everything again, in a new epoch, while a bundle of the old one is not sent, and the next was sealed by
@@ -75,6 +81,7 @@ scenarios! {
         },
         command: |company| (company.branch(), words(&["bundle", "--since", "all"])),
         proves: &[Step::EpochBegun],
+        with_broker: &[],
     };
 
     /// A run was killed with one part sealed and the next in the making.
@@ -87,6 +94,7 @@ scenarios! {
         },
         command: |company| (company.branch(), words(&["bundle", "--offline"])),
         proves: &[Step::DraftRemoved, Step::FileDiscarded],
+        with_broker: &[],
     };
 
     /// A bundle that head office has, while its receipt waits.
@@ -100,20 +108,23 @@ scenarios! {
             (company.branch(), words(&["resend", &last]))
         },
         proves: &[Step::BundlePublished],
+        with_broker: &[],
     };
 
-    /// Two bundles are in the queue.
+    /// A bundle is in the queue.
     apply = Scenario {
         prepare: |company| {
-            for _ in 0..2 {
-                trade(company.branch());
-                company.branch().run(&["bundle"]).ok();
-            }
+            trade(company.branch());
+            company.branch().run(&["bundle"]).ok();
         },
         command: |company| (&company.head_office, words(&["apply"])),
         proves: &[
             Step::BundleReceived, Step::RowsLoaded, Step::BundleRecorded, Step::BundleCommitted,
             Step::MessageDecided, Step::ReceiptConfirmed, Step::ReceiptPublished, Step::MessageAnswered,
+        ],
+        with_broker: &[
+            Step::BundleReceived, Step::BundleRecorded, Step::MessageDecided, Step::MessageSent,
+            Step::ReceiptConfirmed, Step::AcknowledgementSent,
         ],
     };
 
@@ -127,6 +138,9 @@ scenarios! {
         },
         command: |company| (&company.head_office, words(&["apply"])),
         proves: &[Step::DuplicateRecorded],
+        with_broker: &[
+            Step::DuplicateRecorded,
+        ],
     };
 
     /// The second of two bundles is in the queue.
@@ -137,6 +151,9 @@ scenarios! {
         },
         command: |company| (&company.head_office, words(&["apply"])),
         proves: &[Step::HoldRecorded, Step::HoldCommitted],
+        with_broker: &[
+            Step::HoldCommitted,
+        ],
     };
 
     /// The second of two bundles is held, and the first comes.
@@ -148,6 +165,9 @@ scenarios! {
         },
         command: |company| (&company.head_office, words(&["apply"])),
         proves: &[Step::BundleCommitted],
+        with_broker: &[
+            Step::ReceiptPublished,
+        ],
     };
 
     /// The same, and the file of the second is gone.
@@ -161,6 +181,7 @@ scenarios! {
         },
         command: |company| (&company.head_office, words(&["apply"])),
         proves: &[Step::HoldForgotten],
+        with_broker: &[],
     };
 
     /// In the queue: no bundle at all, and one whose turn it is, with a wrong total.
@@ -179,6 +200,9 @@ scenarios! {
         proves: &[
             Step::FileSetAside, Step::RejectionRecorded, Step::RejectionCommitted, Step::MessageBuried,
         ],
+        with_broker: &[
+            Step::RejectionCommitted, Step::MessageBuried, Step::MessageAnswered,
+        ],
     };
 
     /// Two bundles come by stick.
@@ -189,6 +213,7 @@ scenarios! {
             (&company.head_office, words(&["apply", text(&first), text(&later)]))
         },
         proves: &[Step::BundleCommitted],
+        with_broker: &[],
     };
 
     /// Two bundles are in a branch's archive that head office does not have.
@@ -200,6 +225,7 @@ scenarios! {
             (&company.head_office, words(&["replay", text(&archive), "--from", &first]))
         },
         proves: &[Step::BundleCommitted],
+        with_broker: &[],
     };
 }
 
