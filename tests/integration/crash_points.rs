@@ -9,14 +9,17 @@ mod broker;
 mod scenarios;
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
-use salesync::halt::Step;
+use salesync::halt::{self, Step};
 use salesync::sandbox::{PostgresServer, Sandbox};
 
 use self::scenarios::{SCENARIOS, Scenario, company, trade};
 use crate::company::Company;
 use crate::halted::{Halted, Reached};
-use crate::servers::{fresh_database, fresh_vhost};
+use crate::servers::{fresh_database, fresh_folder, fresh_vhost};
 
 /// More than any command has. The work of a scenario must not grow from run to run.
 const MOST_STEPS: u32 = 60;
@@ -91,6 +94,23 @@ fn every_step_has_a_scenario() {
     let proven: BTreeSet<Step> = SCENARIOS.iter().flat_map(|scenario| scenario.proves).copied().collect();
     let missing: Vec<_> = Step::ALL.iter().filter(|step| !proven.contains(step)).collect();
     assert!(missing.is_empty(), "no scenario is there for {missing:?}");
+}
+
+#[test]
+fn the_machine_code_of_a_release_build_has_no_trace_of_halting() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/halt.rs");
+    let folder = fresh_folder();
+    let has_trace = |debug_assertions: &str| {
+        let object = folder.path().join(debug_assertions);
+        let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
+        rustc.args(["--edition", "2024", "--crate-type", "lib", "--emit", "obj", "-o"]).arg(&object);
+        rustc.args(["-C", &format!("debug-assertions={debug_assertions}")]).arg(&source);
+        let output = rustc.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let code = fs::read(object).unwrap();
+        code.windows(halt::AT.len()).any(|bytes| bytes == halt::AT.as_bytes())
+    };
+    assert_eq!((has_trace("on"), has_trace("off")), (true, false));
 }
 
 /// What is stopped at in the tests is not there for the users.

@@ -31,6 +31,7 @@ mod import;
 mod init;
 mod keys;
 mod layers;
+mod random_days;
 mod receipts;
 mod replay;
 mod round_trip;
