@@ -55,6 +55,8 @@ steps! {
     ReceiptRecorded,
     /// It is out of the queue.
     ReceiptTaken,
+    /// The same with a request of head office.
+    RequestRecorded,
     /// The change log is pruned, not committed.
     LogPruned,
 
@@ -91,6 +93,10 @@ steps! {
     ReceiptConfirmed,
     /// That is noted.
     ReceiptPublished,
+    /// The broker has confirmed a request.
+    RequestConfirmed,
+    /// That is noted.
+    RequestPublished,
     /// A message has been answered for.
     MessageAnswered,
 }

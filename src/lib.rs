@@ -16,7 +16,7 @@ pub mod bundle;
 pub mod archive;
 /// L2. RabbitMQ: publish, fetch, acknowledge. The only place with `lapin` and `tokio`.
 pub mod broker;
-/// L2. PostgreSQL: connections, migrations, the catalog, errors.
+/// L2. PostgreSQL: connections, migrations, the catalog, errors, rows of bundles into tables.
 pub mod database;
 
 /// L3. The branch's side: capture, cut, publish, import.

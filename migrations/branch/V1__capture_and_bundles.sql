@@ -20,6 +20,7 @@ CREATE TABLE salesync.tracked_table (
     table_id     integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     schema_name  text NOT NULL,
     table_name   text NOT NULL,
+    day_column   text,                           -- its business day, if it has one
     capture      text NOT NULL,                  -- SHA-256 of the statements that installed capture
     is_complete  boolean NOT NULL DEFAULT false, -- true once its whole content has been in a cut
     shape        text[],                         -- its columns when it last travelled; NULL if not known
@@ -42,8 +43,10 @@ CREATE TABLE salesync.bundle (
     state            text NOT NULL DEFAULT 'sealed'
                      CHECK (state IN ('sealed', 'published', 'applied', 'held', 'rejected')),
     reason           text,                       -- head office's, while it is held or rejected
+    cut_at           timestamptz NOT NULL DEFAULT transaction_timestamp(), -- what was committed before is in the cut
     sealed_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     published_at     timestamptz,
+    applied_at       timestamptz,                -- head office's clock
     PRIMARY KEY (epoch, sequence)
 );
 
@@ -54,4 +57,12 @@ CREATE TABLE salesync.receipt (
     outcome      text NOT NULL CHECK (outcome IN ('applied', 'held', 'rejected')),
     body         text NOT NULL,                  -- the JSON, byte for byte as it came
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- What head office asks of this branch.
+CREATE TABLE salesync.request (
+    request_id   uuid PRIMARY KEY,
+    body         text NOT NULL,                  -- the JSON, byte for byte as it came
+    received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    answered_at  timestamptz                     -- when what was wanted was done
 );

@@ -25,14 +25,26 @@ CREATE TABLE salesync.bundle (
     bundle_id        uuid NOT NULL UNIQUE,
     manifest_sha256  text NOT NULL,
     state            text NOT NULL CHECK (state IN ('applied', 'held')),
-    reason           text,                       -- why it is held
+    hold             text CHECK (hold IN ('gap', 'deletion', 'schema')), -- what it waits for, while it is held
+    reason           text,                       -- the same in words
     row_count        bigint NOT NULL,            -- inserts and updates in it
     tombstone_count  bigint NOT NULL,
     byte_count       bigint NOT NULL,
     created_at       timestamptz NOT NULL,       -- the branch's clock
     received_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_at       timestamptz,
-    PRIMARY KEY (branch, epoch, sequence)
+    PRIMARY KEY (branch, epoch, sequence),
+    CHECK ((state = 'held') = (hold IS NOT NULL))
+);
+
+-- The branch's tables as they were when they last came.
+CREATE TABLE salesync.branch_table (
+    branch          text NOT NULL REFERENCES salesync.branch,
+    schema_name     text NOT NULL,
+    table_name      text NOT NULL,
+    columns         jsonb NOT NULL,              -- as in the manifest: name, type, key
+    deleted_in_cut  bigint NOT NULL DEFAULT 0,   -- rows that the parts of the current cut have deleted
+    PRIMARY KEY (branch, schema_name, table_name)
 );
 
 -- Every arrival of a bundle, by whatever way, and what it led to.
@@ -67,8 +79,54 @@ CREATE TABLE salesync.incident (
     branch       text,                           -- NULL if nothing says whose it is
     epoch        uuid,
     sequence     bigint,
-    kind         text NOT NULL CHECK (kind IN ('rejected', 'divergence')),
+    kind         text NOT NULL CHECK (kind IN ('rejected', 'held', 'divergence')),
     detail       text NOT NULL,
     file         text,                           -- where the bundle is kept
-    happened_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+    happened_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    resolved_at  timestamptz                     -- when the bundle was applied after all
+);
+CREATE INDEX ON salesync.incident (branch, incident_id);
+
+-- What people have decided: who, when, why.
+CREATE TABLE salesync.decision (
+    decision_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    branch           text NOT NULL REFERENCES salesync.branch,
+    verdict          text NOT NULL CHECK (verdict IN ('approve', 'reject', 'retry', 'request')),
+    epoch            uuid,                       -- the bundle, if it was about one
+    sequence         bigint,
+    watermark        text,                       -- the cut that was approved, with all its parts
+    reason           text,
+    decided_by       text NOT NULL,              -- the operator's login and machine
+    decided_at       timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- What head office asks of a branch.
+CREATE TABLE salesync.request (
+    request_id      uuid PRIMARY KEY,
+    branch          text NOT NULL REFERENCES salesync.branch,
+    wanted          text NOT NULL CHECK (wanted IN ('resend', 'full', 'sync')),
+    epoch           uuid,                        -- of the bundles that are wanted again; NULL means the current one
+    first_sequence  bigint,
+    last_sequence   bigint,
+    body            text NOT NULL,               -- the JSON, byte for byte as it is sent
+    requested_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    published_at    timestamptz,                 -- NULL until a broker has it
+    answered_at     timestamptz                  -- when a bundle came that answers it
+);
+CREATE INDEX ON salesync.request (branch) WHERE answered_at IS NULL;
+
+-- The branch's last word on its business days: what its bundles have stated of each, the latest of it.
+CREATE TABLE salesync.day_total (
+    branch       text NOT NULL REFERENCES salesync.branch,
+    schema_name  text NOT NULL,
+    table_name   text NOT NULL,
+    day          date NOT NULL,
+    day_column   text NOT NULL,                  -- the business-day column
+    summed       text[] NOT NULL,                -- the columns that are summed
+    row_count    bigint NOT NULL,                -- live rows of that day
+    totals       jsonb NOT NULL,                 -- one total for each summed column
+    epoch        uuid NOT NULL,                  -- of the bundle that stated it
+    sequence     bigint NOT NULL,
+    stated_at    timestamptz NOT NULL,           -- the branch's clock
+    PRIMARY KEY (branch, schema_name, table_name, day)
 );

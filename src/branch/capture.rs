@@ -3,13 +3,14 @@
 //! The log holds keys only: `(k1 … kn, op, xid)`, with the types of the table's own key, no index, no
 //! sequence, no row content. Statement triggers with transition tables write it, so that a bulk load
 //! pays per statement and not per row; a row trigger adds the old and the new key where an update
-//! changes the key itself.
+//! changes the key itself. Where the table has a business day, the log also says which day a row has
+//! left by being deleted or moved, for nothing else would: the day's totals have changed.
 //!
 //! The functions run as their owner with a fixed search path: the application needs no rights on the
 //! schema, and cannot put another table in the log's place.
 
-use crate::database::{KeyColumn, TableDescription};
-use crate::domain::{TableName, quote_identifier, quote_literal};
+use crate::database::{KeyColumn, TableDescription, day_expression};
+use crate::domain::{Column, TableName, quote_identifier, quote_literal};
 
 /// The capture of one table.
 #[derive(Debug)]
@@ -17,15 +18,30 @@ pub(super) struct Capture<'a> {
     id: i32,
     table: String,
     key: &'a [KeyColumn],
+    columns: &'a [Column],
+    /// The business-day column.
+    day: Option<&'a str>,
 }
 
 impl<'a> Capture<'a> {
-    /// The triggers, by name.
-    pub(super) const TRIGGERS: [&'static str; 5] =
+    /// The triggers that every table has, by name.
+    const TRIGGERS: [&'static str; 5] =
         ["salesync_delete", "salesync_insert", "salesync_rekey", "salesync_truncate", "salesync_update"];
+    /// The one more of a table with a business day.
+    const DAY_TRIGGER: &'static str = "salesync_redate";
 
-    pub(super) fn new(id: i32, table: &TableName, description: &'a TableDescription) -> Self {
-        Self { id, table: table.sql(), key: &description.key }
+    pub(super) fn new(
+        id: i32,
+        table: &TableName,
+        description: &'a TableDescription,
+        day: Option<&'a str>,
+    ) -> Self {
+        Self { id, table: table.sql(), key: &description.key, columns: &description.columns, day }
+    }
+
+    /// The triggers, by name.
+    pub(super) fn trigger_names(&self) -> impl Iterator<Item = &'static str> {
+        Self::TRIGGERS.into_iter().chain(self.day.map(|_| Self::DAY_TRIGGER))
     }
 
     /// The statements that install it, the log included.
@@ -34,6 +50,7 @@ impl<'a> Capture<'a> {
             self.log(),
             self.statement_function(),
             self.rekey_function(),
+            self.redate_function().unwrap_or_default(),
             self.truncate_function(),
             self.triggers(),
         ]
@@ -43,24 +60,28 @@ impl<'a> Capture<'a> {
     /// The statements that remove it.
     pub(super) fn remove(id: i32, table: &TableName, table_exists: bool) -> String {
         let drop = |name: &str| format!("DROP TRIGGER IF EXISTS {name} ON {};", table.sql());
-        let triggers: String = if table_exists { Self::TRIGGERS.map(drop).join("\n") } else { String::new() };
-        let functions = ["changed", "rekeyed", "truncated"];
+        let names = Self::TRIGGERS.into_iter().chain([Self::DAY_TRIGGER]);
+        let triggers: String = if table_exists { names.map(drop).collect() } else { String::new() };
+        let functions = ["changed", "redated", "rekeyed", "truncated"];
         let functions = functions.map(|what| format!("DROP FUNCTION IF EXISTS salesync.{what}_{id}();"));
         format!("{triggers}\n{}\nDROP TABLE IF EXISTS salesync.log_{id};", functions.join("\n"))
     }
 
     /// The trigger functions, as `regprocedure` reads them.
     pub(super) fn functions(&self) -> Vec<String> {
-        ["changed", "rekeyed", "truncated"].map(|what| format!("salesync.{what}_{}()", self.id)).to_vec()
+        ["changed", "redated", "rekeyed", "truncated"]
+            .map(|what| format!("salesync.{what}_{}()", self.id))
+            .to_vec()
     }
 
     fn log(&self) -> String {
         let column =
             |(place, key): (usize, &KeyColumn)| format!("k{} {}{}", place + 1, key.own_type, key.collate);
         format!(
-            "CREATE TABLE salesync.log_{} ({}, op \"char\" NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xact_id());",
+            "CREATE TABLE salesync.log_{} ({}, op \"char\" NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xact_id(){});",
             self.id,
             self.key.iter().enumerate().map(column).collect::<Vec<_>>().join(", "),
+            self.day.map_or("", |_| ", day date"),
         )
     }
 
@@ -70,9 +91,20 @@ impl<'a> Capture<'a> {
         self.key.iter().map(column).collect::<Vec<_>>().join(", ")
     }
 
+    /// `, r."date"`: the business day of the row called `row`.
+    fn day_of(&self, row: &str) -> String {
+        self.day.map_or_else(String::new, |day| format!(", {}", day_expression(self.columns, day, row)))
+    }
+
     fn insert(&self) -> String {
         let columns: Vec<String> = (1..=self.key.len()).map(|place| format!("k{place}")).collect();
         format!("INSERT INTO salesync.log_{} ({}, op)", self.id, columns.join(", "))
+    }
+
+    /// The same for keys that leave a business day.
+    fn insert_leaving(&self) -> String {
+        let insert = self.insert();
+        self.day.map_or(insert.clone(), |_| insert.replace(", op)", ", op, day)"))
     }
 
     fn function(&self, what: &str, settings: &str, body: &str) -> String {
@@ -92,15 +124,34 @@ impl<'a> Capture<'a> {
             "IF TG_OP = 'INSERT' THEN {} ELSIF TG_OP = 'UPDATE' THEN {} ELSE {} END IF;",
             log("I", "new_rows"),
             log("U", "new_rows"),
-            log("D", "old_rows"),
+            format_args!(
+                "{} SELECT {}, 'D'{} FROM old_rows r;",
+                self.insert_leaving(),
+                self.key_of("r"),
+                self.day_of("r")
+            ),
         );
         self.function("changed", "", &body)
     }
 
     fn rekey_function(&self) -> String {
-        let body =
-            format!("{} VALUES ({}, 'D'), ({}, 'I');", self.insert(), self.key_of("OLD"), self.key_of("NEW"));
+        let body = format!(
+            "{} VALUES ({}, 'D'{}); {} VALUES ({}, 'I');",
+            self.insert_leaving(),
+            self.key_of("OLD"),
+            self.day_of("OLD"),
+            self.insert(),
+            self.key_of("NEW"),
+        );
         self.function("rekeyed", "", &body)
+    }
+
+    /// One more update of the key changes nothing but that the day it has left is known.
+    fn redate_function(&self) -> Option<String> {
+        self.day?;
+        let (key, day) = (self.key_of("OLD"), self.day_of("OLD"));
+        let body = format!("{} VALUES ({key}, 'U'{day});", self.insert_leaving());
+        Some(self.function("redated", "", &body))
     }
 
     /// TRUNCATE removes also what its own snapshot cannot see, and only a snapshot taken after its lock
@@ -111,9 +162,10 @@ impl<'a> Capture<'a> {
             "IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN \
              RAISE EXCEPTION 'TRUNCATE of a table that salesync captures needs READ COMMITTED' \
              USING HINT = 'Use DELETE, or run TRUNCATE in a READ COMMITTED transaction.'; END IF; \
-             {} SELECT {}, 'D' FROM ONLY {} r;",
-            self.insert(),
+             {} SELECT {}, 'D'{} FROM ONLY {} r;",
+            self.insert_leaving(),
             self.key_of("r"),
+            self.day_of("r"),
             self.table,
         );
         self.function("truncated", " SET row_security = off", &body)
@@ -140,8 +192,15 @@ impl<'a> Capture<'a> {
                 "salesync_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION salesync.truncated_{id}()"
             ),
         ];
-        let create = create.map(|trigger| format!("CREATE TRIGGER {trigger};"));
+        let redate = self.day.map(|day| {
+            let day = quote_identifier(day);
+            format!(
+                "salesync_redate AFTER UPDATE ON {table} FOR EACH ROW \
+                 WHEN (OLD.{day} IS DISTINCT FROM NEW.{day}) EXECUTE FUNCTION salesync.redated_{id}()"
+            )
+        });
+        let create = create.into_iter().chain(redate).map(|trigger| format!("CREATE TRIGGER {trigger};"));
         let always = |name: &str| format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name};");
-        format!("{}\n{}", create.join("\n"), Self::TRIGGERS.map(always).join("\n"))
+        create.chain(self.trigger_names().map(always)).collect::<Vec<_>>().join("\n")
     }
 }

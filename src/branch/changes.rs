@@ -9,7 +9,7 @@ use postgres::Transaction;
 use super::tracking::TrackedTable;
 use crate::database::{Days, KeyColumn, TableDescription, database_failure, day_expression, day_totals};
 use crate::domain::{
-    Column, DayTotal, DayTotals, Failure, Kind, MemberKind, Mode, quote_identifier, quote_literal,
+    Column, DayTotals, Failure, Kind, MOST_DAYS, MemberKind, Mode, quote_identifier, quote_literal,
 };
 
 /// A tracked table in a cut.
@@ -18,20 +18,16 @@ pub(super) struct TableCut {
     pub(super) table: TrackedTable,
     pub(super) description: TableDescription,
     pub(super) mode: Mode,
+    /// The snapshot after which its changes are collected; none in range mode.
+    since: Option<String>,
     /// How many rows there are of each kind; in range mode nobody has counted.
     counts: [i64; 3],
 }
 
-/// Business days a manifest speaks of at most, per table: the latest. It keeps the manifest small
-/// when a table travels whole.
-const MOST_DAYS: u32 = 2000;
-/// Bytes they take at most.
-const DAY_TOTALS_LIMIT: usize = 256 << 10;
-
 impl TableCut {
     /// The whole table, in range mode.
     pub(super) fn whole(table: TrackedTable, description: TableDescription) -> Self {
-        Self { table, description, mode: Mode::Range, counts: [0; 3] }
+        Self { table, description, mode: Mode::Range, since: None, counts: [0; 3] }
     }
 
     /// The keys logged since the snapshot `since`. They go to a temporary table of this transaction.
@@ -44,7 +40,7 @@ impl TableCut {
     ) -> Result<Self, Failure> {
         let doing = format!("collecting the changes of {}", table.name);
         let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
-        let mut cut = Self { table, description, mode, counts: [0; 3] };
+        let mut cut = Self { table, description, mode, since: Some(since.to_owned()), counts: [0; 3] };
         transaction.batch_execute(&cut.collect_keys(since)).map_err(failed)?;
         let conditions = [MemberKind::Inserts, MemberKind::Updates, MemberKind::Tombstones]
             .map(|kind| cut.condition(kind));
@@ -135,31 +131,51 @@ impl TableCut {
         }
     }
 
-    /// Live totals of the business days that the rows of this cut are on.
-    pub(super) fn day_totals(
+    /// Live totals of the business days that the rows of this cut are on or have left; none if the table
+    /// has no business day.
+    pub(super) fn day_totals(&self, transaction: &mut Transaction<'_>) -> Result<Option<DayTotals>, Failure> {
+        let Some(day) = &self.table.day else { return Ok(None) };
+        let failed = |error: postgres::Error| {
+            database_failure(format!("adding up the business days of {}", self.table.name), &error)
+        };
+        let wanted = self.touched_days(transaction, day).map_err(failed)?;
+        let rows = format!("ONLY {} t", self.table.name.sql());
+        let columns = &self.description.columns;
+        let days = Days { rows: &rows, condition: "true", columns, day, wanted: &wanted };
+        Ok(Some(day_totals(transaction, &days).map_err(failed)?.within_limits()))
+    }
+
+    /// The latest of the days that this cut changes, in ascending order.
+    fn touched_days(
         &self,
         transaction: &mut Transaction<'_>,
         day: &str,
-    ) -> Result<DayTotals, Failure> {
-        let columns = &self.description.columns;
-        let doing = format!("adding up the business days of {}", self.table.name);
-        if !columns.iter().any(|column| column.name == day) {
-            return Err(Failure::new(Kind::Configuration, doing, format!("it has no column {day:?}"))
-                .hint("correct `day` in its [[table]] section"));
-        }
+    ) -> Result<Vec<String>, postgres::Error> {
         let rows = format!("ONLY {} t", self.table.name.sql());
-        let touched = match self.mode {
-            Mode::Range => rows.clone(),
-            _ => format!("{} c JOIN {rows} ON {}", self.keys(), self.same_key()),
+        let day = day_expression(&self.description.columns, day, "t");
+        let touched = match &self.since {
+            None => format!("SELECT {day} AS day FROM {rows}"),
+            Some(since) => format!(
+                "SELECT {day} AS day FROM {} c JOIN {rows} ON {} UNION SELECT day FROM {}",
+                self.keys(),
+                self.same_key(),
+                log_since(self.table.id, since),
+            ),
         };
-        let expression = day_expression(columns, day);
-        let wanted = format!(
-            "ARRAY(SELECT DISTINCT {expression} FROM {touched} WHERE {expression} IS NOT NULL \
-             ORDER BY 1 DESC LIMIT {MOST_DAYS})"
+        let sql = format!(
+            "SELECT d.day::text FROM (SELECT DISTINCT day FROM ({touched}) d WHERE day IS NOT NULL \
+             ORDER BY day DESC LIMIT {MOST_DAYS}) d ORDER BY d.day"
         );
-        let days = Days { rows: &rows, condition: "true", columns, day, wanted: &wanted };
-        let totals = day_totals(transaction, &days).map_err(|error| database_failure(doing, &error))?;
-        Ok(within_manifest(totals))
+        Ok(transaction.query(&sql, &[])?.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// `FROM` item with one row per key, and the live row `t` if it is there.
+    pub(super) fn all_rows(&self) -> String {
+        let live = format!("ONLY {} t", self.table.name.sql());
+        match self.mode {
+            Mode::Range => live,
+            _ => format!("{} c LEFT JOIN {live} ON {}", self.keys(), self.same_key()),
+        }
     }
 
     /// The temporary table with the changed keys.
@@ -184,14 +200,13 @@ impl TableCut {
              SELECT c.*, t.tableoid IS NOT NULL AS is_there,
                     (t.tableoid IS NOT NULL)::int - c.born + c.died AS had
              FROM (SELECT {keys}, count(*) FILTER (WHERE op = 'I') AS born, count(*) FILTER (WHERE op = 'D') AS died
-                   FROM salesync.log_{id} WHERE NOT pg_visible_in_snapshot(xid, {since}::pg_snapshot)
-                   GROUP BY {numbers}) c
+                   FROM {log} GROUP BY {numbers}) c
              LEFT JOIN ONLY {table} t ON {same_key};
              ANALYZE salesync_changed_{id}",
             id = self.table.id,
             keys = keys.join(", "),
             numbers = numbers.join(", "),
-            since = quote_literal(since),
+            log = log_since(self.table.id, since),
             table = self.table.name.sql(),
             same_key = self.same_key(),
         )
@@ -224,16 +239,8 @@ impl TableCut {
     }
 }
 
-/// The latest of these days that have room in a manifest.
-fn within_manifest(mut totals: DayTotals) -> DayTotals {
-    let mut room = DAY_TOTALS_LIMIT;
-    let size = |day: &DayTotal| serde_json::to_vec(day).map_or(usize::MAX, |text| text.len() + 1);
-    let fitting = totals.days.iter().rev().take_while(|day| {
-        let left = room.checked_sub(size(day));
-        room = left.unwrap_or(0);
-        left.is_some()
-    });
-    let dropped = totals.days.len() - fitting.count();
-    totals.days.drain(..dropped);
-    totals
+/// `FROM` and `WHERE` of what a log says since a snapshot.
+fn log_since(table: i32, since: &str) -> String {
+    let since = quote_literal(since);
+    format!("salesync.log_{table} WHERE NOT pg_visible_in_snapshot(xid, {since}::pg_snapshot)")
 }

@@ -13,7 +13,7 @@ use super::changes::TableCut;
 use super::node::Node;
 use super::order::parents_first;
 use super::parts::{PartLimits, Parts, SealedBundle};
-use super::tracking::{TrackedTable, check_capture, tracked_tables};
+use super::tracking::{TrackedTable, check_capture, check_day, tracked_tables};
 use crate::archive::Archive;
 use crate::bundle::RowReader;
 use crate::database::{copy_failure, database_failure};
@@ -38,8 +38,10 @@ pub struct CutOptions {
     pub since: Since,
     /// The bounds of a bundle.
     pub limits: PartLimits,
-    /// The business-day column of the tables that have one.
-    pub days: BTreeMap<TableName, String>,
+    /// Whether to seal a bundle even if nothing has changed: it proves just that.
+    pub even_if_empty: bool,
+    /// The tables that are configured, each with its business-day column if it has one.
+    pub tables: BTreeMap<TableName, Option<String>>,
 }
 
 /// Cuts the branch's database and seals what is unsynced; nothing if nothing is. The caller holds
@@ -55,6 +57,7 @@ pub fn cut(
     archive.remove_drafts()?;
     discard_unrecorded(archive, &node)?;
     let tracked = tracked_tables(client)?;
+    tracked.iter().try_for_each(|table| check_day(table, &options.tables))?;
     let failed = |error: postgres::Error| database_failure("cutting", &error);
     let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
     let mut transaction = builder.start().map_err(failed)?;
@@ -62,7 +65,7 @@ pub fn cut(
     let sql = "SELECT pg_current_snapshot()::text";
     let watermark: String = transaction.query_one(sql, &[]).map_err(failed)?.get(0);
     halt::after(Step::SnapshotTaken);
-    let tables = collect(&mut transaction, &node, tracked, options.since)?;
+    let tables = collect(&mut transaction, &node, tracked, options)?;
     if tables.is_empty() {
         return Ok(Vec::new());
     }
@@ -122,8 +125,9 @@ fn collect(
     transaction: &mut Transaction<'_>,
     node: &Node,
     tracked: Vec<TrackedTable>,
-    since: Since,
+    options: &CutOptions,
 ) -> Result<Vec<TableCut>, Failure> {
+    let since = options.since;
     let base = match since {
         Since::Bundle(sequence) => cut_before(transaction, node, sequence)?,
         Since::Last | Since::All => node.watermark.clone().map(|watermark| (i64::MAX, watermark)),
@@ -138,7 +142,7 @@ fn collect(
             }
             _ => TableCut::whole(table, description),
         };
-        if !cut.is_empty() {
+        if options.even_if_empty || !cut.is_empty() {
             cuts.push(cut);
         }
     }
@@ -184,10 +188,7 @@ fn seal(
     tables: &[TableCut],
     options: &CutOptions,
 ) -> Result<(Node, Vec<SealedBundle>), Failure> {
-    let day_totals = tables
-        .iter()
-        .map(|cut| options.days.get(&cut.table.name).map(|day| cut.day_totals(transaction, day)).transpose())
-        .collect::<Result<Vec<_>, _>>()?;
+    let day_totals = tables.iter().map(|cut| cut.day_totals(transaction)).collect::<Result<Vec<_>, _>>()?;
     let mut parts = Parts::new(archive, options.limits, node.clone(), watermark, tables, day_totals)?;
     let rows =
         (0..tables.len()).flat_map(|table| [(table, MemberKind::Inserts), (table, MemberKind::Updates)]);

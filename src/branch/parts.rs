@@ -205,11 +205,14 @@ impl<'a> Parts<'a> {
     }
 
     /// The tables of this part in the order of `tables`. The last part also has those that have day
-    /// totals, though their rows may all have travelled in earlier parts.
+    /// totals, though their rows may all have travelled in earlier parts, and, since a bundle has to
+    /// speak of something, all of them if nothing has changed.
     fn table_changes(&mut self, last: bool) -> Vec<TableChange> {
         let mut present = std::mem::take(&mut self.present);
         if last {
-            let with_totals = (0..self.tables.len()).filter(|&table| self.day_totals[table].is_some());
+            let is_empty = self.sealed.is_empty() && present.is_empty();
+            let with_totals =
+                (0..self.tables.len()).filter(|&table| is_empty || self.day_totals[table].is_some());
             let absent = with_totals.filter(|table| !present.iter().any(|(other, _)| other == table));
             let absent: Vec<_> = absent.map(|table| (table, None)).collect();
             present.extend(absent);

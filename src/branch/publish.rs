@@ -119,6 +119,12 @@ pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &mut RecordedBu
 
 /// What lay on a disk for a while is looked at again before it is sent.
 fn read_verified(bundle: &RecordedBundle) -> Result<Vec<u8>, Failure> {
+    check_file(bundle)?;
+    fs::read(&bundle.path).map_err(|error| Failure::file("reading", &bundle.path, &error))
+}
+
+/// The file is whole, and the one that was recorded.
+pub(super) fn check_file(bundle: &RecordedBundle) -> Result<(), Failure> {
     const MEND: &str = "put the right file back from a copy, or run `salesync bundle --since all`, which begins a \
                         new epoch and sends everything";
     let found = open_bundle(&bundle.path).map_err(|failure| failure.hint(MEND))?.manifest_sha256();
@@ -127,5 +133,5 @@ fn read_verified(bundle: &RecordedBundle) -> Result<Vec<u8>, Failure> {
         let why = "it is not the bundle that was recorded under this number";
         return Err(Failure::new(Kind::Damaged, doing, why).hint(MEND));
     }
-    fs::read(&bundle.path).map_err(|error| Failure::file("reading", &bundle.path, &error))
+    Ok(())
 }

@@ -1,16 +1,18 @@
 //! Takes in head office's receipts, and forgets what they prove.
 
 use postgres::{Client, Transaction};
+use serde::Serialize;
 
 use super::node::Node;
+use super::requests::record_request;
 use super::tracking::tracked_tables;
 use crate::broker::Broker;
 use crate::database::database_failure;
-use crate::domain::{Failure, Receipt};
+use crate::domain::{Failure, REQUEST_FORMAT, Receipt, ReceiptOutcome, Request};
 use crate::halt::{self, Step};
 
 /// A bundle that head office has but has not applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unapplied {
     /// Its number.
     pub sequence: i64,
@@ -20,21 +22,16 @@ pub struct Unapplied {
     pub reason: String,
 }
 
-/// Takes in every receipt that waits for this branch; returns how many. Each is recorded before it is
-/// taken out of the queue, so a crash in between only brings it again.
+/// Takes in every receipt and request that waits for this branch; returns how many receipts. Each is
+/// recorded before it is taken out of the queue, so a crash in between only brings it again.
 pub fn settle(client: &mut Client, broker: &mut Broker, node: &Node) -> Result<u64, Failure> {
     let mut receipts = 0;
     while let Some(delivery) = broker.next_receipt(node.name.as_str())? {
-        match Receipt::from_bytes(&delivery.payload) {
-            Ok(receipt) if receipt.branch == node.name => {
-                record(client, &receipt, &delivery.payload)?;
-                halt::after(Step::ReceiptRecorded);
-                receipts += 1;
-            }
-            Ok(receipt) => {
-                tracing::warn!("a receipt for {} came to this branch and is not used", receipt.branch);
-            }
-            Err(why) => tracing::warn!("a receipt cannot be read and is not used: {why}"),
+        if delivery.message_type.as_deref() == Some(REQUEST_FORMAT) {
+            take_request(client, node, &delivery.payload)?;
+            halt::after(Step::RequestRecorded);
+        } else if take_receipt(client, node, &delivery.payload)? {
+            receipts += 1;
         }
         broker.acknowledge(delivery)?;
         halt::after(Step::ReceiptTaken);
@@ -43,6 +40,33 @@ pub fn settle(client: &mut Client, broker: &mut Broker, node: &Node) -> Result<u
         prune_log(client, node)?;
     }
     Ok(receipts)
+}
+
+/// True if it is one for this branch.
+fn take_receipt(client: &mut Client, node: &Node, body: &[u8]) -> Result<bool, Failure> {
+    match Receipt::from_bytes(body) {
+        Ok(receipt) if receipt.branch == node.name => {
+            record(client, &receipt, body)?;
+            halt::after(Step::ReceiptRecorded);
+            return Ok(true);
+        }
+        Ok(receipt) => {
+            tracing::warn!("a receipt for {} came to this branch and is not used", receipt.branch);
+        }
+        Err(why) => tracing::warn!("a receipt cannot be read and is not used: {why}"),
+    }
+    Ok(false)
+}
+
+fn take_request(client: &mut Client, node: &Node, body: &[u8]) -> Result<(), Failure> {
+    match Request::from_bytes(body) {
+        Ok(request) if request.branch == node.name => record_request(client, &request, body)?,
+        Ok(request) => {
+            tracing::warn!("a request to {} came to this branch and is not followed", request.branch);
+        }
+        Err(why) => tracing::warn!("a request cannot be read and is not followed: {why}"),
+    }
+    Ok(())
 }
 
 /// Notes what became of the bundle, and, if it was applied, of all before it: they are in its hash
@@ -57,7 +81,7 @@ fn record(client: &mut Client, receipt: &Receipt, body: &[u8]) -> Result<(), Fai
     transaction.execute(sql, &[&receipt.bundle_id.0, &receipt.outcome.as_str(), &&*body]).map_err(failed)?;
     let updated = transaction
         .execute(
-            "UPDATE salesync.bundle SET state = $1, reason = $5
+            "UPDATE salesync.bundle SET state = $1, reason = $5, applied_at = CASE $1 WHEN 'applied' THEN $6::timestamptz END
              WHERE epoch = $2 AND (sequence = $3 OR $1 = 'applied' AND sequence < $3) AND state <> 'applied'
                AND EXISTS (SELECT FROM salesync.bundle WHERE epoch = $2 AND sequence = $3 AND manifest_sha256 = $4)",
             &[
@@ -66,13 +90,36 @@ fn record(client: &mut Client, receipt: &Receipt, body: &[u8]) -> Result<(), Fai
                 &receipt.sequence.as_bigint(),
                 &receipt.manifest_sha256.to_string(),
                 &receipt.reason,
+                &receipt.decided_at,
             ],
         )
         .map_err(failed)?;
     if updated == 0 {
-        tracing::info!("the receipt of bundle {} brings nothing new", receipt.sequence);
+        if let Some(why) = contradiction(&mut transaction, receipt).map_err(failed)? {
+            tracing::warn!("the receipt of bundle {} is kept and not used: {why}", receipt.sequence);
+        } else {
+            tracing::info!("the receipt of bundle {} brings nothing new", receipt.sequence);
+        }
     }
     transaction.commit().map_err(failed)
+}
+
+/// What a receipt contradicts that changes nothing, if it is no mere repetition.
+fn contradiction(
+    transaction: &mut Transaction<'_>,
+    receipt: &Receipt,
+) -> Result<Option<&'static str>, postgres::Error> {
+    let sql = "SELECT manifest_sha256 = $3, state FROM salesync.bundle WHERE epoch = $1 AND sequence = $2";
+    let digest = receipt.manifest_sha256.to_string();
+    let row = transaction.query_opt(sql, &[&receipt.epoch.0, &receipt.sequence.as_bigint(), &digest])?;
+    Ok(match row.map(|row| (row.get(0), row.get::<_, String>(1))) {
+        None => Some("this branch has recorded no such bundle"),
+        Some((false, _)) => Some("it answers other content than this branch has sealed under that number"),
+        Some((true, state)) if state == "applied" && receipt.outcome == ReceiptOutcome::Rejected => {
+            Some("head office has applied that bundle before")
+        }
+        Some(_) => None,
+    })
 }
 
 /// Forgets the logged keys that were visible in the newest cut that head office has applied to its
@@ -117,11 +164,12 @@ pub fn unanswered_bundles(client: &mut Client, node: &Node) -> Result<i64, Failu
 }
 
 /// The bundles of the current epoch that head office holds or has rejected, by its last receipts.
-pub fn unapplied_bundles(client: &mut Client, node: &Node) -> Result<Vec<Unapplied>, Failure> {
-    let sql = "SELECT sequence, state, coalesce(reason, '') FROM salesync.bundle
-               WHERE epoch = $1 AND state IN ('held', 'rejected') ORDER BY sequence";
+pub fn unapplied_bundles(client: &mut Client) -> Result<Vec<Unapplied>, Failure> {
+    let sql =
+        "SELECT sequence, state, coalesce(reason, '') FROM salesync.bundle JOIN salesync.node USING (epoch)
+               WHERE state IN ('held', 'rejected') ORDER BY sequence";
     let rows = client
-        .query(sql, &[&node.epoch.0])
+        .query(sql, &[])
         .map_err(|error| database_failure("reading what head office has not applied", &error))?;
     let unapplied =
         |row: &postgres::Row| Unapplied { sequence: row.get(0), state: row.get(1), reason: row.get(2) };

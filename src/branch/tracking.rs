@@ -1,10 +1,12 @@
 //! Which tables are tracked: installing, checking and removing their capture.
 
+use std::collections::BTreeMap;
+
 use postgres::{Client, GenericClient, Transaction};
 
 use super::capture::Capture;
 use crate::database::{
-    KeyColumn, Lock, Role, TableDescription, database_failure, describe, migrate, take_lock,
+    KeyColumn, Lock, Role, TableDescription, database_failure, describe, is_day, migrate, take_lock,
 };
 use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, TableName, quote_identifier};
 
@@ -17,6 +19,8 @@ pub struct TrackedTable {
     pub name: TableName,
     /// True once its whole content has been in a cut.
     pub is_complete: bool,
+    /// Its business-day column, which its capture knows of.
+    pub day: Option<String>,
     /// Its columns when it last travelled, as [`TableDescription::shape`] tells them; none if not known.
     pub(super) shape: Option<Vec<String>>,
     /// The last bundle of the cut in which it last travelled whole: its log reaches back no further.
@@ -38,12 +42,12 @@ pub struct InitReport {
     pub untracked: Vec<TableName>,
 }
 
-/// Makes this database the branch `node` and captures exactly these tables. Doing it again changes
-/// nothing.
+/// Makes this database the branch `node` and captures exactly these tables, each with its business-day
+/// column if it has one. Doing it again changes nothing.
 pub fn init_branch(
     client: &mut Client,
     node: &NodeName,
-    tables: &[TableName],
+    tables: &BTreeMap<TableName, Option<String>>,
 ) -> Result<InitReport, Failure> {
     take_lock(client, Lock::Init)?;
     take_lock(client, Lock::Bundle)?;
@@ -53,13 +57,13 @@ pub fn init_branch(
     register(&mut transaction, node).map_err(failed)?;
     let mut report = InitReport { migrations, ..InitReport::default() };
     let before = tracked_tables(&mut transaction)?;
-    for old in before.iter().filter(|old| !tables.contains(&old.name)) {
+    for old in before.iter().filter(|old| !tables.contains_key(&old.name)) {
         untrack(&mut transaction, old)?;
         report.untracked.push(old.name.clone());
     }
-    for name in tables {
+    for (name, day) in tables {
         let known = before.iter().find(|old| old.name == *name);
-        let changed = track(&mut transaction, name, known)?;
+        let changed = track(&mut transaction, name, day.as_deref(), known)?;
         let list = if changed { &mut report.tracked } else { &mut report.unchanged };
         list.push(name.clone());
     }
@@ -69,7 +73,7 @@ pub fn init_branch(
 
 /// The tracked tables, oldest first.
 pub fn tracked_tables(client: &mut impl GenericClient) -> Result<Vec<TrackedTable>, Failure> {
-    let sql = "SELECT table_id, schema_name, table_name, is_complete, capture, shape, whole_in
+    let sql = "SELECT table_id, schema_name, table_name, is_complete, capture, shape, whole_in, day_column
                FROM salesync.tracked_table ORDER BY table_id";
     let rows =
         client.query(sql, &[]).map_err(|error| database_failure("reading the tracked tables", &error))?;
@@ -80,6 +84,7 @@ pub fn tracked_tables(client: &mut impl GenericClient) -> Result<Vec<TrackedTabl
         capture: row.get(4),
         shape: row.get(5),
         whole_in: row.get(6),
+        day: row.get(7),
     };
     Ok(rows.iter().map(table).collect())
 }
@@ -90,8 +95,8 @@ pub(super) fn check_capture(
     table: &TrackedTable,
 ) -> Result<TableDescription, Failure> {
     let doing = format!("checking the capture of {}", table.name);
-    let description = capturable(client, &table.name)?;
-    let capture = Capture::new(table.id, &table.name, &description);
+    let description = capturable(client, &table.name, table.day.as_deref())?;
+    let capture = Capture::new(table.id, &table.name, &description, table.day.as_deref());
     if capture_digest(&capture) != table.capture {
         return Err(Failure::new(Kind::Failed, doing, "its primary key is not the one that is captured")
             .hint("run `salesync init`; the whole table travels again with the next bundle"));
@@ -102,6 +107,22 @@ pub(super) fn check_capture(
     }
     let why = format!("trigger {} is missing or disabled, so changes may be unrecorded", missing.join(", "));
     Err(Failure::new(Kind::Failed, doing, why)
+        .hint("run `salesync init`; the whole table travels again with the next bundle"))
+}
+
+/// The log knows of the business day that is configured, and of no other.
+pub(super) fn check_day(
+    table: &TrackedTable,
+    configured: &BTreeMap<TableName, Option<String>>,
+) -> Result<(), Failure> {
+    let Some(day) = configured.get(&table.name).filter(|day| **day != table.day) else {
+        return Ok(());
+    };
+    let shown = |day: &Option<String>| day.as_ref().map_or("none".to_owned(), |day| format!("{day:?}"));
+    let doing = format!("checking the capture of {}", table.name);
+    let why =
+        format!("its business day is captured as {}, and configured as {}", shown(&table.day), shown(day));
+    Err(Failure::new(Kind::Configuration, doing, why)
         .hint("run `salesync init`; the whole table travels again with the next bundle"))
 }
 
@@ -120,21 +141,23 @@ fn register(transaction: &mut Transaction<'_>, node: &NodeName) -> Result<(), po
 fn track(
     transaction: &mut Transaction<'_>,
     name: &TableName,
+    day: Option<&str>,
     known: Option<&TrackedTable>,
 ) -> Result<bool, Failure> {
     let failed = |error: postgres::Error| database_failure(format!("capturing {name}"), &error);
-    let description = capturable(transaction, name)?;
+    let description = capturable(transaction, name, day)?;
     if let Some(known) = known {
-        let capture = Capture::new(known.id, name, &description);
+        let capture = Capture::new(known.id, name, &description, day);
         let intact = missing_triggers(transaction, &description, &capture)?.is_empty();
         if intact && capture_digest(&capture) == known.capture {
             return Ok(false);
         }
         untrack(transaction, known)?;
     }
-    let sql = "INSERT INTO salesync.tracked_table (schema_name, table_name, capture) VALUES ($1, $2, '') RETURNING table_id";
-    let id: i32 = transaction.query_one(sql, &[&name.schema, &name.table]).map_err(failed)?.get(0);
-    let capture = Capture::new(id, name, &description);
+    let sql = "INSERT INTO salesync.tracked_table (schema_name, table_name, capture, day_column)
+               VALUES ($1, $2, '', $3) RETURNING table_id";
+    let id: i32 = transaction.query_one(sql, &[&name.schema, &name.table, &day]).map_err(failed)?.get(0);
+    let capture = Capture::new(id, name, &description, day);
     transaction.batch_execute(&capture.install()).map_err(failed)?;
     let sql = "UPDATE salesync.tracked_table SET capture = $2 WHERE table_id = $1";
     transaction.execute(sql, &[&id, &capture_digest(&capture)]).map_err(failed)?;
@@ -153,7 +176,11 @@ fn untrack(transaction: &mut Transaction<'_>, table: &TrackedTable) -> Result<()
 }
 
 /// The table, if its changes can be captured.
-fn capturable(client: &mut impl GenericClient, name: &TableName) -> Result<TableDescription, Failure> {
+fn capturable(
+    client: &mut impl GenericClient,
+    name: &TableName,
+    day: Option<&str>,
+) -> Result<TableDescription, Failure> {
     let refused = |why: String| Failure::new(Kind::Configuration, format!("looking at table {name}"), why);
     let Some(description) = describe(client, name)? else {
         return Err(refused("there is no such table".into())
@@ -172,6 +199,12 @@ fn capturable(client: &mut impl GenericClient, name: &TableName) -> Result<Table
             "it has a column `branch`, which is what head office calls the origin of a row".into(),
         )
         .hint("rename the column, or take the table off `tables`"));
+    }
+    let is_day =
+        |day: &str| description.columns.iter().any(|column| column.name == day && is_day(&column.type_name));
+    if let Some(day) = day.filter(|day| !is_day(day)) {
+        return Err(refused(format!("it has no column {day:?} with a date, which `day` names"))
+            .hint("correct `day` in its [[table]] section: a column of type date or timestamp"));
     }
     if let Some(why) = description.key.iter().find_map(unsuitable) {
         return Err(refused(format!("its primary key {why}")).hint("give the table a key of another type"));
@@ -204,7 +237,7 @@ fn missing_triggers(
         .query(sql, &[&table.oid, &capture.functions()])
         .map_err(|error| database_failure("looking at the capture triggers", &error))?;
     let present: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
-    Ok(Capture::TRIGGERS.into_iter().filter(|name| !present.contains(name)).collect())
+    Ok(capture.trigger_names().filter(|name| !present.contains(name)).collect())
 }
 
 fn capture_digest(capture: &Capture<'_>) -> String {

@@ -9,11 +9,9 @@ use lapin::{BasicProperties, Confirmation};
 use super::connection::Broker;
 use super::failure;
 use super::topology::{BUNDLES, RECEIPTS, name};
-use crate::domain::{Failure, Kind};
+use crate::domain::{BUNDLE_FORMAT, Failure, Kind, RECEIPT_FORMAT, REQUEST_FORMAT};
 use crate::halt::{self, Step};
 
-const BUNDLE_TYPE: &str = "salesync-bundle/1";
-const RECEIPT_TYPE: &str = "salesync-receipt/1";
 const PERSISTENT: u8 = 2;
 
 /// A sealed bundle, to be published as one message.
@@ -62,7 +60,7 @@ impl Broker {
             exchange: BUNDLES,
             routing_key: bundle.branch,
             message_id: Some(name(bundle.bundle_id)?),
-            message_type: BUNDLE_TYPE.into(),
+            message_type: BUNDLE_FORMAT.into(),
             headers,
             payload: bundle.payload,
         })
@@ -77,7 +75,22 @@ impl Broker {
             exchange: RECEIPTS,
             routing_key: branch,
             message_id: Some(name(bundle_id)?),
-            message_type: RECEIPT_TYPE.into(),
+            message_type: RECEIPT_FORMAT.into(),
+            headers,
+            payload,
+        })
+    }
+
+    /// Publishes what head office asks of `branch`, with the same promise. It comes with the receipts.
+    pub fn publish_request(&mut self, branch: &str, request_id: &str, payload: &[u8]) -> Result<(), Failure> {
+        let mut headers = FieldTable::default();
+        headers.insert("branch".into(), text(branch));
+        self.publish(Letter {
+            doing: format!("publishing a request to {branch}"),
+            exchange: RECEIPTS,
+            routing_key: branch,
+            message_id: Some(name(request_id)?),
+            message_type: REQUEST_FORMAT.into(),
             headers,
             payload,
         })

@@ -13,7 +13,7 @@ use super::layout::{
     BLOCK, MANIFEST_NAME, SIGNATURE_NAME, SIGNATURE_SIZE, padding, read_header, read_padding, read_whole,
 };
 use super::tally::Tally;
-use crate::domain::{Digest, MANIFEST_LIMIT, Manifest, Member, TableChange};
+use crate::domain::{Digest, MANIFEST_LIMIT, Manifest, Member, TableChange, Totals};
 
 /// A bundle whose shape, sizes and checksums have been found right.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl<R: Read + Seek> Bundle<R> {
         table: &TableChange,
         member: &Member,
         sink: &mut impl Write,
-    ) -> Result<(), PourError> {
+    ) -> Result<Totals, PourError> {
         let missing = || Defect::MemberMissing(member.name.clone());
         let offset = *self.offsets.get(&member.name).ok_or_else(missing)?;
         self.source.seek(SeekFrom::Start(offset)).map_err(PourError::Source)?;
@@ -84,8 +84,9 @@ impl<R: Read + Seek> Bundle<R> {
         let columns = member.kind.columns(&table.columns);
         let mut raw = RawMember { source: decoder, member, left: member.raw_bytes };
         raw.expect(&header_line(&columns))?;
-        raw.rows(Tally::new(&columns), sink)?;
-        raw.end()
+        let totals = raw.rows(Tally::new(&columns), sink)?;
+        raw.end()?;
+        Ok(totals)
     }
 }
 
@@ -237,7 +238,7 @@ impl<R: BufRead> RawMember<'_, Decoder<'_, R>> {
         Ok(())
     }
 
-    fn rows(&mut self, mut tally: Tally, sink: &mut impl Write) -> Result<(), PourError> {
+    fn rows(&mut self, mut tally: Tally, sink: &mut impl Write) -> Result<Totals, PourError> {
         let name = &self.member.name.clone();
         let mut buffer = vec![0; 1 << 16];
         loop {
@@ -250,7 +251,8 @@ impl<R: BufRead> RawMember<'_, Decoder<'_, R>> {
             sink.write_all(&buffer[..count]).map_err(PourError::Sink)?;
         }
         tally.finish().map_err(|why| Defect::RowMalformed(name.clone(), tally.rows() + 1, why))?;
-        Ok(check_tally(self.member, &tally)?)
+        check_tally(self.member, &tally)?;
+        Ok(tally.totals())
     }
 
     /// A member is one frame, and nothing hides behind it.

@@ -22,7 +22,7 @@ pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::HeadOffice)?;
     let mut client = settings.connect_prepared_database("apply")?;
     take_lock(&mut client, Lock::Apply)?;
-    let mut receiver = Receiver::new(&mut client, &settings.archive)?;
+    let mut receiver = Receiver::new(&mut client, &settings.archive, settings.policy)?;
     let mut verdicts = if args.check { Verdicts::of_rehearsal() } else { Verdicts::default() };
     let outcome = match (&args.files[..], args.check) {
         ([], _) => drain(&settings, &mut receiver, &mut verdicts),

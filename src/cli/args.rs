@@ -55,6 +55,10 @@ pub(super) enum Command {
     Resend(Resend),
     Apply(Apply),
     Replay(Replay),
+    Request(Request),
+    Approve(Approve),
+    Reject(Reject),
+    Retry(Retry),
     Status(Status),
     Verify(Verify),
     Inspect(Inspect),
@@ -148,6 +152,68 @@ pub(super) struct Replay {
     /// Up to and with this number
     #[arg(long, value_name = "M", value_parser = sequence)]
     pub(super) to: Option<Sequence>,
+}
+
+/// Ask a branch for something: bundles again, everything, or a bundle now
+///
+/// The branch answers when it connects next. Bundles that are missing before those that are held
+/// are asked for by `apply` itself.
+#[derive(Debug, Arguments)]
+#[command(group(clap::ArgGroup::new("wanted").required(true)), after_help = "Examples:\n  \
+    salesync request east --resend 17..20    the same bytes again\n  \
+    salesync request east --full             every table whole, in a new epoch\n  \
+    salesync request east --sync-now         a bundle, even if nothing has changed")]
+pub(super) struct Request {
+    /// The branch
+    pub(super) branch: NodeName,
+    /// These bundles again
+    #[arg(long, value_name = "N[..M]", value_parser = sequences, group = "wanted")]
+    pub(super) resend: Option<(Sequence, Sequence)>,
+    /// Every table whole, in a new epoch
+    #[arg(long, group = "wanted")]
+    pub(super) full: bool,
+    /// A bundle now, even if nothing has changed
+    #[arg(long, group = "wanted")]
+    pub(super) sync_now: bool,
+    /// Why, for the people at the branch and the record
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+}
+
+/// Let a bundle pass that is held for a person, with all parts of its cut
+#[derive(Debug, Arguments)]
+#[command(after_help = "Example:\n  salesync approve east 17 --reason 'they closed the shop'")]
+pub(super) struct Approve {
+    /// The branch
+    pub(super) branch: NodeName,
+    /// The bundle's number
+    #[arg(value_name = "N", value_parser = sequence)]
+    pub(super) bundle: Sequence,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+}
+
+/// Reject a bundle that is held; the branch is told, and goes on with `salesync bundle --since all`
+#[derive(Debug, Arguments)]
+#[command(after_help = "Example:\n  salesync reject east 17 --reason 'restored from the wrong backup'")]
+pub(super) struct Reject {
+    /// The branch
+    pub(super) branch: NodeName,
+    /// The bundle's number
+    #[arg(value_name = "N", value_parser = sequence)]
+    pub(super) bundle: Sequence,
+    /// Why, for the branch and the record
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+/// Try again what was held or rejected, after its cause has been mended, and what waits for it
+#[derive(Debug, Arguments)]
+#[command(after_help = "Example:\n  salesync retry east")]
+pub(super) struct Retry {
+    /// The branch
+    pub(super) branch: NodeName,
 }
 
 /// Show how this node stands: pending bundles, or how far each branch has been applied

@@ -23,20 +23,7 @@ pub(super) struct Report {
     bundles: Vec<Line>,
     pending: usize,
     receipts: u64,
-    unapplied: Vec<UnappliedLine>,
-}
-
-#[derive(Debug, Serialize)]
-struct UnappliedLine {
-    sequence: i64,
-    state: String,
-    reason: String,
-}
-
-impl From<Unapplied> for UnappliedLine {
-    fn from(Unapplied { sequence, state, reason }: Unapplied) -> Self {
-        Self { sequence, state, reason }
-    }
+    unapplied: Vec<Unapplied>,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,8 +43,12 @@ pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
     let mut client = settings.connect_prepared_database("bundle")?;
     take_lock(&mut client, Lock::Bundle)?;
-    let days = settings.tables.iter().filter_map(|(table, day)| Some((table.clone(), day.clone()?)));
-    let options = CutOptions { since: args.since, limits: settings.limits, days: days.collect() };
+    let options = CutOptions {
+        since: args.since,
+        limits: settings.limits,
+        even_if_empty: false,
+        tables: settings.tables.clone(),
+    };
     let sealed = cut(&mut client, &settings.node, &settings.archive, &options);
     match sealed.err() {
         None => publish_pending(context, &settings, &mut client, args.offline),
@@ -103,7 +94,7 @@ pub(super) fn publish_all(
     let left = bundles.len() - exchange.published;
     let mut report = Report::new(&bundles, left);
     report.receipts = exchange.receipts;
-    report.unapplied = unapplied_bundles(client, node)?.into_iter().map(UnappliedLine::from).collect();
+    report.unapplied = unapplied_bundles(client)?;
     context.print(&report)?;
     match outcome {
         Err(failure) if left > 0 => return Err(with_work_left(failure, left)),
@@ -185,7 +176,7 @@ impl fmt::Display for Report {
             let (rows, tombstones) = (Count(*rows, "row"), Count(*tombstones, "tombstone"));
             writeln!(f, "{branch} {sequence}: {rows}, {tombstones}, {bytes} bytes, {state}")?;
         }
-        for UnappliedLine { sequence, state, reason } in &self.unapplied {
+        for Unapplied { sequence, state, reason } in &self.unapplied {
             writeln!(f, "head office has {state} bundle {sequence}: {reason}")?;
         }
         Ok(())

@@ -41,8 +41,7 @@ fn branch(settings: &Settings, args: &Init) -> Result<Report, Failure> {
     }
     let mut client = settings.connect_database("init")?;
     let created = args.with_sales && create_sales(&mut client)?;
-    let tables: Vec<TableName> = settings.tables.keys().cloned().collect();
-    let done = init_branch(&mut client, &settings.node, &tables)?;
+    let done = init_branch(&mut client, &settings.node, &settings.tables)?;
     let names = |tables: &[TableName]| tables.iter().map(ToString::to_string).collect();
     Ok(Report {
         node: settings.node.to_string(),

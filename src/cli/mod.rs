@@ -5,12 +5,14 @@ mod args;
 mod bundle;
 mod context;
 mod count;
+mod decide;
 mod demo;
 mod exit;
 mod import;
 mod init;
 mod inspect;
 mod replay;
+mod request;
 mod resend;
 mod settings;
 mod status;
@@ -57,6 +59,10 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Resend(args) => resend::run(context, &args),
         Command::Apply(args) => apply::run(context, &args),
         Command::Replay(args) => replay::run(context, args),
+        Command::Request(args) => request::run(context, &args),
+        Command::Approve(args) => decide::approve(context, &args),
+        Command::Reject(args) => decide::reject(context, &args),
+        Command::Retry(args) => decide::retry(context, &args),
         Command::Status(args) => status::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),

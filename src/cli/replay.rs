@@ -16,7 +16,7 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
     let (files, damaged) = replay_order(&args.folder, &range)?;
     let mut client = settings.connect_prepared_database("replay")?;
     take_lock(&mut client, Lock::Apply)?;
-    let mut receiver = Receiver::new(&mut client, &settings.archive)?.one_by_one();
+    let mut receiver = Receiver::new(&mut client, &settings.archive, settings.policy)?.one_by_one();
     let mut verdicts = Verdicts::default();
     for failure in &damaged {
         verdicts.add_damaged(failure.to_string());

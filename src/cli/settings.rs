@@ -14,6 +14,7 @@ use crate::branch::PartLimits;
 use crate::broker::{Broker, BrokerAddress, ConnectOptions};
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, Kind, NodeName, TableName};
+use crate::head_office::{Policy, SchemaChanges};
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -22,10 +23,14 @@ pub(super) struct Settings {
     pub(super) role: Role,
     /// Tracked tables, each with its business-day column if it has one.
     pub(super) tables: BTreeMap<TableName, Option<String>>,
+    /// The column with the money of the tables that have one.
+    pub(super) amounts: BTreeMap<TableName, String>,
     pub(super) archive: Archive,
     pub(super) limits: PartLimits,
     /// Head office's branches.
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
+    /// What head office does without asking a person.
+    pub(super) policy: Policy,
     broker_options: ConnectOptions,
     database_url: Option<String>,
     broker_url: Option<String>,
@@ -149,6 +154,8 @@ struct File {
     bundle: BundleSection,
     #[serde(default)]
     branches: BTreeMap<NodeName, BranchSettings>,
+    #[serde(default)]
+    apply: ApplySection,
 }
 
 #[derive(Debug, Deserialize)]
@@ -156,6 +163,7 @@ struct File {
 struct TableSection {
     name: String,
     day: Option<String>,
+    amount: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -197,15 +205,32 @@ impl Default for BundleSection {
     }
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApplySection {
+    schema_changes: Option<SchemaChangesWord>,
+    max_delete_fraction: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SchemaChangesWord {
+    Apply,
+    Hold,
+}
+
 impl File {
     fn into_settings(self, base: &Path) -> Result<Settings, Failure> {
-        let limits = self.bundle.limits()?;
+        let (limits, policy) = (self.bundle.limits()?, self.apply.policy()?);
         let mut tables = BTreeMap::new();
         for name in &self.tables {
             tables.insert(name.parse()?, None);
         }
+        let mut amounts = BTreeMap::new();
         for section in self.table {
-            tables.insert(section.name.parse()?, section.day);
+            let name: TableName = section.name.parse()?;
+            amounts.extend(section.amount.map(|amount| (name.clone(), amount)));
+            tables.insert(name, section.day);
         }
         // Absolute, because reports and the ledger name files to people who are elsewhere.
         let archive = std::path::absolute(base.join(self.archive.dir)).map_err(|error| {
@@ -217,8 +242,10 @@ impl File {
             node: self.node,
             role: self.role,
             tables,
+            amounts,
             limits,
             branches: self.branches,
+            policy,
             broker_options: ConnectOptions {
                 allow_plaintext: self.broker.allow_plaintext,
                 ..ConnectOptions::default()
@@ -226,6 +253,23 @@ impl File {
             database_url: self.database.url,
             broker_url: self.broker.url,
         })
+    }
+}
+
+impl ApplySection {
+    fn policy(&self) -> Result<Policy, Failure> {
+        let usual = Policy::default();
+        let schema_changes = self.schema_changes.map_or(usual.schema_changes, |word| match word {
+            SchemaChangesWord::Apply => SchemaChanges::Apply,
+            SchemaChangesWord::Hold => SchemaChanges::Hold,
+        });
+        let max_delete_fraction = self.max_delete_fraction.unwrap_or(usual.max_delete_fraction);
+        if !(0.0..=1.0).contains(&max_delete_fraction) {
+            let why = "max_delete_fraction must be from 0 to 1";
+            return Err(Failure::new(Kind::Configuration, "reading [apply]", why)
+                .hint("0.2 holds what would delete more than a fifth of a branch's rows; 1 holds nothing"));
+        }
+        Ok(Policy { schema_changes, max_delete_fraction })
     }
 }
 

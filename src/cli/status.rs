@@ -10,7 +10,7 @@ use super::context::Context;
 use super::count::Count;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
-use crate::branch::branch_status;
+use crate::branch::{BranchStatus, branch_status};
 use crate::domain::{Failure, Sequence};
 use crate::head_office::{BranchState, branch_states};
 
@@ -19,9 +19,10 @@ pub(super) fn run(context: &Context, args: &Status) -> Result<Exit, Failure> {
     let mut client = settings.connect_prepared_database("status")?;
     let needs_person = match settings.role {
         Role::Branch => {
-            let status = branch_status(&mut client)?;
+            let status = branch_status(&mut client, &settings.amounts)?;
+            let needs_person = !status.unapplied.is_empty();
             context.print(&BranchReport { node: settings.node.to_string(), role: "branch", status })?;
-            false
+            needs_person
         }
         Role::HeadOffice => {
             let report = HeadOfficeReport::new(&settings, &branch_states(&mut client)?);
@@ -37,17 +38,42 @@ struct BranchReport {
     node: String,
     role: &'static str,
     #[serde(flatten)]
-    status: crate::branch::BranchStatus,
+    status: BranchStatus,
 }
+
+/// A clock that is wrong by no more than this does not have to be told.
+const TOLERABLE_SKEW_MS: i64 = 60_000;
 
 impl fmt::Display for BranchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = &self.status;
         let shown =
             |number: Option<i64>| number.map_or_else(|| "none yet".to_owned(), |number| number.to_string());
-        writeln!(f, "{}: {} not yet in a bundle", self.node, Count(self.status.unsynced, "changed key"))?;
-        writeln!(f, "  sealed, not yet published: {}", self.status.pending)?;
-        writeln!(f, "  last bundle published: {}", shown(self.status.last_published))?;
-        writeln!(f, "  last bundle proven to be at head office: {}", shown(self.status.last_applied))
+        writeln!(f, "{}: {} not yet in a bundle", self.node, Count(status.unsynced, "changed key"))?;
+        writeln!(f, "  sealed, not yet published: {}", status.pending)?;
+        writeln!(f, "  last bundle published: {}", shown(status.last_published))?;
+        writeln!(f, "  last bundle proven to be at head office: {}", shown(status.last_applied))?;
+        match status.proven_through {
+            Some(moment) => writeln!(f, "  proven: everything up to {}", time(moment))?,
+            None => writeln!(f, "  proven: nothing yet")?,
+        }
+        for table in &status.unproven {
+            let amount =
+                table.amount.as_ref().map_or_else(String::new, |amount| format!(", {amount} in all"));
+            writeln!(f, "  not proven yet: {} of {}{amount}", Count(table.rows, "row"), table.table)?;
+        }
+        for bundle in &status.unapplied {
+            writeln!(f, "  bundle {} is {}: {}", bundle.sequence, bundle.state, bundle.reason)?;
+        }
+        match (status.clock.at_least_ms, status.clock.at_most_ms) {
+            (Some(least), _) if least > TOLERABLE_SKEW_MS => {
+                writeln!(f, "  this clock is behind head office's by {} s or more", least / 1000)
+            }
+            (_, Some(most)) if most < -TOLERABLE_SKEW_MS => {
+                writeln!(f, "  this clock is ahead of head office's by {} s or more", -most / 1000)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -68,22 +94,63 @@ struct BranchLine {
     late: bool,
     rejected: i64,
     at_cut: bool,
+    waiting: Vec<WaitingLine>,
+    requests: Vec<RequestLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct WaitingLine {
+    sequence: i64,
+    hold: &'static str,
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
+struct RequestLine {
+    wanted: String,
+    first: Option<i64>,
+    last: Option<i64>,
+    requested_at: DateTime<Utc>,
+    sent: bool,
 }
 
 impl HeadOfficeReport {
     fn new(settings: &Settings, states: &[BranchState]) -> Self {
-        let line = |state: &BranchState| BranchLine {
+        let branches = states.iter().map(|state| BranchLine::new(settings, state)).collect();
+        Self { node: settings.node.to_string(), role: "head-office", branches }
+    }
+}
+
+impl BranchLine {
+    fn new(settings: &Settings, state: &BranchState) -> Self {
+        let waiting = state.held.iter().map(|held| WaitingLine {
+            sequence: held.sequence,
+            hold: held.hold.kind.as_str(),
+            reason: held.hold.reason.clone(),
+        });
+        let requests = state.requests.iter().map(|request| RequestLine {
+            wanted: request.wanted.clone(),
+            first: request.bundles.map(|(first, _)| first),
+            last: request.bundles.map(|(_, last)| last),
+            requested_at: request.requested_at,
+            sent: request.published_at.is_some(),
+        });
+        Self {
             branch: state.name.to_string(),
             last_sequence: state.last_sequence.map(Sequence::get),
             last_applied_at: state.last_applied_at,
-            held: state.held.clone(),
+            held: state.held.iter().map(|held| held.sequence).collect(),
             missing: state.missing(),
             late: is_late(settings, state),
             rejected: state.rejected,
             at_cut: state.is_at_cut,
-        };
-        let branches = states.iter().map(line).collect();
-        Self { node: settings.node.to_string(), role: "head-office", branches }
+            waiting: waiting.collect(),
+            requests: requests.collect(),
+        }
+    }
+
+    fn needs_person(&self) -> bool {
+        self.late || self.rejected > 0 || !self.held.is_empty()
     }
 }
 
@@ -97,43 +164,46 @@ fn is_late(settings: &Settings, state: &BranchState) -> bool {
         .is_none_or(|last| (Utc::now() - last).to_std().is_ok_and(|silence| silence > expected))
 }
 
-impl BranchLine {
-    fn needs_person(&self) -> bool {
-        self.late || self.rejected > 0 || !self.held.is_empty()
+impl fmt::Display for HeadOfficeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.branches.iter().map(|line| line.branch.as_str()).collect();
+        writeln!(f, "{}, head office of {}", self.node, names.join(", "))?;
+        self.branches.iter().try_for_each(|line| write!(f, "{line}"))
     }
 }
 
-impl fmt::Display for HeadOfficeReport {
+impl fmt::Display for BranchLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{}, head office of {}",
-            self.node,
-            self.branches.iter().map(|line| line.branch.as_str()).collect::<Vec<_>>().join(", ")
-        )?;
-        for line in &self.branches {
-            write!(f, "  {}: ", line.branch)?;
-            match (line.last_sequence, line.last_applied_at) {
-                (Some(sequence), Some(at)) => {
-                    write!(
-                        f,
-                        "bundle {sequence} applied at {}",
-                        at.to_rfc3339_opts(SecondsFormat::Secs, true)
-                    )?;
-                }
-                _ => write!(f, "nothing applied yet")?,
+        write!(f, "  {}: ", self.branch)?;
+        match (self.last_sequence, self.last_applied_at) {
+            (Some(sequence), Some(at)) => write!(f, "bundle {sequence} applied at {}", time(at))?,
+            _ => write!(f, "nothing applied yet")?,
+        }
+        if !self.held.is_empty() {
+            write!(f, "; held {:?}, missing {:?}", self.held, self.missing)?;
+        }
+        if self.rejected > 0 {
+            write!(f, "; {} rejected since", self.rejected)?;
+        }
+        writeln!(f, "{}", if self.late { "; LATE" } else { "" })?;
+        for WaitingLine { sequence, hold, reason } in &self.waiting {
+            if *hold != "gap" {
+                writeln!(f, "    {sequence} is held: {reason}")?;
             }
-            if !line.held.is_empty() {
-                write!(f, "; held {:?}, missing {:?}", line.held, line.missing)?;
-            }
-            if line.rejected > 0 {
-                write!(f, "; {} rejected since", line.rejected)?;
-            }
-            if line.late {
-                write!(f, "; LATE")?;
-            }
-            writeln!(f)?;
+        }
+        for RequestLine { wanted, first, last, requested_at, sent } in &self.requests {
+            let bundles = match (first, last) {
+                (Some(first), Some(last)) if first == last => format!(" {first}"),
+                (Some(first), Some(last)) => format!(" {first}..{last}"),
+                _ => String::new(),
+            };
+            let sent = if *sent { "" } else { ", not sent yet" };
+            writeln!(f, "    asked for {wanted}{bundles} at {}{sent}", time(*requested_at))?;
         }
         Ok(())
     }
+}
+
+fn time(moment: DateTime<Utc>) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -18,10 +18,17 @@ pub(super) struct Verdicts {
     /// True if everything was rolled back.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     check: bool,
-    #[serde(skip)]
-    waiting: Vec<String>,
+    waiting: Vec<Waiting>,
     #[serde(skip)]
     is_damaged: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Waiting {
+    branch: String,
+    sequence: u64,
+    hold: &'static str,
+    reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,10 +72,11 @@ impl Verdicts {
                 tombstones: verdict.tombstones,
             }),
             Outcome::Duplicate => self.duplicates += 1,
-            Outcome::Held(expected) => {
+            Outcome::Held(hold) => {
                 self.held += 1;
                 let (branch, sequence) = (branch.unwrap_or_default(), sequence.unwrap_or_default());
-                self.waiting.push(format!("{branch} {sequence}: held, bundle {expected} has not come"));
+                let (hold, reason) = (hold.kind.as_str(), hold.reason);
+                self.waiting.push(Waiting { branch, sequence, hold, reason });
             }
             Outcome::Rejected { reason, is_damaged } => {
                 self.is_damaged |= is_damaged;
@@ -103,8 +111,8 @@ impl fmt::Display for Verdicts {
             let (rows, tombstones) = (Count(*rows, "row"), Count(*tombstones, "tombstone"));
             writeln!(f, "{branch} {sequence}: {word}, {rows}, {tombstones}")?;
         }
-        for line in &self.waiting {
-            writeln!(f, "{line}")?;
+        for Waiting { branch, sequence, reason, .. } in &self.waiting {
+            writeln!(f, "{branch} {sequence}: held, {reason}")?;
         }
         for Rejected { branch, sequence, reason } in &self.rejected {
             let branch = branch.as_deref().unwrap_or("unknown branch");

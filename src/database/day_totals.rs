@@ -1,5 +1,7 @@
 //! Live totals per business day: the branch computes them at the cut, head office from its own table.
 
+use std::collections::BTreeMap;
+
 use postgres::{GenericClient, Row};
 
 use crate::domain::{Column, ColumnTotal, DayTotal, DayTotals, is_summed, quote_identifier};
@@ -15,32 +17,51 @@ pub struct Days<'a> {
     pub columns: &'a [Column],
     /// The business-day column, one of them.
     pub day: &'a str,
-    /// SQL of an array of dates.
-    pub wanted: &'a str,
+    /// The days, as PostgreSQL writes a date in ISO style.
+    pub wanted: &'a [String],
 }
 
-/// Row count and exact sums of each of these days that has rows, in ascending order.
+/// Row count and exact sums of each of these days, in the order in which they are wanted.
 pub fn day_totals(client: &mut impl GenericClient, days: &Days<'_>) -> Result<DayTotals, postgres::Error> {
     let summed: Vec<&Column> =
         days.columns.iter().filter(|column| column.key.is_none() && is_summed(&column.type_name)).collect();
     let sums: String = summed.iter().map(|column| sum_of(column)).collect();
-    let day = day_expression(days.columns, days.day);
+    let day = day_expression(days.columns, days.day, "t");
     let sql = format!(
-        "SELECT ({day})::text, count(*){sums} FROM {} WHERE {day} = ANY ({}) AND {} GROUP BY {day} ORDER BY {day}",
-        days.rows, days.wanted, days.condition,
+        "SELECT ({day})::text, count(*){sums} FROM {} WHERE {day} = ANY ($1::text[]::date[]) AND {} GROUP BY {day}",
+        days.rows, days.condition,
     );
-    let rows = client.query(&sql, &[])?;
+    let rows = client.query(&sql, &[&days.wanted])?;
+    let found = rows.iter().map(|row| (row.get(0), day_total(row, summed.len())));
+    let mut found: BTreeMap<String, DayTotal> = found.collect();
+    let none = |day: &String| DayTotal { day: day.clone(), rows: 0, totals: vec![no_total(); summed.len()] };
     Ok(DayTotals {
         column: days.day.to_owned(),
         summed: summed.iter().map(|column| column.name.clone()).collect(),
-        days: rows.iter().map(|row| day_total(row, summed.len())).collect(),
+        days: days.wanted.iter().map(|day| found.remove(day).unwrap_or_else(|| none(day))).collect(),
     })
 }
 
-/// The business day of the row called `t`.
-pub fn day_expression(columns: &[Column], day: &str) -> String {
-    let is_date = columns.iter().any(|column| column.name == day && column.type_name == "date");
-    format!("t.{}{}", quote_identifier(day), if is_date { "" } else { "::date" })
+fn no_total() -> ColumnTotal {
+    ColumnTotal { sum: "0".to_owned(), values: 0, non_finite: 0 }
+}
+
+/// The business day of the row called `row`, the same in every session.
+pub fn day_expression(columns: &[Column], day: &str, row: &str) -> String {
+    let type_name = columns.iter().find(|column| column.name == day).map(|column| &*column.type_name);
+    let day = format!("{row}.{}", quote_identifier(day));
+    match type_name {
+        Some("date") => day,
+        Some(with_zone) if with_zone.ends_with("with time zone") => {
+            format!("({day} AT TIME ZONE 'UTC')::date")
+        }
+        _ => format!("{day}::date"),
+    }
+}
+
+/// Whether a column of this type can be a business day.
+pub fn is_day(type_name: &str) -> bool {
+    type_name == "date" || type_name.starts_with("timestamp") && !type_name.ends_with("[]")
 }
 
 fn sum_of(column: &Column) -> String {

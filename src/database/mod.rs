@@ -4,13 +4,16 @@ mod catalog;
 mod connect;
 mod day_totals;
 mod failure;
+mod load;
 mod lock;
+mod merge;
 mod migrate;
 mod password;
 
 pub use catalog::{KeyColumn, TableDescription, describe, key_order};
 pub use connect::{DatabaseUrl, connect};
-pub use day_totals::{Days, day_expression, day_totals};
+pub use day_totals::{Days, day_expression, day_totals, is_day};
 pub use failure::{copy_failure, database_failure, is_passing};
+pub use load::{LoadError, Loader, Target};
 pub use lock::{Lock, take_lock};
 pub use migrate::{Role, is_prepared, migrate};

@@ -6,6 +6,7 @@ mod manifest;
 mod manifest_check;
 mod name;
 mod receipt;
+mod request;
 mod sql;
 mod sum;
 mod table;
@@ -18,8 +19,9 @@ pub use manifest::{
     TableChange,
 };
 pub use name::NodeName;
-pub use receipt::{RECEIPT_FORMAT, Receipt, ReceiptOutcome, TableEffect};
+pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TableEffect};
+pub use request::{REQUEST_FORMAT, Request, Wanted};
 pub use sql::{quote_identifier, quote_literal};
 pub use sum::{ExactSum, NotANumber};
 pub use table::{Column, TableName, is_summed, key_columns, orders_as_text};
-pub use totals::{ColumnTotal, DayTotal, DayTotals, Totals};
+pub use totals::{ColumnTotal, DAY_TOTALS_LIMIT, DayTotal, DayTotals, MOST_DAYS, Totals};

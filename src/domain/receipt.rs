@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{BundleId, Digest, Epoch, Manifest, NodeName, Sequence};
+use super::{BundleId, DayTotals, Digest, Epoch, Manifest, MemberKind, NodeName, Sequence, Totals};
 
 /// The format this program writes, and the only one it reads.
 pub const RECEIPT_FORMAT: &str = "salesync-receipt/1";
@@ -33,10 +33,14 @@ pub struct Receipt {
     /// What was done to head office's tables.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<TableEffect>,
+    /// Head office's clock when the bundle came.
+    pub received_at: DateTime<Utc>,
     /// Head office's clock when it decided.
     pub decided_at: DateTime<Utc>,
-    /// Head office's clock then, minus the branch's clock when the bundle was sealed, in milliseconds.
-    pub after_sealing_ms: i64,
+    /// Head office's clock when the bundle came, minus the branch's clock when it was sealed, in
+    /// milliseconds: how much the former is ahead, and the time on the way. If it is negative, the
+    /// branch's clock is ahead by at least as much.
+    pub clock_skew_ms: i64,
 }
 
 /// What became of a bundle.
@@ -45,7 +49,7 @@ pub struct Receipt {
 pub enum ReceiptOutcome {
     /// It is in head office's tables.
     Applied,
-    /// It waits for an earlier one.
+    /// It waits for an earlier one, or for a person.
     Held,
     /// It will not be applied as it is.
     Rejected,
@@ -77,12 +81,34 @@ pub struct TableEffect {
     /// Rows that were not as the branch took them to be: an insert that found a row, an update or a
     /// tombstone that found none. They were put right.
     pub divergences: u64,
+    /// The control totals as head office computed them while it took the rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberTotals>,
+    /// The business days of the bundle as they are in head office's own table, and so at the branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<DayTotals>,
+}
+
+/// The control totals of one member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberTotals {
+    /// What its rows are.
+    pub kind: MemberKind,
+    /// How many.
+    pub rows: u64,
+    /// Their sums, by column.
+    pub totals: Totals,
 }
 
 impl Receipt {
-    /// The answer to the bundle with this manifest, decided now.
-    pub fn new(manifest: &Manifest, manifest_sha256: Digest, outcome: ReceiptOutcome) -> Self {
-        let decided_at = Utc::now();
+    /// The answer to the bundle with this manifest that came at `received_at`, decided now.
+    pub fn new(
+        manifest: &Manifest,
+        manifest_sha256: Digest,
+        received_at: DateTime<Utc>,
+        outcome: ReceiptOutcome,
+    ) -> Self {
         Self {
             format: RECEIPT_FORMAT.to_owned(),
             branch: manifest.branch.clone(),
@@ -93,8 +119,9 @@ impl Receipt {
             outcome,
             reason: None,
             tables: Vec::new(),
-            decided_at,
-            after_sealing_ms: (decided_at - manifest.created_at).num_milliseconds(),
+            received_at,
+            decided_at: Utc::now(),
+            clock_skew_ms: (received_at - manifest.created_at).num_milliseconds(),
         }
     }
 

@@ -6,6 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::ExactSum;
 
+/// Business days a manifest speaks of at most, per table: the latest. It keeps the manifest small
+/// when a table travels whole.
+pub const MOST_DAYS: usize = 2000;
+/// Bytes they take at most in it.
+pub const DAY_TOTALS_LIMIT: usize = 256 << 10;
+
 /// The control totals of one member, by column name. Every column whose sums are exact has one
 /// ([`is_summed`](super::is_summed)).
 pub type Totals = BTreeMap<String, ColumnTotal>;
@@ -47,6 +53,29 @@ pub struct DayTotals {
     pub days: Vec<DayTotal>,
 }
 
+impl DayTotals {
+    /// The latest days that have room in a manifest; earlier ones are left out.
+    #[must_use]
+    pub fn within_limits(mut self) -> Self {
+        let mut room = DAY_TOTALS_LIMIT;
+        let fitting = self.days.iter().rev().take(MOST_DAYS).take_while(|day| {
+            let left = room.checked_sub(day.size());
+            room = left.unwrap_or(0);
+            left.is_some()
+        });
+        let dropped = self.days.len() - fitting.count();
+        self.days.drain(..dropped);
+        self
+    }
+
+    /// True if days before the first of these may have been left out for want of room. It errs on the
+    /// side of yes: how much room the first one left out would have needed is not known.
+    pub fn may_leave_out_days(&self) -> bool {
+        let size: usize = self.days.iter().map(DayTotal::size).sum();
+        self.days.len() >= MOST_DAYS || size > DAY_TOTALS_LIMIT / 2
+    }
+}
+
 /// One business day of one table. There may be thousands in a manifest, so it is written short: `[day,
 /// rows, [total, …]]`, where a total is only its sum if every row has a finite value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +87,20 @@ pub struct DayTotal {
     pub rows: u64,
     /// Their totals, one per summed column.
     pub totals: Vec<ColumnTotal>,
+}
+
+impl DayTotal {
+    /// Bytes it takes in a manifest, with the comma behind it.
+    fn size(&self) -> usize {
+        serde_json::to_vec(self).map_or(usize::MAX / 2, |text| text.len() + 1)
+    }
+
+    /// `3 rows (qty 5, total 12.50)`, where these columns are summed.
+    pub fn in_words(&self, summed: &[String]) -> String {
+        let totals = summed.iter().zip(&self.totals);
+        let sums: Vec<String> = totals.map(|(column, total)| format!("{column} {}", total.sum)).collect();
+        format!("{} rows ({})", self.rows, sums.join(", "))
+    }
 }
 
 /// A day as it is written.

@@ -4,16 +4,20 @@ use std::io::{Read, Seek};
 
 use postgres::{Client, Transaction};
 
+use super::branches::lock_branch;
 use super::check_days::check_days;
-use super::ledger::{Delivery, Source, knows_epoch, lock_branch, record_bundle, record_incident, recorded};
-use super::load::Loader;
+use super::decisions::approved;
+use super::deletions::check_deletions;
+use super::ledger::{Delivery, Incoming, knows_epoch, record_bundle, record_incident, recorded};
 use super::place::{Place, Recorded, place};
+use super::policy::Policy;
 use super::receipts::record_receipt;
 use super::refusal::{Refusal, judged};
-use super::target::{prepare, set_branch};
+use super::schema::fit_tables;
+use super::target::set_branch;
 use crate::bundle::Bundle;
-use crate::database::database_failure;
-use crate::domain::{Digest, Failure, Kind, Manifest, Receipt, ReceiptOutcome, TableEffect};
+use crate::database::{Loader, Target, database_failure};
+use crate::domain::{Digest, Failure, Kind, Manifest, Receipt, ReceiptOutcome, TableEffect, TableName};
 use crate::halt::{self, Step};
 
 /// Whether the work is kept.
@@ -46,15 +50,16 @@ pub(super) fn find_place(
 pub(super) fn apply<R: Read + Seek>(
     client: &mut Client,
     bundle: &mut Bundle<R>,
-    source: Source,
+    incoming: Incoming<'_>,
+    policy: Policy,
     keep: Keep,
 ) -> Result<(), Refusal> {
-    let doing = format!("applying bundle {} of {}", bundle.manifest().sequence, bundle.manifest().branch);
+    let Incoming { manifest, digest, .. } = incoming;
+    let doing = format!("applying bundle {} of {}", manifest.sequence, manifest.branch);
     let failed = |error: postgres::Error| Refusal::Failed(database_failure(doing.clone(), &error));
     let mut transaction = client.transaction().map_err(failed)?;
-    let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
     // Looked up again under the lock on the branch's row: nobody can have come in between.
-    match find_place(&mut transaction, &manifest, digest)? {
+    match find_place(&mut transaction, manifest, digest)? {
         Place::Next => {}
         other => {
             let why = format!("its place changed meanwhile: {other:?}");
@@ -63,55 +68,59 @@ pub(super) fn apply<R: Read + Seek>(
             ));
         }
     }
-    let effects = load(&mut transaction, bundle, &manifest)?;
+    let effects = load(&mut transaction, bundle, manifest, policy)?;
     halt::after(Step::RowsLoaded);
-    record(&mut transaction, &manifest, digest, bundle.size(), source, effects)?;
+    record(&mut transaction, incoming, effects)?;
     halt::after(Step::BundleRecorded);
     match keep {
         Keep::RollBack => transaction.rollback().map_err(failed),
         Keep::Commit => {
             transaction.commit().map_err(failed)?;
             halt::after(Step::BundleCommitted);
-            Ok(confirm(client, &manifest, digest)?)
+            Ok(confirm(client, manifest, digest)?)
         }
     }
 }
 
-/// Rows parents first, then tombstones children first, then the days.
+/// The tables themselves, rows parents first, tombstones children first, then the days.
 fn load<R: Read + Seek>(
     transaction: &mut Transaction<'_>,
     bundle: &mut Bundle<R>,
     manifest: &Manifest,
+    policy: Policy,
 ) -> Result<Vec<TableEffect>, Refusal> {
     let branch = manifest.branch.as_str();
+    let is_approved = approved(transaction, manifest)?;
+    fit_tables(transaction, manifest, policy, is_approved)?;
     set_branch(transaction, branch)?;
-    let mut loader = Loader::new(bundle, branch);
+    let mut loader = Loader::new(bundle, Target { table: TableName::sql, branch: Some(branch) });
     let mut effects = Vec::with_capacity(manifest.tables.len());
     for change in &manifest.tables {
-        prepare(transaction, change)?;
         effects.push(loader.rows(transaction, change)?);
     }
     for (change, effect) in manifest.tables.iter().zip(&mut effects).rev() {
         loader.tombstones(transaction, change, effect)?;
+        effect.members = loader.totals_of(change);
+    }
+    if !is_approved {
+        check_deletions(transaction, manifest, &effects, policy)?;
     }
     // Constraints that were put off are judged now, while it is still known whose bundle it is.
     transaction
         .batch_execute("SET CONSTRAINTS ALL IMMEDIATE")
         .map_err(|error| judged("checking head office's constraints", &error))?;
-    manifest.tables.iter().try_for_each(|change| check_days(transaction, change, branch))?;
+    check_days(transaction, manifest, &mut effects)?;
     Ok(effects)
 }
 
 fn record(
     transaction: &mut Transaction<'_>,
-    manifest: &Manifest,
-    digest: Digest,
-    size: u64,
-    source: Source,
+    incoming: Incoming<'_>,
     effects: Vec<TableEffect>,
 ) -> Result<(), Refusal> {
+    let Incoming { manifest, digest, source, .. } = incoming;
     let failed = |error: postgres::Error| judged("recording the bundle", &error);
-    record_bundle(transaction, manifest, digest, size, None).map_err(failed)?;
+    let received_at = record_bundle(transaction, incoming, None).map_err(failed)?;
     let delivery = Delivery {
         branch: Some(&manifest.branch),
         manifest: Some((manifest, digest)),
@@ -120,6 +129,7 @@ fn record(
         reason: None,
     };
     delivery.record(transaction).map_err(failed)?;
+    record_tables(transaction, manifest, &effects).map_err(failed)?;
     for effect in effects.iter().filter(|effect| effect.divergences > 0) {
         let detail = format!(
             "table {}: {} rows were not as the branch took them to be, and were put right",
@@ -128,8 +138,31 @@ fn record(
         let (branch, manifest) = (Some(&manifest.branch), Some(manifest));
         record_incident(transaction, branch, manifest, "divergence", &detail, None).map_err(failed)?;
     }
-    let receipt = Receipt::new(manifest, digest, ReceiptOutcome::Applied).with_effects(effects);
-    Ok(record_receipt(transaction, &receipt)?)
+    let receipt = Receipt::new(manifest, digest, received_at, ReceiptOutcome::Applied);
+    Ok(record_receipt(transaction, &receipt.with_effects(effects))?)
+}
+
+/// What the branch's tables are now, and how many rows its current cut has deleted.
+fn record_tables(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+    effects: &[TableEffect],
+) -> Result<(), postgres::Error> {
+    let branch = manifest.branch.as_str();
+    if manifest.cut.part == 1 {
+        let sql =
+            "UPDATE salesync.branch_table SET deleted_in_cut = 0 WHERE branch = $1 AND deleted_in_cut > 0";
+        transaction.execute(sql, &[&branch])?;
+    }
+    let sql = "INSERT INTO salesync.branch_table AS known (branch, schema_name, table_name, columns, deleted_in_cut)
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (branch, schema_name, table_name) DO UPDATE
+               SET columns = excluded.columns, deleted_in_cut = known.deleted_in_cut + excluded.deleted_in_cut";
+    for (change, effect) in manifest.tables.iter().zip(effects) {
+        let columns = serde_json::json!(change.columns);
+        let deleted = effect.deleted.cast_signed();
+        transaction.execute(sql, &[&branch, &change.name.schema, &change.name.table, &columns, &deleted])?;
+    }
+    Ok(())
 }
 
 /// A commit that was not one says so nowhere but here: the driver reports an aborted transaction's

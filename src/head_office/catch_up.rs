@@ -1,12 +1,15 @@
 //! Bundles that wait in head office's own archive have their turn.
 
 use std::fs::File;
+use std::path::Path;
 
-use super::ledger::{Source, branch_states, forget_held};
+use super::branches::branch_states;
+use super::decisions::approved;
+use super::ledger::{Source, forget_held, waits_for_approval};
 use super::place::Place;
 use super::receive::Receiver;
 use super::refusal::Refusal;
-use super::verdict::Verdict;
+use super::verdict::{Outcome, Verdict};
 use crate::archive::open_bundle;
 use crate::bundle::Bundle;
 use crate::database::database_failure;
@@ -35,7 +38,14 @@ impl Receiver<'_> {
             }
             let path = self.archive.file(branch, epoch, sequence);
             match self.find_place(bundle.manifest(), bundle.manifest_sha256())? {
-                Place::Next => verdicts.push(self.apply(&mut bundle, &path, Source::Archive)?),
+                Place::Next => {
+                    let verdict = self.apply_waiting(&mut bundle, &path)?;
+                    let is_applied = verdict.as_ref().is_some_and(|it| it.outcome == Outcome::Applied);
+                    verdicts.extend(verdict);
+                    if !is_applied {
+                        break;
+                    }
+                }
                 Place::Refused(reason) => {
                     verdicts.push(self.decide(
                         Err(Refusal::Rejected(reason)),
@@ -48,6 +58,15 @@ impl Receiver<'_> {
             }
         }
         Ok(verdicts)
+    }
+
+    /// What waits for a person's word is not tried without it; what waits for head office's table is.
+    fn apply_waiting(&mut self, bundle: &mut Bundle<File>, path: &Path) -> Result<Option<Verdict>, Failure> {
+        let manifest = bundle.manifest();
+        if waits_for_approval(self.client, manifest)? && !approved(self.client, manifest)? {
+            return Ok(None);
+        }
+        self.apply(bundle, path, Source::Archive).map(Some)
     }
 
     /// The bundle whose turn it is, if it is in the archive and sound. One that is not sound is not there:

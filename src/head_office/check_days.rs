@@ -1,22 +1,59 @@
-//! Compares the day totals of a bundle with head office's own table.
+//! Compares the day totals of a bundle with head office's own table, and keeps them: what is right now
+//! can be compared again later.
 
 use postgres::Transaction;
 
-use super::refusal::{Refusal, judged_definition};
+use super::refusal::{Refusal, judged, judged_definition};
 use crate::database::{Days, day_totals};
-use crate::domain::{DayTotal, DayTotals, TableChange, quote_identifier, quote_literal};
+use crate::domain::{
+    Column, DayTotal, DayTotals, KeyRange, Manifest, Sequence, TableChange, TableEffect, quote_identifier,
+    quote_literal,
+};
 
 /// Head office must now have on every day of the bundle what the branch had at the cut.
+/// What it has is added to the effects.
 pub(super) fn check_days(
     transaction: &mut Transaction<'_>,
-    change: &TableChange,
-    branch: &str,
+    manifest: &Manifest,
+    effects: &mut [TableEffect],
 ) -> Result<(), Refusal> {
-    let Some(declared) = &change.day_totals else {
-        return Ok(());
-    };
+    if manifest.sequence == Sequence::FIRST {
+        let sql = "DELETE FROM salesync.day_total WHERE branch = $1 AND epoch <> $2";
+        forget(transaction, sql, &[&manifest.branch.as_str(), &manifest.epoch.0])?;
+    }
+    for (change, effect) in manifest.tables.iter().zip(effects) {
+        if matches!(change.range, Some(KeyRange { after: None, .. })) {
+            // The whole table travels. What was said of it so far is void, and will be said again.
+            let sql =
+                "DELETE FROM salesync.day_total WHERE branch = $1 AND schema_name = $2 AND table_name = $3";
+            let (schema, table) = (&change.name.schema, &change.name.table);
+            forget(transaction, sql, &[&manifest.branch.as_str(), schema, table])?;
+        }
+        if let Some(declared) = &change.day_totals {
+            effect.days = Some(check(transaction, change, declared, manifest.branch.as_str())?);
+            keep(transaction, manifest, change, declared)?;
+        }
+    }
+    Ok(())
+}
+
+fn forget(
+    transaction: &mut Transaction<'_>,
+    sql: &str,
+    parameters: &[&(dyn postgres::types::ToSql + Sync)],
+) -> Result<(), Refusal> {
+    let forgotten = transaction.execute(sql, parameters).map(|_| ());
+    forgotten.map_err(|error| judged("forgetting earlier day totals", &error))
+}
+
+fn check(
+    transaction: &mut Transaction<'_>,
+    change: &TableChange,
+    declared: &DayTotals,
+    branch: &str,
+) -> Result<DayTotals, Refusal> {
     index_days(transaction, change, declared)?;
-    let days: Vec<String> = declared.days.iter().map(|day| quote_literal(&day.day)).collect();
+    let days: Vec<String> = declared.days.iter().map(|day| day.day.clone()).collect();
     let found = day_totals(
         transaction,
         &Days {
@@ -24,14 +61,63 @@ pub(super) fn check_days(
             condition: &format!("t.branch = {}", quote_literal(branch)),
             columns: &change.columns,
             day: &declared.column,
-            wanted: &format!("ARRAY[{}]::date[]", days.join(", ")),
+            wanted: &days,
         },
     )
     .map_err(|error| judged_definition(&format!("adding up the business days of {}", change.name), &error))?;
     match difference(declared, &found) {
-        None => Ok(()),
+        None => Ok(found),
         Some(difference) => Err(Refusal::rejected(format!("table {}, {difference}", change.name))),
     }
+}
+
+/// What the branch has stated is its last word on these days.
+fn keep(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+    change: &TableChange,
+    declared: &DayTotals,
+) -> Result<(), Refusal> {
+    let judge = |error: postgres::Error| judged("keeping the day totals", &error);
+    let branch = manifest.branch.as_str();
+    let (schema, table) = (&change.name.schema, &change.name.table);
+    let days: Vec<&str> = declared.days.iter().map(|day| day.day.as_str()).collect();
+    let rows: Vec<i64> = declared.days.iter().map(|day| day.rows.cast_signed()).collect();
+    let totals: Vec<String> =
+        declared.days.iter().map(|day| serde_json::json!(day.totals).to_string()).collect();
+    if let Some(first) = days.first().filter(|_| declared.may_leave_out_days()) {
+        // Days that were touched, but had no room in the manifest, are not what they were.
+        let sql = "DELETE FROM salesync.day_total
+                   WHERE branch = $1 AND schema_name = $2 AND table_name = $3 AND day < $4::text::date";
+        forget(transaction, sql, &[&branch, schema, table, first])?;
+    }
+    let sql = "INSERT INTO salesync.day_total (branch, schema_name, table_name, day, day_column, summed, row_count, totals,
+                                               epoch, sequence, stated_at)
+               SELECT $1, $2, $3, stated.day::date, $4, $5, stated.row_count, stated.totals::jsonb, $6, $7, $8
+               FROM unnest($9::text[], $10::bigint[], $11::text[]) AS stated (day, row_count, totals)
+               ON CONFLICT (branch, schema_name, table_name, day) DO UPDATE
+               SET day_column = excluded.day_column, summed = excluded.summed, row_count = excluded.row_count,
+                   totals = excluded.totals, epoch = excluded.epoch, sequence = excluded.sequence,
+                   stated_at = excluded.stated_at";
+    transaction
+        .execute(
+            sql,
+            &[
+                &branch,
+                schema,
+                table,
+                &declared.column,
+                &declared.summed,
+                &manifest.epoch.0,
+                &manifest.sequence.as_bigint(),
+                &manifest.created_at,
+                &days,
+                &rows,
+                &totals,
+            ],
+        )
+        .map(|_| ())
+        .map_err(judge)
 }
 
 /// Rows arrive nearly in the order of their days, so a BRIN index finds a day and costs inserts next
@@ -41,8 +127,7 @@ fn index_days(
     change: &TableChange,
     declared: &DayTotals,
 ) -> Result<(), Refusal> {
-    let is_date =
-        |column: &crate::domain::Column| column.name == declared.column && column.type_name == "date";
+    let is_date = |column: &Column| column.name == declared.column && column.type_name == "date";
     if !change.columns.iter().any(is_date) {
         return Ok(());
     }
@@ -64,19 +149,7 @@ fn index_days(
 
 /// The first day that differs, in words with both figures.
 fn difference(declared: &DayTotals, found: &DayTotals) -> Option<String> {
-    for day in &declared.days {
-        let ours = found.days.iter().find(|candidate| candidate.day == day.day);
-        if ours != Some(day) {
-            let words = |day: &DayTotal| in_words(&declared.summed, day);
-            let ours = ours.map_or_else(|| "no rows".to_owned(), words);
-            return Some(format!("day {}: the branch has {}, head office has {ours}", day.day, words(day)));
-        }
-    }
-    None
-}
-
-fn in_words(summed: &[String], day: &DayTotal) -> String {
-    let totals = summed.iter().zip(&day.totals);
-    let sums: Vec<String> = totals.map(|(column, total)| format!("{column} {}", total.sum)).collect();
-    format!("{} rows ({})", day.rows, sums.join(", "))
+    let (theirs, ours) = declared.days.iter().zip(&found.days).find(|(theirs, ours)| theirs != ours)?;
+    let words = |day: &DayTotal| day.in_words(&declared.summed);
+    Some(format!("day {}: the branch has {}, head office has {}", theirs.day, words(theirs), words(ours)))
 }

@@ -1,12 +1,14 @@
-//! Head office's memory: how far each branch is, and every bundle, delivery, receipt and incident.
+//! Head office's memory of every bundle, delivery and incident.
 
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use postgres::{GenericClient, Row};
+use postgres::GenericClient;
 
+use super::hold::Hold;
+use super::requests::note_answer;
 use crate::database::database_failure;
-use crate::domain::{Digest, Epoch, Failure, Kind, Manifest, NodeName, Sequence};
+use crate::domain::{Digest, Epoch, Failure, Manifest, NodeName, Sequence};
 
 /// By which way a bundle came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,91 +31,6 @@ impl Source {
     }
 }
 
-/// How far head office is with a branch.
-#[derive(Debug, Clone)]
-pub struct BranchState {
-    /// The branch.
-    pub name: NodeName,
-    /// Its current epoch; none before the first bundle.
-    pub epoch: Option<Epoch>,
-    /// The last applied bundle.
-    pub last_sequence: Option<Sequence>,
-    /// SHA-256 of its manifest.
-    pub last_manifest: Option<Digest>,
-    /// When it was applied.
-    pub last_applied_at: Option<DateTime<Utc>>,
-    /// True if it was the last part of its cut.
-    pub is_at_cut: bool,
-    /// Sequences that are in the archive and wait for an earlier one.
-    pub held: Vec<i64>,
-    /// True if these are of an epoch that has yet to begin here.
-    pub held_in_new_epoch: bool,
-    /// Bundles rejected since the last one was applied.
-    pub rejected: i64,
-}
-
-impl BranchState {
-    /// The sequences before the last held one that are neither applied nor held: the first
-    /// thousand, since what a bundle says of its own number is limited by nothing.
-    pub fn missing(&self) -> Vec<i64> {
-        let applied = self.last_sequence.filter(|_| !self.held_in_new_epoch);
-        let first = applied.map_or(0, Sequence::as_bigint) + 1;
-        let last = self.held.last().copied().unwrap_or(0);
-        (first..last).filter(|sequence| !self.held.contains(sequence)).take(1000).collect()
-    }
-
-    /// The number that comes next in the current epoch.
-    pub(super) fn next_sequence(&self) -> Sequence {
-        self.last_sequence.map_or(Sequence::FIRST, Sequence::next)
-    }
-}
-
-const STATE: &str = "
-    SELECT b.name, b.epoch, b.last_sequence, b.last_manifest, b.last_applied_at, b.is_at_cut,
-           coalesce(h.sequences, '{}'), coalesce(h.epoch <> b.epoch, false),
-           (SELECT count(*) FROM salesync.incident i WHERE i.branch = b.name AND i.kind = 'rejected'
-            AND i.happened_at > coalesce(b.last_applied_at, '-infinity'))
-    FROM salesync.branch b LEFT JOIN LATERAL (
-        SELECT h.epoch, array_agg(h.sequence ORDER BY h.sequence) AS sequences FROM salesync.bundle h
-        WHERE h.branch = b.name AND h.state = 'held' AND h.epoch >= coalesce(b.epoch, h.epoch)
-        GROUP BY h.epoch ORDER BY h.epoch DESC LIMIT 1) h ON true";
-
-/// Every branch, by name.
-pub fn branch_states(client: &mut impl GenericClient) -> Result<Vec<BranchState>, Failure> {
-    let failed = |error: postgres::Error| database_failure("reading how far the branches are", &error);
-    let rows = client.query(&format!("{STATE} ORDER BY b.name"), &[]).map_err(failed)?;
-    rows.iter().map(branch_state).collect()
-}
-
-/// One branch; its row is locked until the end of the transaction.
-pub(super) fn lock_branch(client: &mut impl GenericClient, name: &NodeName) -> Result<BranchState, Failure> {
-    let doing = format!("looking up the branch {name}");
-    let row = client
-        .query_opt(&format!("{STATE} WHERE b.name = $1 FOR UPDATE OF b"), &[&name.as_str()])
-        .map_err(|error| database_failure(doing.clone(), &error))?;
-    let unknown = || {
-        Failure::new(Kind::Configuration, doing, "head office does not know it").hint(format!(
-            "add [branches.{name}] to head office's configuration and run `salesync init` there"
-        ))
-    };
-    branch_state(&row.ok_or_else(unknown)?)
-}
-
-fn branch_state(row: &Row) -> Result<BranchState, Failure> {
-    let digest: Option<&str> = row.get(3);
-    Ok(BranchState {
-        name: row.get::<_, &str>(0).parse()?,
-        epoch: row.get::<_, Option<uuid::Uuid>>(1).map(Epoch),
-        last_sequence: Sequence::from_bigint(row.get(2)),
-        last_manifest: digest.and_then(|text| text.parse().ok()),
-        last_applied_at: row.get(4),
-        is_at_cut: row.get(5),
-        held: row.get(6),
-        held_in_new_epoch: row.get(7),
-        rejected: row.get(8),
-    })
-}
-
 /// The recorded manifest and state of a bundle, if it is recorded.
 pub(super) fn recorded(
     client: &mut impl GenericClient,
@@ -126,6 +43,62 @@ pub(super) fn recorded(
     Ok(row.map(|row| (row.get(0), row.get(1))))
 }
 
+/// What has become of a bundle that another waits for, as the end of a sentence.
+pub(super) fn fate_of(
+    client: &mut impl GenericClient,
+    branch: &NodeName,
+    epoch: Epoch,
+    sequence: Sequence,
+) -> Result<String, postgres::Error> {
+    let sql = "SELECT reason FROM salesync.bundle WHERE branch = $1 AND epoch = $2 AND sequence = $3 AND state = 'held'
+               UNION ALL
+               (SELECT NULL FROM salesync.incident
+                WHERE branch = $1 AND epoch = $2 AND sequence = $3 AND kind = 'rejected' AND resolved_at IS NULL
+                LIMIT 1)";
+    let row = client.query(sql, &[&branch.as_str(), &epoch.0, &sequence.as_bigint()])?.into_iter().next();
+    Ok(match row.map(|row| row.get::<_, Option<String>>(0)) {
+        Some(Some(reason)) => format!("is held: {reason}"),
+        Some(None) => "was rejected".to_owned(),
+        None => "has not come".to_owned(),
+    })
+}
+
+/// True if this very bundle is recorded as held for the same.
+pub(super) fn is_held_as(
+    client: &mut impl GenericClient,
+    incoming: Incoming<'_>,
+    hold: &Hold,
+) -> Result<bool, postgres::Error> {
+    let manifest = incoming.manifest;
+    let sql = "SELECT EXISTS (SELECT FROM salesync.bundle
+               WHERE branch = $1 AND epoch = $2 AND sequence = $3 AND manifest_sha256 = $4 AND hold = $5 AND reason = $6)";
+    let row = client.query_one(
+        sql,
+        &[
+            &manifest.branch.as_str(),
+            &manifest.epoch.0,
+            &manifest.sequence.as_bigint(),
+            &incoming.digest.to_string(),
+            &hold.kind.as_str(),
+            &hold.reason,
+        ],
+    )?;
+    Ok(row.get(0))
+}
+
+/// True if a bundle is held because it would delete too much: to try it again takes a person's word.
+pub(super) fn waits_for_approval(
+    client: &mut impl GenericClient,
+    manifest: &Manifest,
+) -> Result<bool, Failure> {
+    let sql = "SELECT EXISTS (SELECT FROM salesync.bundle
+                              WHERE branch = $1 AND epoch = $2 AND sequence = $3 AND hold = 'deletion')";
+    let row = client
+        .query_one(sql, &[&manifest.branch.as_str(), &manifest.epoch.0, &manifest.sequence.as_bigint()])
+        .map_err(|error| database_failure("looking up why the bundle is held", &error))?;
+    Ok(row.get(0))
+}
+
 /// True if the branch has ever used this epoch.
 pub(super) fn knows_epoch(client: &mut impl GenericClient, manifest: &Manifest) -> Result<bool, Failure> {
     let sql =
@@ -136,38 +109,51 @@ pub(super) fn knows_epoch(client: &mut impl GenericClient, manifest: &Manifest) 
     Ok(row.get(0))
 }
 
-/// Records a bundle as applied (`reason` none) or held, and the branch's progress with the former.
+/// A bundle as it came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Incoming<'a> {
+    pub(super) manifest: &'a Manifest,
+    pub(super) digest: Digest,
+    /// Size of the file in bytes.
+    pub(super) size: u64,
+    pub(super) received_at: DateTime<Utc>,
+    pub(super) source: Source,
+}
+
+/// Records a bundle as applied, or as held with what it waits for, and the branch's progress with the
+/// former. Returns when it first came.
 pub(super) fn record_bundle(
     client: &mut impl GenericClient,
-    manifest: &Manifest,
-    digest: Digest,
-    size: u64,
-    held_because: Option<&str>,
-) -> Result<(), postgres::Error> {
-    let is_applied = held_because.is_none();
-    client.execute(
-        "INSERT INTO salesync.bundle (branch, epoch, sequence, bundle_id, manifest_sha256, state, reason, row_count,
-                                      tombstone_count, byte_count, created_at, applied_at)
-         VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN 'applied' ELSE 'held' END, $7, $8, $9, $10, $11,
-                 CASE WHEN $6 THEN clock_timestamp() END)
+    incoming: Incoming<'_>,
+    hold: Option<&Hold>,
+) -> Result<DateTime<Utc>, postgres::Error> {
+    let manifest = incoming.manifest;
+    let row = client.query_opt(
+        "INSERT INTO salesync.bundle (branch, epoch, sequence, bundle_id, manifest_sha256, state, hold, reason, row_count,
+                                      tombstone_count, byte_count, created_at, received_at, applied_at)
+         VALUES ($1, $2, $3, $4, $5, CASE WHEN $6::text IS NULL THEN 'applied' ELSE 'held' END, $6, $7, $8, $9, $10, $11,
+                 $12, CASE WHEN $6::text IS NULL THEN clock_timestamp() END)
          ON CONFLICT (branch, epoch, sequence) DO UPDATE
-         SET state = excluded.state, reason = excluded.reason, applied_at = excluded.applied_at,
-             bundle_id = excluded.bundle_id, manifest_sha256 = excluded.manifest_sha256",
+         SET state = excluded.state, hold = excluded.hold, reason = excluded.reason,
+             applied_at = excluded.applied_at, bundle_id = excluded.bundle_id,
+             manifest_sha256 = excluded.manifest_sha256
+         RETURNING received_at",
         &[
             &manifest.branch.as_str(),
             &manifest.epoch.0,
             &manifest.sequence.as_bigint(),
             &manifest.bundle_id.0,
-            &digest.to_string(),
-            &is_applied,
-            &held_because,
+            &incoming.digest.to_string(),
+            &hold.map(|hold| hold.kind.as_str()),
+            &hold.map(|hold| hold.reason.as_str()),
             &manifest.rows().cast_signed(),
             &manifest.tombstones().cast_signed(),
-            &size.cast_signed(),
+            &incoming.size.cast_signed(),
             &manifest.created_at,
+            &incoming.received_at,
         ],
     )?;
-    if is_applied {
+    if hold.is_none() {
         client.execute(
             "UPDATE salesync.branch SET epoch = $2, last_sequence = $3, last_manifest = $4, is_at_cut = $5,
                     last_applied_at = clock_timestamp() WHERE name = $1",
@@ -175,11 +161,20 @@ pub(super) fn record_bundle(
                 &manifest.branch.as_str(),
                 &manifest.epoch.0,
                 &manifest.sequence.as_bigint(),
-                &digest.to_string(),
+                &incoming.digest.to_string(),
                 &manifest.cut.last,
             ],
         )?;
+        resolve_incidents(client, manifest)?;
     }
+    Ok(row.map_or(incoming.received_at, |row| row.get(0)))
+}
+
+fn resolve_incidents(client: &mut impl GenericClient, manifest: &Manifest) -> Result<(), postgres::Error> {
+    let sql = "UPDATE salesync.incident SET resolved_at = clock_timestamp()
+               WHERE branch = $1 AND epoch = $2 AND sequence = $3 AND kind IN ('rejected', 'held')
+                 AND resolved_at IS NULL";
+    client.execute(sql, &[&manifest.branch.as_str(), &manifest.epoch.0, &manifest.sequence.as_bigint()])?;
     Ok(())
 }
 
@@ -225,7 +220,7 @@ impl Delivery<'_> {
                 &self.reason,
             ],
         )?;
-        Ok(())
+        manifest.map_or(Ok(()), |manifest| note_answer(client, manifest))
     }
 }
 

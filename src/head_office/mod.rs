@@ -1,23 +1,33 @@
 //! Head office's side: receiving, verifying, applying, remembering.
 
 mod apply;
+mod branches;
 mod catch_up;
 mod check_days;
+mod decisions;
+mod deletions;
+mod hold;
 mod init;
 mod ledger;
-mod load;
-mod merge;
 mod place;
+mod policy;
 mod receipts;
 mod receive;
 mod refusal;
 mod rejection;
 mod replay;
+mod requests;
+mod schema;
 mod target;
 mod verdict;
 
+pub use branches::{BranchState, HeldBundle, OpenRequest, branch_states};
+pub use decisions::Decider;
+pub use hold::{Hold, HoldKind};
 pub use init::init_head_office;
-pub use ledger::{BranchState, Source, branch_states};
+pub use ledger::Source;
+pub use policy::{Policy, SchemaChanges};
 pub use receive::Receiver;
 pub use replay::{ReplayRange, replay_order};
+pub use requests::{publish_requests, request};
 pub use verdict::{Arrival, Outcome, Verdict};

@@ -9,7 +9,7 @@
 //! | the first of an epoch not yet known, all tables whole | next |
 //! | of an epoch that another has followed, applied or not | refused |
 
-use super::ledger::BranchState;
+use super::branches::BranchState;
 use crate::domain::{Digest, Manifest, Mode, Sequence};
 
 /// Where a bundle belongs.

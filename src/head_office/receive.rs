@@ -4,15 +4,19 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::Utc;
 use postgres::Client;
 use tempfile::NamedTempFile;
 
 use super::apply::{Keep, apply, find_place};
-use super::ledger::{Delivery, Source, record_bundle};
+use super::hold::{Hold, HoldKind};
+use super::ledger::{Delivery, Incoming, Source, fate_of, is_held_as, record_bundle, record_incident};
 use super::place::Place;
+use super::policy::Policy;
 use super::receipts::{publish_receipts, record_receipt, repeat_receipt};
 use super::refusal::{Refusal, judged};
 use super::rejection::Rejection;
+use super::requests::{publish_requests, request_missing};
 use super::verdict::{Arrival, Outcome, Verdict};
 use crate::archive::{Archive, Placed};
 use crate::broker::Broker;
@@ -29,15 +33,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Receiver<'a> {
     pub(super) client: &'a mut Client,
     pub(super) archive: &'a Archive,
+    policy: Policy,
     /// Whether what waits in the archive for a bundle is applied with it.
     takes_followers: bool,
 }
 
 impl<'a> Receiver<'a> {
     /// Receives into this database and this archive. What a killed process left half-made is removed.
-    pub fn new(client: &'a mut Client, archive: &'a Archive) -> Result<Self, Failure> {
+    pub fn new(client: &'a mut Client, archive: &'a Archive, policy: Policy) -> Result<Self, Failure> {
         archive.remove_drafts()?;
-        Ok(Self { client, archive, takes_followers: true })
+        Ok(Self { client, archive, policy, takes_followers: true })
     }
 
     /// The same for bundles that come in their order and up to a chosen one, as in a replay: what follows
@@ -81,7 +86,8 @@ impl<'a> Receiver<'a> {
             }
             Place::Later(expected) => {
                 let path = self.keep(draft, &manifest)?;
-                self.hold(&bundle, &path, arrival.source, expected)?
+                let hold = self.gap(&manifest, expected)?;
+                self.decide(Err(Refusal::Held(hold)), &bundle, &path, arrival.source)?
             }
             Place::Next => {
                 let path = self.keep(draft, &manifest)?;
@@ -100,10 +106,11 @@ impl<'a> Receiver<'a> {
         let manifest = bundle.manifest().clone();
         let outcome = match self.find_place(&manifest, bundle.manifest_sha256())? {
             Place::Duplicate => Outcome::Duplicate,
-            Place::Later(expected) => Outcome::Held(expected),
+            Place::Later(expected) => Outcome::Held(self.gap(&manifest, expected)?),
             Place::Refused(reason) => Outcome::Rejected { reason, is_damaged: false },
-            Place::Next => match apply(self.client, &mut bundle, Source::File, Keep::RollBack) {
-                Ok(()) => Outcome::Applied,
+            Place::Next => match self.try_apply(&mut bundle, &manifest, Source::File, Keep::RollBack) {
+                Ok(outcome) => outcome,
+                Err(Refusal::Held(hold)) => Outcome::Held(hold),
                 Err(Refusal::Rejected(reason)) => Outcome::Rejected { reason, is_damaged: false },
                 Err(Refusal::Failed(failure)) => return Err(failure),
             },
@@ -114,6 +121,16 @@ impl<'a> Receiver<'a> {
     /// Whether the database answers.
     pub fn is_connected(&mut self) -> bool {
         self.client.is_valid(PATIENCE).is_ok()
+    }
+
+    /// Asks the branches for the bundles that are missing before those that are held.
+    pub fn request_missing(&mut self) -> Result<(), Failure> {
+        request_missing(self.client)
+    }
+
+    /// Publishes the requests that no broker has confirmed yet.
+    pub fn publish_requests(&mut self, broker: &mut Broker) -> Result<u64, Failure> {
+        publish_requests(self.client, broker)
     }
 
     /// Publishes the receipts that no broker has confirmed yet.
@@ -131,8 +148,20 @@ impl<'a> Receiver<'a> {
         path: &Path,
         source: Source,
     ) -> Result<Verdict, Failure> {
-        let applied = apply(self.client, bundle, source, Keep::Commit).map(|()| Outcome::Applied);
+        let manifest = bundle.manifest().clone();
+        let applied = self.try_apply(bundle, &manifest, source, Keep::Commit);
         self.decide(applied, bundle, path, source)
+    }
+
+    fn try_apply(
+        &mut self,
+        bundle: &mut Bundle<File>,
+        manifest: &Manifest,
+        source: Source,
+        keep: Keep,
+    ) -> Result<Outcome, Refusal> {
+        let incoming = incoming(bundle, manifest, source);
+        apply(self.client, bundle, incoming, self.policy, keep).map(|()| Outcome::Applied)
     }
 
     /// The verdict on a bundle that is kept at `path`, after what was `tried` with it.
@@ -147,6 +176,10 @@ impl<'a> Receiver<'a> {
         match tried {
             Ok(outcome) => Ok(Verdict::on(manifest, outcome)),
             Err(Refusal::Failed(failure)) => Err(failure),
+            Err(Refusal::Held(hold)) => match self.record_held(bundle, path, source, &hold) {
+                Ok(()) => Ok(Verdict::on(manifest, Outcome::Held(hold))),
+                Err(refusal) => self.decide(Err(refusal), bundle, path, source),
+            },
             Err(Refusal::Rejected(reason)) => {
                 let kept = self.archive.reject(path, Some(&manifest.branch))?;
                 let arrival = Arrival { branch: Some(&manifest.branch), source };
@@ -176,33 +209,41 @@ impl<'a> Receiver<'a> {
         Ok(path)
     }
 
-    fn hold(
+    /// What a bundle waits for that comes before its turn.
+    fn gap(&mut self, manifest: &Manifest, expected: Sequence) -> Result<Hold, Failure> {
+        let fate = fate_of(self.client, &manifest.branch, manifest.epoch, expected)
+            .map_err(|error| database_failure("looking up the bundle before it", &error))?;
+        Ok(Hold::new(HoldKind::Gap, &format!("bundle {expected} of {} {fate}", manifest.branch)))
+    }
+
+    /// A bundle from the archive that still waits for the same has nothing new to tell.
+    fn record_held(
         &mut self,
         bundle: &Bundle<File>,
         path: &Path,
         source: Source,
-        expected: Sequence,
-    ) -> Result<Verdict, Failure> {
-        let held = self.record_held(bundle, source, expected);
-        self.decide(held.map(|()| Outcome::Held(expected)), bundle, path, source)
-    }
-
-    fn record_held(
-        &mut self,
-        bundle: &Bundle<File>,
-        source: Source,
-        expected: Sequence,
+        hold: &Hold,
     ) -> Result<(), Refusal> {
         let judge = |error: postgres::Error| judged("recording a held bundle", &error);
-        let (manifest, digest) = (bundle.manifest(), bundle.manifest_sha256());
-        let reason = format!("bundle {expected} of {} has not come", manifest.branch);
+        let manifest = bundle.manifest();
+        let incoming = incoming(bundle, manifest, source);
         let mut transaction = self.client.transaction().map_err(judge)?;
-        record_bundle(&mut transaction, manifest, digest, bundle.size(), Some(&reason)).map_err(judge)?;
-        delivery(manifest, digest, source, "held", Some(&reason)).record(&mut transaction).map_err(judge)?;
-        record_receipt(
-            &mut transaction,
-            &Receipt::new(manifest, digest, ReceiptOutcome::Held).because(&reason),
-        )?;
+        let is_known = is_held_as(&mut transaction, incoming, hold).map_err(judge)?;
+        if is_known && source == Source::Archive {
+            return Ok(());
+        }
+        let received_at = record_bundle(&mut transaction, incoming, Some(hold)).map_err(judge)?;
+        let digest = incoming.digest;
+        delivery(manifest, digest, source, "held", Some(&hold.reason))
+            .record(&mut transaction)
+            .map_err(judge)?;
+        if hold.kind.needs_person() && !is_known {
+            let (branch, manifest) = (Some(&manifest.branch), Some(manifest));
+            record_incident(&mut transaction, branch, manifest, "held", &hold.reason, Some(path))
+                .map_err(judge)?;
+        }
+        let receipt = Receipt::new(manifest, digest, received_at, ReceiptOutcome::Held);
+        record_receipt(&mut transaction, &receipt.because(&hold.reason))?;
         halt::after(Step::HoldRecorded);
         transaction.commit().map_err(judge)?;
         halt::after(Step::HoldCommitted);
@@ -243,4 +284,9 @@ fn delivery<'m>(
     reason: Option<&'m str>,
 ) -> Delivery<'m> {
     Delivery { branch: Some(&manifest.branch), manifest: Some((manifest, digest)), source, outcome, reason }
+}
+
+fn incoming<'m>(bundle: &Bundle<File>, manifest: &'m Manifest, source: Source) -> Incoming<'m> {
+    let (digest, size) = (bundle.manifest_sha256(), bundle.size());
+    Incoming { manifest, digest, size, received_at: Utc::now(), source }
 }

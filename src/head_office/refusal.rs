@@ -1,9 +1,10 @@
-//! Whose fault it is: the bundle's, which is then rejected, or the world's, which passes.
+//! Whose fault it is: the bundle's, which is then rejected or held, or the world's, which passes.
 
 use postgres::Error;
 use postgres::error::SqlState;
 
-use crate::database::{database_failure, is_passing};
+use super::hold::Hold;
+use crate::database::{LoadError, database_failure, is_passing};
 use crate::domain::{Failure, Kind};
 
 /// Why a bundle was not applied.
@@ -11,6 +12,8 @@ use crate::domain::{Failure, Kind};
 pub(super) enum Refusal {
     /// The bundle cannot be applied, now or later: the reason, for the branch and the operator.
     Rejected(String),
+    /// It is kept, and waits for a person.
+    Held(Hold),
     /// It could not be tried properly: the message stays where it is.
     Failed(Failure),
 }
@@ -28,6 +31,16 @@ impl From<Failure> for Refusal {
             Self::Rejected(failure.to_string())
         } else {
             Self::Failed(failure)
+        }
+    }
+}
+
+impl From<LoadError> for Refusal {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Database { doing, error } => judged(&doing, &error),
+            LoadError::Content(why) => Self::Rejected(why),
+            LoadError::Failed(failure) => Self::Failed(failure),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::Utc;
 use postgres::{Client, GenericClient};
 
 use super::ledger::{Delivery, forget_held, record_incident};
@@ -65,7 +66,7 @@ impl Rejection<'_> {
             Some((manifest, digest)) if branch == Some(&manifest.branch) => {
                 let Manifest { branch, epoch, sequence, .. } = manifest;
                 forget_held(client, branch, *epoch, *sequence, Some(digest)).map_err(failed)?;
-                let receipt = Receipt::new(manifest, digest, ReceiptOutcome::Rejected);
+                let receipt = Receipt::new(manifest, digest, Utc::now(), ReceiptOutcome::Rejected);
                 record_receipt(client, &receipt.because(&self.reason))
             }
             _ => Ok(()),

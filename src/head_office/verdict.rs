@@ -1,5 +1,6 @@
 //! What became of a bundle, and how it had come.
 
+use super::hold::Hold;
 use super::ledger::Source;
 use crate::domain::{BundleId, Manifest, NodeName, Sequence};
 
@@ -19,8 +20,8 @@ pub enum Outcome {
     Applied,
     /// It had been applied before; nothing was changed.
     Duplicate,
-    /// It waits for the sequence named.
-    Held(Sequence),
+    /// It waits for an earlier one, or for a person.
+    Held(Hold),
     /// It will never be applied.
     Rejected {
         /// Why.

@@ -31,6 +31,9 @@ pub struct Node {
 /// What the salespeople's table is called, with its business day.
 pub const SALES: &str = "[[table]]\nname = \"public.sales\"\nday = \"date\"\n";
 
+/// Head office's sections where bundles may delete as much as they like.
+pub const DELETES_ANYTHING: &str = "[branches.east]\n[apply]\nmax_delete_fraction = 1\n";
+
 /// How the tests' own connections print and read values.
 const TEXT_FORM: &str = "
     SET timezone = 'UTC'; SET lc_monetary = 'C'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';

@@ -197,8 +197,9 @@ fn a_table_of_head_offices_own_with_another_key_is_left_alone() {
          INSERT INTO public.sales VALUES ('head', 1000)",
     );
     company.branch().run(&["bundle"]).ok();
-    let reason = rejection(head, &["apply", "--json"]);
-    assert!(reason.contains("primary key is (id)"), "{reason}");
+    let waiting = head.run(&["apply", "--json"]).exits(3).json()["waiting"][0].clone();
+    assert_eq!(waiting["hold"], "schema");
+    assert!(waiting["reason"].as_str().unwrap().contains("primary key is (id)"), "{waiting}");
     assert_eq!(head.rows("public.sales", "branch = 'head'"), ["1000"]);
 }
 

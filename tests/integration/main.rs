@@ -22,6 +22,8 @@ mod contract;
 mod crash;
 mod crash_points;
 mod cuts;
+mod days;
+mod decisions;
 mod delivery;
 mod demo;
 mod documents;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::company::{Company, Node};
+use crate::company::{Company, DELETES_ANYTHING, Node};
 
 const MAX_BYTES: u64 = 64 << 10;
 
@@ -22,6 +22,7 @@ const MANY_ROWS: &str = r#"
 
 fn company() -> Company {
     let company = Company::new(&["east"], "");
+    company.head_office.configure("role = \"head-office\"", &company.broker_url, DELETES_ANYTHING);
     let options = "tables = [\"public.note\", \"public.small\"]\n[bundle]\nmax_bytes = \"64 KiB\"";
     company.branch().configure("role = \"branch\"", &company.broker_url, options);
     company.branch().sql(TABLES);

@@ -46,12 +46,13 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    /// Receipts wait, a sealed bundle waits, and a cut in two parts is made.
+    /// Receipts and a request wait, a sealed bundle waits, and a cut in two parts is made.
     bundle = Scenario {
         prepare: |company| {
             let east = company.branch();
             trade(east);
             company.sync();
+            company.head_office.run(&["request", "east", "--sync-now"]).ok();
             trade(east);
             east.run(&["bundle", "--offline"]).ok();
             trade(east);
@@ -60,7 +61,7 @@ scenarios! {
         command: |company| (company.branch(), words(&["bundle"])),
         proves: &[
             Step::SnapshotTaken, Step::FileWritten, Step::FileSynced, Step::FileNamed, Step::CutRecorded,
-            Step::CutCommitted, Step::ReceiptRecorded, Step::AcknowledgementSent, Step::ReceiptTaken,
+            Step::CutCommitted, Step::ReceiptRecorded, Step::AcknowledgementSent, Step::ReceiptTaken, Step::RequestRecorded,
             Step::LogPruned, Step::MessageSent, Step::BundleConfirmed, Step::BundlePublished,
         ],
         with_broker: &[
@@ -184,6 +185,14 @@ scenarios! {
         with_broker: &[],
     };
 
+    /// Head office asks for something.
+    request = Scenario {
+        prepare: |company| trade(company.branch()),
+        command: |company| (&company.head_office, words(&["request", "east", "--sync-now"])),
+        proves: &[Step::RequestConfirmed, Step::RequestPublished],
+        with_broker: &[Step::RequestConfirmed],
+    };
+
     /// In the queue: no bundle at all, and one whose turn it is, with a wrong total.
     apply_and_reject = Scenario {
         prepare: |company| {
@@ -264,7 +273,8 @@ pub(super) fn trade(branch: &Node) {
          DELETE FROM public.visit WHERE no = 3 AND shop % 2 = 0;
          INSERT INTO public.shop VALUES (0, 'born'); DELETE FROM public.shop WHERE id = 0;
          UPDATE public.sales SET date = date + 1 WHERE id % 4 = 0;
-         DELETE FROM public.sales WHERE id % 5 = 0 OR id < (SELECT max(id) FROM public.sales) - 20",
+         DELETE FROM public.sales WHERE id % 5 = 0 AND id < (SELECT max(id) FROM public.sales)
+         OR id < (SELECT max(id) FROM public.sales) - 20",
     );
 }
 

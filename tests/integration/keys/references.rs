@@ -1,6 +1,7 @@
 //! Foreign keys, at the branch and at head office: no prefix of the bundles may break one.
 
 use super::{agree, company_of, toml};
+use crate::company::DELETES_ANYTHING;
 
 /// By name, and so in the order in which they are tracked, children come before their parents.
 const TABLES: &str = "
@@ -33,6 +34,7 @@ const STEPS: &[&str] = &[
 #[test]
 fn references_hold_at_head_office_after_every_bundle() {
     let company = company_of(&["east"], &TRACKED, TABLES);
+    company.head_office.configure("role = \"head-office\"", &company.broker_url, DELETES_ANYTHING);
     let east = company.branch();
     // So small that every change set is many bundles.
     let options = format!("{}\n[bundle]\nmax_bytes = \"64 KiB\"", toml(&TRACKED));
@@ -54,6 +56,7 @@ fn references_hold_at_head_office_after_every_bundle() {
 #[test]
 fn a_new_epoch_deletes_children_before_their_parents() {
     let company = company_of(&["east"], &TRACKED, TABLES);
+    company.head_office.configure("role = \"head-office\"", &company.broker_url, DELETES_ANYTHING);
     company.sync();
     company.head_office.sql(AT_HEAD_OFFICE);
     company.branch().sql(

@@ -1,36 +1,100 @@
-//! Brings the members of one table into head office's table.
+//! Brings the rows of a bundle into tables, as its manifest means them.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
-use postgres::Transaction;
 use postgres::error::SqlState;
+use postgres::{Error, Transaction};
 
+use super::failure::{copy_failure, database_failure};
 use super::merge::Merge;
-use super::refusal::{Refusal, judged};
 use crate::bundle::{Bundle, PourError};
-use crate::database::copy_failure;
-use crate::domain::{Failure, KeyRange, Kind, Member, MemberKind, Mode, TableChange, TableEffect};
+use crate::domain::{
+    Failure, KeyRange, Kind, Member, MemberKind, MemberTotals, Mode, TableChange, TableEffect, TableName,
+};
 
-/// Where the rows come from and whose they are.
-pub(super) struct Loader<'a, R> {
-    pub(super) bundle: &'a mut Bundle<R>,
-    pub(super) branch: &'a str,
-    /// For each table whose rows are in, what its range holds at the branch, if head office had rows
-    /// there. The last table is on top: tombstones come in the opposite order of rows.
+/// Where the rows of a bundle go.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The SQL name of the table that takes the rows of this one.
+    pub table: fn(&TableName) -> String,
+    /// The branch in whose name they stand there, where the table has rows of several.
+    pub branch: Option<&'a str>,
+}
+
+/// Loads one bundle.
+pub struct Loader<'a, R> {
+    bundle: &'a mut Bundle<R>,
+    target: Target<'a>,
+    /// The control totals of every member that was loaded, by its name, as they were computed here.
+    totals: BTreeMap<String, MemberTotals>,
+    /// For each table whose rows are in, what its range holds at the branch, if there were rows in it
+    /// here. The last table is on top: tombstones come in the opposite order of rows.
     ranges: Vec<Option<Staged<'a>>>,
 }
 
+/// Why rows could not be loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// The database refused something.
+    Database {
+        /// What was being done.
+        doing: String,
+        /// What it said.
+        error: Error,
+    },
+    /// The rows are not what the bundle says they are.
+    Content(String),
+    /// It could not be tried properly.
+    Failed(Failure),
+}
+
+impl LoadError {
+    fn database(doing: &str) -> impl Fn(Error) -> Self {
+        move |error| Self::Database { doing: doing.to_owned(), error }
+    }
+
+    /// What a sink says is the database's own error, wrapped.
+    fn of_sink(doing: &str, error: std::io::Error) -> Self {
+        match error.downcast::<Error>() {
+            Ok(error) => Self::Database { doing: doing.to_owned(), error },
+            Err(error) => Self::Failed(copy_failure(doing, &error)),
+        }
+    }
+
+    /// True if a row was there already.
+    fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Database { error, .. } if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Database { doing, error } => database_failure(doing, &error),
+            LoadError::Content(why) => Self::new(Kind::Damaged, "loading a bundle's rows", why),
+            LoadError::Failed(failure) => failure,
+        }
+    }
+}
+
 impl<'a, R: Read + Seek> Loader<'a, R> {
-    pub(super) fn new(bundle: &'a mut Bundle<R>, branch: &'a str) -> Self {
-        Self { bundle, branch, ranges: Vec::new() }
+    /// Loads `bundle` into these tables, in the transaction that is given with each step.
+    pub fn new(bundle: &'a mut Bundle<R>, target: Target<'a>) -> Self {
+        Self { bundle, target, totals: BTreeMap::new(), ranges: Vec::new() }
+    }
+
+    /// The control totals of what has been loaded of a table.
+    pub fn totals_of(&mut self, change: &TableChange) -> Vec<MemberTotals> {
+        change.members.iter().filter_map(|member| self.totals.remove(&member.name)).collect()
     }
 
     /// Inserts and updates of a table, or its range.
-    pub(super) fn rows(
+    pub fn rows(
         &mut self,
         transaction: &mut Transaction<'_>,
         change: &'a TableChange,
-    ) -> Result<TableEffect, Refusal> {
+    ) -> Result<TableEffect, LoadError> {
         let mut effect = TableEffect { table: change.name.to_string(), ..TableEffect::default() };
         let member = |kind| change.members.iter().find(|member| member.kind == kind);
         if let Some(range) = &change.range {
@@ -55,12 +119,12 @@ impl<'a, R: Read + Seek> Loader<'a, R> {
 
     /// Tombstones of a table, or what its range has lost. Tables come in the opposite order of
     /// [`Loader::rows`], so that no row goes before those that refer to it.
-    pub(super) fn tombstones(
+    pub fn tombstones(
         &mut self,
         transaction: &mut Transaction<'_>,
         change: &TableChange,
         effect: &mut TableEffect,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), LoadError> {
         if let (Some(staged), Some(range)) = (self.ranges.pop().flatten(), &change.range) {
             effect.deleted += staged.run(transaction, &staged.merge.delete_others(range))?;
             return staged.drop(transaction);
@@ -85,17 +149,19 @@ impl<'a, R: Read + Seek> Loader<'a, R> {
         change: &TableChange,
         member: &Member,
         effect: &mut TableEffect,
-    ) -> Result<(), Refusal> {
-        let merge = Merge::new(change, self.branch, "");
-        let mut attempt = transaction.transaction().map_err(|error| judged("loading", &error))?;
+    ) -> Result<(), LoadError> {
+        let merge = Merge::new(change, self.target, "");
+        let mut attempt = transaction.transaction().map_err(LoadError::database("loading"))?;
         match self.copy(&mut attempt, change, member, &merge.copy_to_table()) {
             Ok(()) => {
-                attempt.commit().map_err(|error| judged("loading", &error))?;
+                attempt.commit().map_err(LoadError::database("loading"))?;
                 effect.inserted += member.rows;
                 return Ok(());
             }
-            Err(CopyError::Exists(_)) => attempt.rollback().map_err(|error| judged("loading", &error))?,
-            Err(CopyError::Refused(refusal)) => return Err(refusal),
+            Err(error) if error.is_duplicate() => {
+                attempt.rollback().map_err(LoadError::database("loading"))?;
+            }
+            Err(error) => return Err(error),
         }
         let staged = self.stage(transaction, change, member)?;
         let upserted = staged.upsert(transaction, effect)?;
@@ -106,7 +172,7 @@ impl<'a, R: Read + Seek> Loader<'a, R> {
         Ok(())
     }
 
-    /// Brings the rows of a range in. Where head office had rows already, returns those that may stay.
+    /// Brings the rows of a range in. Where there were rows already, returns those that may stay.
     fn range(
         &mut self,
         transaction: &mut Transaction<'_>,
@@ -114,11 +180,12 @@ impl<'a, R: Read + Seek> Loader<'a, R> {
         range: &KeyRange,
         member: Option<&Member>,
         effect: &mut TableEffect,
-    ) -> Result<Option<Staged<'a>>, Refusal> {
-        let merge = Merge::new(change, self.branch, "");
+    ) -> Result<Option<Staged<'a>>, LoadError> {
+        let merge = Merge::new(change, self.target, "");
         let doing = format!("looking at a range of {}", change.name);
-        let judge = |error: postgres::Error| judged(&doing, &error);
-        let has_rows: bool = transaction.query_one(&merge.has_rows_in(range), &[]).map_err(judge)?.get(0);
+        let row =
+            transaction.query_one(&merge.has_rows_in(range), &[]).map_err(LoadError::database(&doing))?;
+        let has_rows: bool = row.get(0);
         match (member, has_rows) {
             (None, false) => Ok(None),
             (None, true) => self.staging(transaction, change, MemberKind::Inserts, 0).map(Some),
@@ -141,12 +208,12 @@ impl<'a, R: Read + Seek> Loader<'a, R> {
         transaction: &mut Transaction<'_>,
         change: &'c TableChange,
         member: &Member,
-    ) -> Result<Staged<'c>, Refusal> {
+    ) -> Result<Staged<'c>, LoadError> {
         let staged = self.staging(transaction, change, member.kind, member.rows)?;
         let columns = member.kind.columns(&change.columns);
         self.copy(transaction, change, member, &staged.merge.copy_to_staging(&columns))?;
         let analyzed = transaction.batch_execute(&staged.merge.analyze_staging());
-        analyzed.map_err(|error| judged(&staged.doing, &error))?;
+        analyzed.map_err(LoadError::database(&staged.doing))?;
         Ok(staged)
     }
 
@@ -157,12 +224,12 @@ impl<'a, R: Read + Seek> Loader<'a, R> {
         change: &'c TableChange,
         kind: MemberKind,
         rows: u64,
-    ) -> Result<Staged<'c>, Refusal> {
+    ) -> Result<Staged<'c>, LoadError> {
         let name = format!("salesync_staging_{}", self.ranges.len());
-        let merge = Merge::new(change, self.branch, &name);
+        let merge = Merge::new(change, self.target, &name);
         let staged = Staged { merge, name, rows, doing: format!("applying rows to {}", change.name) };
         let created = transaction.batch_execute(&staged.merge.create_staging(&kind.columns(&change.columns)));
-        created.map_err(|error| judged(&staged.doing, &error))?;
+        created.map_err(LoadError::database(&staged.doing))?;
         Ok(staged)
     }
 
@@ -173,64 +240,25 @@ impl<'a, R: Read + Seek> Loader<'a, R> {
         change: &TableChange,
         member: &Member,
         statement: &str,
-    ) -> Result<(), CopyError> {
+    ) -> Result<(), LoadError> {
         let doing = format!("loading {} into {}", member.name, change.name);
-        let judge = |error: postgres::Error| CopyError::of(&doing, &error);
-        let mut writer = transaction.copy_in(statement).map_err(judge)?;
-        match self.bundle.pour(change, member, &mut writer) {
-            Ok(()) => {}
-            Err(PourError::Sink(error)) => return Err(CopyError::of_sink(&doing, &error)),
-            Err(PourError::Defect(defect)) => {
-                return Err(CopyError::Refused(Refusal::rejected(defect.to_string())));
-            }
-            Err(PourError::Source(error)) => {
-                return Err(CopyError::Refused(Refusal::Failed(Failure::new(Kind::Failed, doing, error))));
-            }
-        }
-        let rows = writer.finish().map_err(judge)?;
+        let mut writer = transaction.copy_in(statement).map_err(LoadError::database(&doing))?;
+        let totals = self.bundle.pour(change, member, &mut writer).map_err(|error| match error {
+            PourError::Sink(error) => LoadError::of_sink(&doing, error),
+            PourError::Defect(defect) => LoadError::Content(defect.to_string()),
+            PourError::Source(error) => LoadError::Failed(Failure::new(Kind::Failed, doing.clone(), error)),
+        })?;
+        let rows = writer.finish().map_err(LoadError::database(&doing))?;
         if rows == member.rows {
+            self.totals.insert(member.name.clone(), MemberTotals { kind: member.kind, rows, totals });
             return Ok(());
         }
         let why = format!("{doing}: the database took {rows} rows of the declared {}", member.rows);
-        Err(CopyError::Refused(Refusal::Rejected(why)))
+        Err(LoadError::Content(why))
     }
 }
 
-/// Why a COPY did not take the rows.
-enum CopyError {
-    /// One of them is there already; what that means where it may not be.
-    Exists(Refusal),
-    /// Anything else.
-    Refused(Refusal),
-}
-
-impl CopyError {
-    fn of(doing: &str, error: &postgres::Error) -> Self {
-        let refusal = judged(doing, error);
-        if error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
-            Self::Exists(refusal)
-        } else {
-            Self::Refused(refusal)
-        }
-    }
-
-    fn of_sink(doing: &str, error: &std::io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<postgres::Error>()) {
-            Some(error) => Self::of(doing, error),
-            None => Self::Refused(Refusal::Failed(copy_failure(doing, error))),
-        }
-    }
-}
-
-impl From<CopyError> for Refusal {
-    fn from(error: CopyError) -> Self {
-        match error {
-            CopyError::Refused(refusal) | CopyError::Exists(refusal) => refusal,
-        }
-    }
-}
-
-/// Rows in a temporary table, on their way into head office's.
+/// Rows in a temporary table, on their way into the target's.
 struct Staged<'c> {
     merge: Merge<'c>,
     name: String,
@@ -250,24 +278,24 @@ impl Staged<'_> {
         &self,
         transaction: &mut Transaction<'_>,
         effect: &mut TableEffect,
-    ) -> Result<Upserted, Refusal> {
+    ) -> Result<Upserted, LoadError> {
         let updated = self.run(transaction, &self.merge.update())?;
         let inserted =
             if updated < self.rows { self.run(transaction, &self.merge.insert_missing())? } else { 0 };
         if updated + inserted != self.rows {
             let why = format!("{}: {} rows found only {} places", self.doing, self.rows, updated + inserted);
-            return Err(Refusal::Rejected(why));
+            return Err(LoadError::Content(why));
         }
         effect.updated += updated;
         effect.inserted += inserted;
         Ok(Upserted { updated, inserted })
     }
 
-    fn run(&self, transaction: &mut Transaction<'_>, statement: &str) -> Result<u64, Refusal> {
-        transaction.execute(statement, &[]).map_err(|error| judged(&self.doing, &error))
+    fn run(&self, transaction: &mut Transaction<'_>, statement: &str) -> Result<u64, LoadError> {
+        transaction.execute(statement, &[]).map_err(LoadError::database(&self.doing))
     }
 
-    fn drop(&self, transaction: &mut Transaction<'_>) -> Result<(), Refusal> {
+    fn drop(&self, transaction: &mut Transaction<'_>) -> Result<(), LoadError> {
         self.run(transaction, &format!("DROP TABLE pg_temp.{}", self.name)).map(|_| ())
     }
 }

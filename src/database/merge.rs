@@ -1,35 +1,39 @@
-//! The set-based statements that bring staged rows into head office's table.
+//! The set-based statements that bring staged rows into a table.
 
 use std::fmt::Write as _;
 
-use crate::database::key_order;
+use super::catalog::key_order;
+use super::load::Target;
 use crate::domain::{Column, KeyRange, TableChange, key_columns, quote_identifier, quote_literal};
 
-/// The statements for one table of one bundle. `t` is head office's table, `s` the staged rows.
+/// The statements for one table of one bundle. `t` is the target's table, `s` the staged rows.
 #[derive(Debug)]
 pub(super) struct Merge<'a> {
     change: &'a TableChange,
-    branch: String,
+    table: String,
+    /// SQL of the branch in whose name the rows stand, where the table has rows of several.
+    branch: Option<String>,
     staging: String,
 }
 
 impl<'a> Merge<'a> {
-    /// For rows of `branch` that are in the temporary table `staging`.
-    pub(super) fn new(change: &'a TableChange, branch: &str, staging: &str) -> Self {
+    /// For rows that are in the temporary table `staging`.
+    pub(super) fn new(change: &'a TableChange, target: Target<'_>, staging: &str) -> Self {
         Self {
             change,
-            branch: quote_literal(branch),
+            table: (target.table)(&change.name),
+            branch: target.branch.map(quote_literal),
             staging: format!("pg_temp.{}", quote_identifier(staging)),
         }
     }
 
-    /// A temporary table like head office's, without its constraints.
+    /// A temporary table like the target's, without its constraints.
     pub(super) fn create_staging(&self, columns: &[Column]) -> String {
         let names = list(columns.iter(), "");
         format!(
             "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {names} FROM {} WITH NO DATA",
             self.staging.trim_start_matches("pg_temp."),
-            self.table(),
+            self.table,
         )
     }
 
@@ -38,9 +42,9 @@ impl<'a> Merge<'a> {
         format!("COPY {} ({}) FROM STDIN (FORMAT csv)", self.staging, list(columns.iter(), ""))
     }
 
-    /// Loads rows straight into the table; the `branch` column fills itself.
+    /// Loads rows straight into the table; a `branch` column fills itself.
     pub(super) fn copy_to_table(&self) -> String {
-        format!("COPY {} ({}) FROM STDIN (FORMAT csv)", self.table(), list(self.change.columns.iter(), ""))
+        format!("COPY {} ({}) FROM STDIN (FORMAT csv)", self.table, list(self.change.columns.iter(), ""))
     }
 
     pub(super) fn analyze_staging(&self) -> String {
@@ -55,24 +59,21 @@ impl<'a> Merge<'a> {
             let comma = if index == 0 { "" } else { ", " };
             let _ = write!(assignments, "{comma}{name} = s.{name}");
         }
-        format!(
-            "UPDATE {} t SET {assignments} FROM {} s WHERE {}",
-            self.table(),
-            self.staging,
-            self.same_row()
-        )
+        format!("UPDATE {} t SET {assignments} FROM {} s WHERE {}", self.table, self.staging, self.same_row())
     }
 
     /// Adds the rows that are not there.
     pub(super) fn insert_missing(&self) -> String {
         let columns = &self.change.columns;
+        let (mut names, mut values) = (list(columns.iter(), ""), list(columns.iter(), "s."));
+        if let Some(branch) = &self.branch {
+            names.insert_str(0, "branch, ");
+            values.insert_str(0, &format!("{branch}, "));
+        }
         format!(
-            "INSERT INTO {table} (branch, {names}) SELECT {branch}, {staged} FROM {staging} s
+            "INSERT INTO {table} ({names}) SELECT {values} FROM {staging} s
              WHERE NOT EXISTS (SELECT FROM {table} t WHERE {same_row})",
-            table = self.table(),
-            names = list(columns.iter(), ""),
-            branch = self.branch,
-            staged = list(columns.iter(), "s."),
+            table = self.table,
             staging = self.staging,
             same_row = self.same_row(),
         )
@@ -80,27 +81,28 @@ impl<'a> Merge<'a> {
 
     /// Deletes the rows whose keys are staged.
     pub(super) fn delete_staged(&self) -> String {
-        format!("DELETE FROM {} t USING {} s WHERE {}", self.table(), self.staging, self.same_row())
+        format!("DELETE FROM {} t USING {} s WHERE {}", self.table, self.staging, self.same_row())
     }
 
-    /// Deletes the branch's rows in the range that are not staged.
+    /// Deletes the rows in the range that are not staged.
     pub(super) fn delete_others(&self, range: &KeyRange) -> String {
         format!(
             "DELETE FROM {} t WHERE {} AND NOT EXISTS (SELECT FROM {} s WHERE {})",
-            self.table(),
+            self.table,
             self.in_range(range),
             self.staging,
             self.same_row(),
         )
     }
 
-    /// One row with true if the branch has rows in the range.
+    /// One row with true if there are rows in the range.
     pub(super) fn has_rows_in(&self, range: &KeyRange) -> String {
-        format!("SELECT EXISTS (SELECT FROM {} t WHERE {})", self.table(), self.in_range(range))
+        format!("SELECT EXISTS (SELECT FROM {} t WHERE {})", self.table, self.in_range(range))
     }
 
-    fn table(&self) -> String {
-        self.change.name.sql()
+    /// The condition that a row `t` is one of those that a bundle may speak of.
+    fn is_own(&self) -> String {
+        self.branch.as_ref().map_or_else(|| "true".to_owned(), |branch| format!("t.branch = {branch}"))
     }
 
     fn same_row(&self) -> String {
@@ -109,7 +111,7 @@ impl<'a> Merge<'a> {
             format!("t.{name} = s.{name}")
         };
         let keys: Vec<String> = key_columns(&self.change.columns).iter().map(same).collect();
-        format!("t.branch = {} AND {}", self.branch, keys.join(" AND "))
+        format!("{} AND {}", self.is_own(), keys.join(" AND "))
     }
 
     fn in_range(&self, range: &KeyRange) -> String {
@@ -124,7 +126,7 @@ impl<'a> Merge<'a> {
             });
             typed.collect::<Vec<_>>().join(", ")
         };
-        let mut condition = format!("t.branch = {}", self.branch);
+        let mut condition = self.is_own();
         for (operator, keys) in [(">", &range.after), ("<=", &range.through)] {
             if let Some(keys) = keys {
                 let _ = write!(condition, " AND ROW({}) {operator} ROW({})", order.join(", "), bound(keys));
