@@ -1,6 +1,5 @@
 //! What `salesync::broker` promises, against a real `RabbitMQ`.
 
-mod cut_line;
 mod trouble;
 
 use std::net::TcpListener;

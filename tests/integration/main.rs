@@ -11,6 +11,7 @@
 mod company;
 mod forge;
 mod halted;
+mod line;
 mod servers;
 mod whole;
 

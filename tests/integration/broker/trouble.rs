@@ -9,8 +9,8 @@ use salesync::broker::{Broker, ConnectOptions, Deadlines};
 use salesync::domain::Kind;
 use salesync::sandbox::{BrokerServer, Definitions, Sandbox};
 
-use super::cut_line::CutLine;
 use super::{address, assert_failure, connect, next, next_within_seconds, publish};
+use crate::line::{BOTH_WAYS, Break, Line};
 
 const VHOSTS: [&str; 9] =
     ["alarm", "full", "rights", "grave", "other-type", "silent", "hung-up", "unreadable", "killed"];
@@ -179,13 +179,12 @@ fn a_queue_of_another_type_is_explained() {
 fn a_line_that_goes_silent_costs_no_more_than_the_deadline() {
     let server = own_broker();
     prepared(&server, "silent");
-    let line = CutLine::new(server.port());
-    let by_line = address(&line.by_way_of(&server.url("silent"), server.port()));
-    let mut broker = Broker::connect(&by_line, &impatient()).unwrap();
+    let line = Line::to(&server.url("silent"));
+    let mut broker = Broker::connect(&address(line.url()), &impatient()).unwrap();
     publish(&mut broker, "east", b"before").unwrap();
     let delivery = next(&mut broker, "east");
 
-    line.falls_silent_after(100_000);
+    line.breaks_after(100_000, BOTH_WAYS, Break::Silence);
     takes_seconds(|| {
         let upload = publish(&mut broker, "east", &vec![7; 1_000_000]);
         assert_failure(upload, Kind::Unreachable, "did not answer within", "again");
@@ -193,6 +192,8 @@ fn a_line_that_goes_silent_costs_no_more_than_the_deadline() {
         assert_failure(broker.next_receipt("east"), Kind::Unreachable, "did not answer within", "again");
         drop(broker);
     });
+    // The broker would wait for the next heartbeats.
+    drop(line);
     let mut broker = connect(&server.url("silent"));
     let delivery = next_within_seconds(&mut broker, "east");
     assert_eq!(delivery.payload, b"before");
@@ -205,9 +206,9 @@ fn a_line_hung_up_in_the_middle_of_a_message_is_noticed_at_once() {
     let server = own_broker();
     let mut local = prepared(&server, "hung-up");
     publish(&mut local, "east", &vec![7; 4_000_000]).unwrap();
-    let line = CutLine::new(server.port());
-    let mut broker = connect(&line.by_way_of(&server.url("hung-up"), server.port()));
-    line.hangs_up_after(1_000_000);
+    let line = Line::to(&server.url("hung-up"));
+    let mut broker = connect(line.url());
+    line.breaks_after(1_000_000, BOTH_WAYS, Break::HangUp);
     takes_seconds(|| {
         assert_failure(broker.next_bundle("east"), Kind::Unreachable, "connection", "again");
         assert!(!broker.is_connected());

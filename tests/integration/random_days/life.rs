@@ -116,7 +116,8 @@ impl<'a> Life<'a> {
             Some(mut client) => client.batch_execute("COMMIT").unwrap(),
             None => {
                 let mut client = self.company.branches[branch].client();
-                let statements = "BEGIN; INSERT INTO public.shop SELECT least(min(id), 0) - 1, 'late' FROM public.shop";
+                let statements =
+                    "BEGIN; INSERT INTO public.shop SELECT least(min(id), 0) - 1, 'late' FROM public.shop";
                 client.batch_execute(statements).unwrap();
                 self.open = Some(client);
             }
