@@ -1,6 +1,5 @@
 //! One life of a company: rounds of chance, each ending in rest.
 
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use fastrand::Rng;
@@ -8,7 +7,7 @@ use postgres::Client;
 use salesync::sandbox::{BrokerServer, PostgresServer};
 
 use super::writes::{TABLES, write};
-use crate::company::{Company, Node};
+use crate::company::Company;
 use crate::halted::Reached;
 use crate::line::{BOTH_WAYS, Break, Line};
 
@@ -112,16 +111,14 @@ impl<'a> Life<'a> {
     /// Rows that no cut sees before the end of their transaction.
     fn begin_or_end_transaction(&mut self, branch: usize) {
         println!("{}: a long transaction begins or ends", self.company.branches[branch].name);
-        match self.open.take() {
-            Some(mut client) => client.batch_execute("COMMIT").unwrap(),
-            None => {
-                let mut client = self.company.branches[branch].client();
-                let statements =
-                    "BEGIN; INSERT INTO public.shop SELECT least(min(id), 0) - 1, 'late' FROM public.shop";
-                client.batch_execute(statements).unwrap();
-                self.open = Some(client);
-            }
+        if let Some(mut client) = self.open.take() {
+            return client.batch_execute("COMMIT").unwrap();
         }
+        let mut client = self.company.branches[branch].client();
+        let statements =
+            "BEGIN; INSERT INTO public.shop SELECT least(min(id), 0) - 1, 'late' FROM public.shop";
+        client.batch_execute(statements).unwrap();
+        self.open = Some(client);
     }
 
     fn branch_command(&mut self, branch: usize) -> Vec<String> {
