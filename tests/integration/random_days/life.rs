@@ -67,6 +67,7 @@ impl<'a> Life<'a> {
             branch.sql(TABLES);
             branch.run(&["init", "--with-sales"]).ok();
         }
+        company.heal();
         if let Broker::Own { server, .. } = &broker {
             server.record_queues().unwrap();
         }
