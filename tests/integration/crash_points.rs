@@ -8,6 +8,7 @@
 mod broker;
 mod scenarios;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -18,41 +19,28 @@ use salesync::sandbox::{PostgresServer, Sandbox};
 
 use self::scenarios::{SCENARIOS, Scenario, company, trade};
 use crate::company::Company;
-use crate::halted::{Halted, Reached};
+use crate::halted::Reached;
 use crate::servers::{fresh_database, fresh_folder, fresh_vhost};
 
 /// More than any command has. The work of a scenario must not grow from run to run.
 const MOST_STEPS: u32 = 60;
 
-/// How often a step that a command comes to several times meets the fault.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Times {
-    Every,
-    First,
-}
-
-/// Runs the scenario once per step, with `fault` after that step.
-fn after_every_step(company: &Company, scenario: &Scenario, times: Times, mut fault: impl FnMut(Halted)) {
+/// The program is killed after the first step, after the second, and so on.
+fn killed(scenario: &Scenario) {
+    let company = company(fresh_vhost(), fresh_database);
     let mut reached = BTreeSet::new();
     for number in 1.. {
         assert!(number <= MOST_STEPS, "the command does not come to its end: {reached:?}");
-        (scenario.prepare)(company);
-        let (node, arguments) = (scenario.command)(company);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let halted = match node.run_until(&arguments, &format!("#{number}")) {
-            Reached::Halt(halted) => halted,
+        match run(&company, scenario, &format!("#{number}")) {
+            Reached::Halt(halted) => {
+                reached.insert(halted.step.clone());
+                halted.kill();
+            }
             Reached::End(run) => {
                 run.exits_with_any(&[0, 3]);
                 break;
             }
-        };
-        // Shown if the test fails.
-        println!("{}: step {number}, {}", arguments.join(" "), halted.step);
-        if !reached.insert(halted.step.clone()) && times == Times::First {
-            halted.go_on().exits_with_any(&[0, 3]);
-            continue;
         }
-        fault(halted);
         company.heal();
         company.assert_whole();
     }
@@ -63,30 +51,42 @@ fn after_every_step(company: &Company, scenario: &Scenario, times: Times, mut fa
     assert!(missed.is_empty(), "never came to {missed:?}, only to {reached:?}");
 }
 
-/// The program is killed.
-fn killed(scenario: &Scenario) {
-    let company = company(fresh_vhost(), fresh_database);
-    after_every_step(&company, scenario, Times::Every, Halted::kill);
-}
-
-/// The database server is killed and the program goes on; the server is back before the next command. What this
-/// may lose depends on the step, not on how often it was done.
+/// The database server is killed after each step that the scenario is there for, and the program goes on; the
+/// server is back before the next command.
 fn without_database(scenario: &Scenario) {
     let sandbox = Sandbox::new().unwrap();
     let mut server = PostgresServer::start(&sandbox, "postgres").unwrap();
-    let names = std::cell::Cell::new(0);
+    let names = Cell::new(0);
     let database = || {
         let name = format!("node_{}", names.replace(names.get() + 1));
         server.create_database(&name).unwrap();
         server.url(&name)
     };
     let company = company(fresh_vhost(), database);
-    after_every_step(&company, scenario, Times::First, |halted| {
+    for step in scenario.proves {
+        let Reached::Halt(halted) = run(&company, scenario, &format!("{step:?}")) else {
+            panic!("never came to {step:?}");
+        };
         server.stop_immediately();
         // Done all the same, if it had no more need of it.
         halted.go_on().exits_with_any(&[0, 3, 69, 75]);
         server.start_again().unwrap();
-    });
+        company.heal();
+        company.assert_whole();
+    }
+}
+
+/// Brings the scenario about and runs its command until it has come to the place `at`.
+fn run(company: &Company, scenario: &Scenario, at: &str) -> Reached {
+    (scenario.prepare)(company);
+    let (node, arguments) = (scenario.command)(company);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let reached = node.run_until(&arguments, at);
+    if let Reached::Halt(halted) = &reached {
+        // Shown if the test fails.
+        println!("{}: {at}, after {}", arguments.join(" "), halted.step);
+    }
+    reached
 }
 
 #[test]

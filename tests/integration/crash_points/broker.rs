@@ -5,9 +5,10 @@ use std::thread;
 
 use salesync::sandbox::{BrokerServer, Definitions, Sandbox};
 
+use super::run;
 use super::scenarios::{SCENARIOS, Scenario, company};
 use crate::company::Company;
-use crate::halted::Halted;
+use crate::halted::{Halted, Reached};
 use crate::servers::fresh_database;
 
 #[test]
@@ -24,11 +25,10 @@ fn the_broker_is_killed_after_every_step_that_concerns_it() {
 
     let companies: Vec<(Company, Halted)> = at_once(points.iter().zip(urls), |((scenario, step), url)| {
         let company = company(url, fresh_database);
-        (scenario.prepare)(&company);
-        let (node, arguments) = (scenario.command)(&company);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let halted = node.halted(&arguments, step);
-        (company, halted)
+        match run(&company, scenario, step) {
+            Reached::Halt(halted) => (company, halted),
+            Reached::End(run) => panic!("never came to {step}: {run:?}"),
+        }
     });
     broker.record_queues().unwrap();
     broker.kill();

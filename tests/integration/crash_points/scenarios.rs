@@ -38,7 +38,7 @@ macro_rules! scenarios {
             }
 
             #[test]
-            fn the_database_is_killed_after_every_step() {
+            fn the_database_is_killed_after_every_step_it_is_there_for() {
                 without_database(&SCENARIO);
             }
         })+
