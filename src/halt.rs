@@ -36,6 +36,8 @@ steps! {
     DraftRemoved,
     /// A sealed file that was never recorded is gone.
     FileDiscarded,
+    /// A proven file is gone from the archive.
+    FilePruned,
     /// A file that stood in the archive is with the rejected ones.
     FileSetAside,
 
@@ -57,6 +59,10 @@ steps! {
     ReceiptTaken,
     /// The same with a request of head office.
     RequestRecorded,
+    /// What head office has asked for is cut; the request is still open.
+    AnswerCut,
+    /// What head office has asked for again is published; the request is still open.
+    AnswerPublished,
     /// The change log is pruned, not committed.
     LogPruned,
 

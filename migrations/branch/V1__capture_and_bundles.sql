@@ -6,13 +6,15 @@ CREATE TABLE salesync.node (
     name               text NOT NULL,
     role               text NOT NULL CHECK (role = 'branch'),
     epoch              uuid NOT NULL,            -- incarnation of this database
-    follows            uuid,                     -- the epoch before it, if `bundle --since all` has ended one
     last_sequence      bigint NOT NULL DEFAULT 0 CHECK (last_sequence >= 0),
     last_manifest      text,                     -- SHA-256 of the last bundle's manifest.json
     watermark          pg_snapshot,              -- snapshot of the last cut; NULL before the first
     pruned_through     bigint NOT NULL DEFAULT 0, -- the logs have forgotten what this bundle's cut saw
+    message_limit      bigint,                   -- the broker's, in bytes, once it has refused a larger bundle
     system_identifier  bigint NOT NULL,          -- the cluster that wrote the last bundle
-    database_oid       oid NOT NULL              -- the database in that cluster
+    database_oid       oid NOT NULL,             -- the database in that cluster
+    replaces           uuid,                     -- the epoch that was given up for this one, if one was known
+    followed           boolean NOT NULL DEFAULT false -- a `bundle --follow` wants to be notified of changes
 );
 
 -- One row per table whose changes are captured. Its log is salesync.log_<table_id>.
@@ -64,5 +66,6 @@ CREATE TABLE salesync.request (
     request_id   uuid PRIMARY KEY,
     body         text NOT NULL,                  -- the JSON, byte for byte as it came
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    answered_at  timestamptz                     -- when what was wanted was done
+    answered_at  timestamptz,                    -- when what was wanted was done, or found impossible
+    refusal      text                            -- why it is impossible
 );

@@ -97,8 +97,11 @@ CREATE TABLE salesync.decision (
     watermark        text,                       -- the cut that was approved, with all its parts
     reason           text,
     decided_by       text NOT NULL,              -- the operator's login and machine
-    decided_at       timestamptz NOT NULL DEFAULT clock_timestamp()
+    decided_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    carried_out_at   timestamptz,                -- NULL until whoever applies has done it
+    trouble          text                        -- why it could not be done
 );
+CREATE INDEX ON salesync.decision (decision_id) WHERE carried_out_at IS NULL;
 
 -- What head office asks of a branch.
 CREATE TABLE salesync.request (

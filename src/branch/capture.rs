@@ -12,6 +12,11 @@
 use crate::database::{KeyColumn, TableDescription, day_expression};
 use crate::domain::{Column, TableName, quote_identifier, quote_literal};
 
+/// Wakes a follower, if there is one. Always would be too dear: sessions that notify commit one after
+/// another.
+const NOTIFY: &str =
+    "IF (SELECT followed FROM salesync.node) THEN PERFORM pg_notify('salesync', ''); END IF;";
+
 /// The capture of one table.
 #[derive(Debug)]
 pub(super) struct Capture<'a> {
@@ -121,7 +126,7 @@ impl<'a> Capture<'a> {
             format!("{} SELECT {}, '{op}' FROM {rows} r;", self.insert(), self.key_of("r"))
         };
         let body = format!(
-            "IF TG_OP = 'INSERT' THEN {} ELSIF TG_OP = 'UPDATE' THEN {} ELSE {} END IF;",
+            "IF TG_OP = 'INSERT' THEN {} ELSIF TG_OP = 'UPDATE' THEN {} ELSE {} END IF; {NOTIFY}",
             log("I", "new_rows"),
             log("U", "new_rows"),
             format_args!(
@@ -162,7 +167,7 @@ impl<'a> Capture<'a> {
             "IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN \
              RAISE EXCEPTION 'TRUNCATE of a table that salesync captures needs READ COMMITTED' \
              USING HINT = 'Use DELETE, or run TRUNCATE in a READ COMMITTED transaction.'; END IF; \
-             {} SELECT {}, 'D'{} FROM ONLY {} r;",
+             {} SELECT {}, 'D'{} FROM ONLY {} r; {NOTIFY}",
             self.insert_leaving(),
             self.key_of("r"),
             self.day_of("r"),

@@ -189,7 +189,8 @@ fn seal(
     options: &CutOptions,
 ) -> Result<(Node, Vec<SealedBundle>), Failure> {
     let day_totals = tables.iter().map(|cut| cut.day_totals(transaction)).collect::<Result<Vec<_>, _>>()?;
-    let mut parts = Parts::new(archive, options.limits, node.clone(), watermark, tables, day_totals)?;
+    let limits = options.limits.within(node.message_limit);
+    let mut parts = Parts::new(archive, limits, node.clone(), watermark, tables, day_totals)?;
     let rows =
         (0..tables.len()).flat_map(|table| [(table, MemberKind::Inserts), (table, MemberKind::Updates)]);
     let tombstones = (0..tables.len()).rev().map(|table| (table, MemberKind::Tombstones));

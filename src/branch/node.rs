@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use postgres::{Client, GenericClient};
+use postgres::{Client, GenericClient, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{Archive, Placed};
@@ -20,14 +20,16 @@ pub struct Node {
     pub name: NodeName,
     /// The incarnation of this database.
     pub epoch: Epoch,
-    /// The epoch before it, if `bundle --since all` has ended one.
-    pub follows: Option<Epoch>,
     /// The last bundle that was recorded.
     pub last_sequence: Option<Sequence>,
     /// SHA-256 of its manifest.
     pub last_manifest: Option<Digest>,
     /// The snapshot of the last cut, as `pg_snapshot` prints it.
     pub watermark: Option<String>,
+    /// The epoch that the marker named when this one was begun in its place.
+    replaces: Option<Epoch>,
+    /// The largest message the broker takes, in bytes, if it has refused a larger one.
+    pub message_limit: Option<u64>,
 }
 
 const DOING: &str = "checking that this database wrote the last bundle";
@@ -52,7 +54,7 @@ impl Node {
                 "SELECT n.name, n.epoch, n.last_sequence, n.last_manifest, n.watermark::text,
                         n.system_identifier = s.system_identifier AND n.database_oid = d.oid,
                         coalesce(pg_snapshot_xmax(n.watermark) <= pg_snapshot_xmax(pg_current_snapshot()), true),
-                        n.follows
+                        n.replaces, n.message_limit
                  FROM salesync.node n, pg_control_system() s, pg_database d WHERE d.datname = current_database()",
                 &[],
             )
@@ -77,10 +79,11 @@ impl Node {
         Ok(Self {
             name: name.clone(),
             epoch: Epoch(row.get(1)),
-            follows: row.get::<_, Option<uuid::Uuid>>(7).map(Epoch),
             last_sequence: Sequence::from_bigint(row.get(2)),
             last_manifest: digest.and_then(|text| text.parse().ok()),
             watermark: row.get(4),
+            replaces: row.get::<_, Option<uuid::Uuid>>(7).map(Epoch),
+            message_limit: row.get::<_, Option<i64>>(8).map(i64::cast_unsigned),
         })
     }
 
@@ -93,20 +96,46 @@ impl Node {
     ) -> Result<(), Failure> {
         let failed = |error: postgres::Error| database_failure("beginning a new epoch", &error);
         let mut transaction = client.transaction().map_err(failed)?;
-        let row = transaction.query_one("SELECT epoch FROM salesync.node FOR UPDATE", &[]).map_err(failed)?;
-        let epoch = Epoch(row.get(0)).following();
-        transaction
-            .execute(
-                "UPDATE salesync.node SET epoch = $1, follows = epoch, last_sequence = 0, last_manifest = NULL, watermark = NULL,
-                        pruned_through = 0, system_identifier = s.system_identifier, database_oid = d.oid
-                 FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()",
-                &[&epoch.0],
-            )
-            .map_err(failed)?;
-        transaction.execute("UPDATE salesync.tracked_table SET is_complete = false", &[]).map_err(failed)?;
+        Self::renew(&mut transaction, name, archive, None)?;
         transaction.commit().map_err(failed)?;
         halt::after(Step::EpochBegun);
-        Marker::write(archive, &Self::read(client, name)?)
+        Self::note(client, name, archive).map(|_| ())
+    }
+
+    /// The same in a transaction; [`Node::note`] comes after it. The new epoch follows every one that is known:
+    /// the database's, which may have been set back, the marker's, and `known`.
+    pub(super) fn renew(
+        transaction: &mut Transaction<'_>,
+        name: &NodeName,
+        archive: &Archive,
+        known: Option<Epoch>,
+    ) -> Result<(), Failure> {
+        let failed = |error: postgres::Error| database_failure("beginning a new epoch", &error);
+        let row = transaction.query_one("SELECT epoch FROM salesync.node FOR UPDATE", &[]).map_err(failed)?;
+        // One that cannot be read is no reason not to begin anew.
+        let marked = Marker::read(archive, name).ok().flatten().map(|marker| marker.epoch);
+        let last = [marked, known].into_iter().flatten().fold(Epoch(row.get(0)), Epoch::max);
+        transaction
+            .execute(
+                "UPDATE salesync.node SET epoch = $1, last_sequence = 0, last_manifest = NULL, watermark = NULL,
+                        pruned_through = 0, system_identifier = s.system_identifier, database_oid = d.oid, replaces = $2
+                 FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()",
+                &[&last.following().0, &marked.map(|epoch| epoch.0)],
+            )
+            .map_err(failed)?;
+        let sql = "UPDATE salesync.tracked_table SET is_complete = false";
+        transaction.execute(sql, &[]).map(|_| ()).map_err(failed)
+    }
+
+    /// Writes down outside the database where it stands, whatever stood there.
+    pub(super) fn note(
+        client: &mut impl GenericClient,
+        name: &NodeName,
+        archive: &Archive,
+    ) -> Result<Self, Failure> {
+        let node = Self::read(client, name)?;
+        Marker::write(archive, &node)?;
+        Ok(node)
     }
 }
 
@@ -115,6 +144,21 @@ fn restored(why: &str) -> Failure {
         "if it was restored from a backup, rows that head office has may be missing here, and its bundles would \
          contradict those already sent; mend that first, then run `salesync bundle --since all`, which begins a new \
          epoch and makes head office equal to this database",
+    )
+}
+
+/// The archive has no marker, though there have been bundles: it is another folder, or another machine.
+fn lost(archive: &Archive) -> Failure {
+    let root = archive.root().display();
+    if !archive.root().is_dir() {
+        return Failure::new(Kind::Failed, DOING, format!("the archive {root} is not there"))
+            .hint("mount it or put it back; archive.dir must name the folder with this branch's bundles");
+    }
+    let why = format!("the archive {root} knows of no bundle, but the database does");
+    Failure::new(Kind::NeedsPerson, DOING, why).hint(
+        "if archive.dir names the wrong folder or its disk is not mounted, mend that; if this is a copy of the branch on \
+         another machine, only one of the two may go on; if the archive is lost, run `salesync bundle --since all`, which \
+         begins a new epoch and makes head office equal to this database",
     )
 }
 
@@ -133,25 +177,41 @@ impl Marker {
         archive.root().join(branch.as_str()).join("last-recorded.json")
     }
 
-    /// Refuses a database that knows less than the marker. If it knows more, of bundles or of the epoch that
-    /// was begun, the marker was only not written any more, and is now, before anything can be published.
-    fn check(archive: &Archive, node: &Node) -> Result<(), Failure> {
-        let path = Self::path(archive, &node.name);
+    /// What was written down last; none if nothing was.
+    fn read(archive: &Archive, branch: &NodeName) -> Result<Option<Self>, Failure> {
+        let path = Self::path(archive, branch);
         let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::write(archive, node),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             text => text.map_err(|error| Failure::file("reading", &path, &error))?,
         };
-        let marker: Self = serde_json::from_str(&text).map_err(|error| {
-            Failure::new(Kind::Failed, format!("reading {}", path.display()), error)
-                .hint("compare the archive's last bundle with `salesync status`, then remove the file")
-        })?;
+        serde_json::from_str(&text).map(Some).map_err(|error| {
+            Failure::new(Kind::Failed, format!("reading {}", path.display()), error).hint(
+                "the file is damaged; if no other sign says that the database was restored, begin a new epoch with \
+                 `salesync bundle --since all`",
+            )
+        })
+    }
+
+    /// Refuses a database that knows less than the marker. If it knows more, the marker was only not
+    /// written any more, and is now, before anything can be published.
+    fn check(archive: &Archive, node: &Node) -> Result<(), Failure> {
+        let path = Self::path(archive, &node.name);
+        let Some(marker) = Self::read(archive, &node.name)? else {
+            // The first cut begins with writing it.
+            return if node.last_sequence.is_none() {
+                Self::write(archive, node)
+            } else {
+                Err(lost(archive))
+            };
+        };
         if (node.epoch, node.last_sequence, node.last_manifest)
             == (marker.epoch, marker.sequence, marker.manifest_sha256)
         {
             return Ok(());
         }
-        let begun = node.last_sequence.is_none() && node.follows == Some(marker.epoch);
-        if begun || node.epoch == marker.epoch && node.last_sequence > marker.sequence {
+        let is_behind = node.epoch == marker.epoch && node.last_sequence > marker.sequence;
+        let was_replaced = node.last_sequence.is_none() && node.replaces == Some(marker.epoch);
+        if is_behind || was_replaced {
             return Self::write(archive, node);
         }
         let named = marker

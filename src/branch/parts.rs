@@ -24,6 +24,17 @@ pub struct PartLimits {
     pub compression_level: i32,
 }
 
+/// A bundle smaller than this could not hold its own manifest and a useful number of rows.
+pub const SMALLEST_BUNDLE: u64 = 64 << 10;
+
+impl PartLimits {
+    /// These bounds, and no larger than a message may be, if that is known.
+    pub(super) fn within(self, message_limit: Option<u64>) -> Self {
+        let known = message_limit.unwrap_or(u64::MAX).max(SMALLEST_BUNDLE);
+        Self { max_bytes: self.max_bytes.min(known), ..self }
+    }
+}
+
 /// A bundle that is in the archive.
 #[derive(Debug, Clone)]
 pub struct SealedBundle {

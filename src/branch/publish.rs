@@ -35,6 +35,8 @@ pub struct RecordedBundle {
     pub state: String,
     /// The file.
     pub path: PathBuf,
+    /// The largest message the broker takes, if that is known to be less than this bundle.
+    exceeded_limit: Option<u64>,
 }
 
 const BUNDLES: &str =
@@ -50,10 +52,15 @@ pub fn pending_bundles(
     let rows = client
         .query(&format!("{BUNDLES} AND state = 'sealed' ORDER BY sequence"), &[&node.epoch.0])
         .map_err(|error| database_failure("reading the pending bundles", &error))?;
-    Ok(rows.iter().filter_map(|row| recorded(row, node, archive)).collect())
+    let with_limit = |bundle: RecordedBundle| RecordedBundle {
+        exceeded_limit: node.message_limit.filter(|limit| *limit < bundle.bytes.cast_unsigned()),
+        ..bundle
+    };
+    Ok(rows.iter().filter_map(|row| recorded(row, node, archive)).map(with_limit).collect())
 }
 
-/// The bundles with these numbers. It is an error if one is not recorded.
+/// The bundles with these numbers. It is an error if one is not recorded. Whoever asks for them means them to be
+/// sent, also if the broker has refused one as too large before.
 pub fn numbered_bundles(
     client: &mut impl GenericClient,
     node: &Node,
@@ -89,20 +96,19 @@ fn recorded(row: &Row, node: &Node, archive: &Archive) -> Option<RecordedBundle>
         bytes: row.get(6),
         state: row.get(7),
         path: archive.file(&node.name, node.epoch, sequence),
+        exceeded_limit: None,
     })
 }
 
-/// Publishes one bundle and, once the broker has confirmed it, notes that.
+/// Publishes one bundle and, once the broker has confirmed it, notes that. One that the broker is known to refuse
+/// is not sent: it would be refused only after it was uploaded.
 pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &mut RecordedBundle) -> Result<(), Failure> {
-    let payload = read_verified(bundle)?;
-    broker.publish_bundle(&OutgoingBundle {
-        branch: bundle.branch.as_str(),
-        bundle_id: &bundle.bundle_id.to_string(),
-        epoch: &bundle.epoch.to_string(),
-        sequence: bundle.sequence.get(),
-        manifest_sha256: &bundle.manifest_sha256,
-        payload: &payload,
-    })?;
+    if let Some(limit) = bundle.exceeded_limit {
+        let doing = format!("publishing bundle {} of {}", bundle.sequence, bundle.branch);
+        let why = format!("the broker takes at most {limit} bytes, the bundle has {}", bundle.bytes);
+        return Err(too_large(Failure::new(Kind::Configuration, doing, why), bundle));
+    }
+    send(client, broker, bundle)?;
     halt::after(Step::BundleConfirmed);
     let sql = "UPDATE salesync.bundle SET published_at = clock_timestamp(),
                       state = CASE state WHEN 'sealed' THEN 'published' ELSE state END
@@ -114,6 +120,51 @@ pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &mut RecordedBu
     if bundle.state == "sealed" {
         "published".clone_into(&mut bundle.state);
     }
+    Ok(())
+}
+
+/// Sends the file, and notes what that says about the largest message the broker takes: the next run does not
+/// upload in vain, and the next cut makes bundles that pass.
+fn send(client: &mut Client, broker: &mut Broker, bundle: &RecordedBundle) -> Result<(), Failure> {
+    let payload = read_verified(bundle)?;
+    let confirmed = broker.publish_bundle(&OutgoingBundle {
+        branch: bundle.branch.as_str(),
+        bundle_id: &bundle.bundle_id.to_string(),
+        epoch: &bundle.epoch.to_string(),
+        sequence: bundle.sequence.get(),
+        manifest_sha256: &bundle.manifest_sha256,
+        payload: &payload,
+    });
+    let exceeded = broker.message_limit().filter(|limit| *limit < bundle.bytes.cast_unsigned());
+    let (sql, bytes) = match (&confirmed, exceeded) {
+        (Ok(()), _) => {
+            ("UPDATE salesync.node SET message_limit = NULL WHERE message_limit < $1", bundle.bytes)
+        }
+        (Err(_), Some(limit)) => ("UPDATE salesync.node SET message_limit = $1", limit.cast_signed()),
+        (Err(_), None) => return confirmed,
+    };
+    client
+        .execute(sql, &[&bytes])
+        .map_err(|error| database_failure("noting what the broker takes", &error))?;
+    confirmed.map_err(|failure| too_large(failure, bundle))
+}
+
+fn too_large(failure: Failure, bundle: &RecordedBundle) -> Failure {
+    failure.hint(format!(
+        "raise max_message_size in the broker's rabbitmq.conf and run `salesync resend {}`; or set bundle.max_bytes \
+         below this limit and run `salesync bundle --since all`, which begins a new epoch and sends everything in \
+         smaller bundles",
+        bundle.sequence
+    ))
+}
+
+/// Brings the bundle's state up to what head office has answered by now.
+pub fn renew_state(client: &mut Client, bundle: &mut RecordedBundle) -> Result<(), Failure> {
+    let sql = "SELECT state FROM salesync.bundle WHERE bundle_id = $1";
+    let row = client
+        .query_one(sql, &[&bundle.bundle_id.0])
+        .map_err(|error| database_failure("looking at what became of the bundle", &error))?;
+    bundle.state = row.get(0);
     Ok(())
 }
 

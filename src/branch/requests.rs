@@ -9,6 +9,7 @@ use super::publish::{RecordedBundle, check_file, numbered_bundles, pending_bundl
 use crate::archive::Archive;
 use crate::database::database_failure;
 use crate::domain::{Failure, Kind, Request, Wanted};
+use crate::halt::{self, Step};
 
 /// What an answer to head office's requests takes.
 #[derive(Debug, Default)]
@@ -50,6 +51,7 @@ pub fn prepare_answers(
         tracing::info!("head office asks for {}: {}", full.wanted, full.reason);
         let options = CutOptions { since: Since::All, tables: options.tables.clone(), ..*options };
         cut(client, &node.name, archive, &options)?;
+        halt::after(Step::AnswerCut);
         answers.has_cut = true;
         // Whatever else it wanted is in it.
         mark_answered(client, &ids(&open))?;
@@ -77,7 +79,10 @@ pub fn prepare_answers(
                     answers.resend.extend(bundles);
                     answers.answered_by_resend.push(request.request_id);
                 }
-                Err(failure) => answers.troubles.push(failure),
+                Err(failure) => {
+                    refuse(client, request.request_id, &failure)?;
+                    answers.troubles.push(failure);
+                }
             }
         }
     }
@@ -89,6 +94,7 @@ pub fn prepare_answers(
 impl Answers {
     /// Notes that what was wanted again has been published.
     pub fn are_published(&self, client: &mut Client) -> Result<(), Failure> {
+        halt::after(Step::AnswerPublished);
         mark_answered(client, &self.answered_by_resend)
     }
 }
@@ -120,6 +126,16 @@ fn open_requests(client: &mut impl GenericClient) -> Result<Vec<Request>, Failur
 
 fn ids(requests: &[Request]) -> Vec<Uuid> {
     requests.iter().map(|request| request.request_id).collect()
+}
+
+/// It is told once. If the bundles stay missing, head office asks again.
+fn refuse(client: &mut impl GenericClient, request: Uuid, why: &Failure) -> Result<(), Failure> {
+    let sql =
+        "UPDATE salesync.request SET answered_at = clock_timestamp(), refusal = $2 WHERE request_id = $1";
+    client
+        .execute(sql, &[&request, &why.to_string()])
+        .map(|_| ())
+        .map_err(|error| database_failure("noting that a request cannot be answered", &error))
 }
 
 fn mark_answered(client: &mut impl GenericClient, requests: &[Uuid]) -> Result<(), Failure> {

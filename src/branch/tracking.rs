@@ -54,20 +54,30 @@ pub fn init_branch(
     let migrations = migrate(client, node, Role::Branch)?;
     let failed = |error: postgres::Error| database_failure("installing capture", &error);
     let mut transaction = client.transaction().map_err(failed)?;
-    register(&mut transaction, node).map_err(failed)?;
-    let mut report = InitReport { migrations, ..InitReport::default() };
-    let before = tracked_tables(&mut transaction)?;
+    let report = install(&mut transaction, node, tables)?;
+    transaction.commit().map_err(failed)?;
+    Ok(InitReport { migrations, ..report })
+}
+
+/// The same in a transaction, in a database that has been migrated.
+pub(super) fn install(
+    transaction: &mut Transaction<'_>,
+    node: &NodeName,
+    tables: &BTreeMap<TableName, Option<String>>,
+) -> Result<InitReport, Failure> {
+    register(transaction, node).map_err(|error| database_failure("installing capture", &error))?;
+    let mut report = InitReport::default();
+    let before = tracked_tables(transaction)?;
     for old in before.iter().filter(|old| !tables.contains_key(&old.name)) {
-        untrack(&mut transaction, old)?;
+        untrack(transaction, old)?;
         report.untracked.push(old.name.clone());
     }
     for (name, day) in tables {
         let known = before.iter().find(|old| old.name == *name);
-        let changed = track(&mut transaction, name, day.as_deref(), known)?;
+        let changed = track(transaction, name, day.as_deref(), known)?;
         let list = if changed { &mut report.tracked } else { &mut report.unchanged };
         list.push(name.clone());
     }
-    transaction.commit().map_err(failed)?;
     Ok(report)
 }
 
@@ -176,7 +186,7 @@ fn untrack(transaction: &mut Transaction<'_>, table: &TrackedTable) -> Result<()
 }
 
 /// The table, if its changes can be captured.
-fn capturable(
+pub(super) fn capturable(
     client: &mut impl GenericClient,
     name: &TableName,
     day: Option<&str>,

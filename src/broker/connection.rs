@@ -5,6 +5,7 @@ use lapin::types::ShortString;
 use lapin::{Channel, Connection, ConnectionProperties};
 
 use super::address::BrokerAddress;
+use super::consume::Subscription;
 use super::deadlines::Deadlines;
 use super::failure;
 use super::link::{Link, Trouble};
@@ -26,13 +27,13 @@ pub struct ConnectOptions {
 pub struct Broker {
     // Dropped in this order: `lapin` gets to say goodbye before its runtime goes.
     publishing: Option<Channel>,
-    pub(super) receiving: Option<Channel>,
-    connection: Connection,
+    receiving: Option<Channel>,
+    pub(super) subscriptions: Vec<Subscription>,
+    pub(super) connection: Connection,
     pub(super) link: Link,
     pub(super) address: BrokerAddress,
     pub(super) deadlines: Deadlines,
-    /// Counts the receiving channels: a delivery can be answered only on its own.
-    pub(super) generation: u64,
+    pub(super) message_limit: Option<u64>,
 }
 
 impl Broker {
@@ -63,11 +64,12 @@ impl Broker {
         Ok(Self {
             publishing: None,
             receiving: None,
+            subscriptions: Vec::new(),
             connection,
             link,
             address: address.clone(),
             deadlines: options.deadlines,
-            generation: 0,
+            message_limit: None,
         })
     }
 
@@ -75,6 +77,13 @@ impl Broker {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connection.status().connected() && !self.link.is_broken()
+    }
+
+    /// The largest message the broker takes, in bytes, if it has refused a larger one on this connection.
+    /// Before that nobody can know: AMQP does not tell.
+    #[must_use]
+    pub fn message_limit(&self) -> Option<u64> {
+        self.message_limit
     }
 
     /// The login, and so the `user_id` of what is published here.
@@ -123,15 +132,19 @@ impl Broker {
         work: impl AsyncFnOnce(Channel) -> lapin::Result<T>,
     ) -> Result<T, Trouble> {
         let open = self.receiving.take().filter(|channel| channel.status().connected());
-        let channel = if let Some(channel) = open {
-            channel
-        } else {
-            self.generation += 1;
-            self.link.wait(self.deadlines.rpc, self.connection.create_channel())?
+        let channel = match open {
+            Some(channel) => channel,
+            None => self.link.wait(self.deadlines.rpc, self.connection.create_channel())?,
         };
         let done = self.link.wait(deadline, work(channel.clone()))?;
         self.receiving = Some(channel);
         Ok(done)
+    }
+
+    /// Gives up a channel on which something was received: what is not acknowledged there comes again.
+    pub(super) fn give_up(&mut self, channel: &Channel) {
+        self.receiving.take_if(|receiving| receiving.id() == channel.id());
+        self.subscriptions.retain(|subscription| subscription.channel.id() != channel.id());
     }
 }
 

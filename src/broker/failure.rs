@@ -7,6 +7,7 @@ use lapin::protocol::AMQPError;
 
 use super::address::BrokerAddress;
 use super::link::Trouble;
+use super::probe::speaks_tls;
 use crate::domain::{Failure, Kind};
 
 const LATER: &str = "nothing is lost; try again when the line is up";
@@ -16,6 +17,7 @@ pub(super) const INIT: &str =
     "declare the exchanges and queues: run `salesync init` at head office, with this branch enrolled there";
 const TOO_LARGE: &str =
     "set bundle.max_bytes below this limit (or raise max_message_size in the broker's rabbitmq.conf)";
+const LARGER_THAN: &str = "is larger than configured max size ";
 
 /// A call that failed on an open connection.
 pub(super) fn during(doing: impl Into<String>, trouble: Trouble) -> Failure {
@@ -89,6 +91,10 @@ fn no_connection(doing: String, address: &BrokerAddress, error: &io::Error) -> F
         io::ErrorKind::ConnectionRefused => Failure::new(Kind::Unreachable, doing, "nothing listens there")
             .hint(format!("is the broker running, and is {} right? {LATER}", address.place())),
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::UnexpectedEof => {
+            // The alert of a TLS server and the end of the connection come together, and often only the end is seen.
+            if !address.is_encrypted() && speaks_tls(address) {
+                return no_amqp(doing, address);
+            }
             let hint = if address.is_encrypted() {
                 "is this the broker's AMQPS port (5671)? if it is, try again later"
             } else {
@@ -106,6 +112,14 @@ fn network(doing: String, error: &io::Error) -> Failure {
         .hint(LATER)
 }
 
+/// The largest message the broker takes, in bytes, if it has just refused a larger one.
+pub(super) fn message_limit(trouble: &Trouble) -> Option<u64> {
+    let Trouble::Lapin(error) = trouble else { return None };
+    let ErrorKind::ProtocolError(error) = error.kind() else { return None };
+    let (_, limit) = error.get_message().as_str().split_once(LARGER_THAN)?;
+    limit.parse().ok()
+}
+
 /// The broker's own refusals, by reply code and, where one code has many meanings, by text.
 fn refused(doing: String, error: &AMQPError) -> Failure {
     let code = error.get_id();
@@ -118,7 +132,7 @@ fn refused(doing: String, error: &AMQPError) -> Failure {
             Kind::Configuration,
             "no other program may use this queue exclusively or as single active consumer",
         ),
-        406 if said.contains("larger than") => (Kind::Configuration, TOO_LARGE),
+        406 if said.contains(LARGER_THAN) => (Kind::Configuration, TOO_LARGE),
         406 if said.contains("inequivalent arg") => (
             Kind::Configuration,
             "it exists with other properties; once it is empty, delete it and run `salesync init` again",
@@ -161,7 +175,7 @@ mod tests {
             (404, "NOT_FOUND - no queue 'x'", Kind::Configuration, "salesync init"),
             (
                 406,
-                "PRECONDITION_FAILED - message size 9 is larger than 8",
+                "PRECONDITION_FAILED - message size 9 is larger than configured max size 8",
                 Kind::Configuration,
                 "bundle.max_bytes",
             ),

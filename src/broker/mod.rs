@@ -21,9 +21,11 @@
 
 mod address;
 mod connection;
+mod consume;
 mod deadlines;
 mod failure;
 mod link;
+mod probe;
 mod publish;
 mod receive;
 mod topology;

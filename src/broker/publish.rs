@@ -115,7 +115,11 @@ impl Broker {
             halt::after(Step::MessageSent);
             sent.await
         });
-        match confirmation.map_err(|trouble| failure::during(doing.as_str(), trouble))? {
+        let confirmation = confirmation.map_err(|trouble| {
+            self.message_limit = failure::message_limit(&trouble).or(self.message_limit);
+            failure::during(doing.as_str(), trouble)
+        });
+        match confirmation? {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
                 let why = format!("no queue takes it from {exchange} ({})", returned.reply_text);

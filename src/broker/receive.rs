@@ -1,9 +1,8 @@
 //! Fetching messages one by one, and answering for each.
 
-use lapin::Acker;
-use lapin::BasicProperties;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Acker, BasicProperties, Channel};
 
 use super::connection::{Broker, round_trip};
 use super::failure;
@@ -34,12 +33,13 @@ pub struct Delivery {
     pub message_type: Option<String>,
     /// Whether it was delivered before. False proves nothing.
     pub redelivered: bool,
-    /// How many more wait behind it.
+    /// How many more wait behind it; 0 if it was handed over, which tells nothing.
     pub remaining: u32,
     /// What the sender says of the content. Not to be trusted; the manifest is.
     pub headers: Headers,
     acker: Acker,
-    generation: u64,
+    /// Where it came, and the only place to answer for it.
+    channel: Channel,
 }
 
 /// The headers of a bundle's message, each absent if it is missing or of another type.
@@ -130,13 +130,12 @@ impl Broker {
     fn fetch(&mut self, branch: &str, queue: ShortString) -> Result<Option<Delivery>, Failure> {
         let doing = format!("fetching from queue {queue}");
         let fetched = self.on_receiving_channel(self.deadlines.receive, async |channel| {
-            channel.basic_get(queue, BasicGetOptions::default()).await
+            Ok((channel.basic_get(queue, BasicGetOptions::default()).await?, channel))
         });
-        let generation = self.generation;
-        let message = fetched.map_err(|trouble| failure::during(doing, trouble))?;
+        let (message, channel) = fetched.map_err(|trouble| failure::during(doing, trouble))?;
         Ok(message.map(|message| {
             let remaining = message.message_count;
-            Delivery::new(branch, message.delivery, remaining, generation)
+            Delivery::new(branch, message.delivery, remaining, channel)
         }))
     }
 
@@ -152,32 +151,37 @@ impl Broker {
             Failure::new(Kind::Unreachable, doing(), "the channel it came on was closed meanwhile")
                 .hint("nothing is lost: the message comes again")
         };
-        let open = self.receiving.as_ref().is_some_and(|channel| channel.status().connected());
-        if !open || delivery.generation != self.generation {
+        let channel = &delivery.channel;
+        if !channel.status().connected() {
             return Err(gone());
         }
-        let taken = self.on_receiving_channel(self.deadlines.rpc, async |channel| {
+        let taken = self.link.wait(self.deadlines.rpc, async {
             // `false` is how lapin says that it did not even send it.
             if !answer(&delivery.acker).await? {
                 return Ok(false);
             }
             halt::after(Step::AcknowledgementSent);
-            round_trip(&channel).await?;
+            round_trip(channel).await?;
             Ok(true)
         });
+        if !matches!(taken, Ok(true)) {
+            self.give_up(channel);
+        }
         match taken {
             Ok(true) => Ok(()),
-            Ok(false) => {
-                self.receiving = None;
-                Err(gone())
-            }
+            Ok(false) => Err(gone()),
             Err(trouble) => Err(failure::during(doing(), trouble)),
         }
     }
 }
 
 impl Delivery {
-    fn new(branch: &str, message: lapin::message::Delivery, remaining: u32, generation: u64) -> Self {
+    pub(super) fn new(
+        branch: &str,
+        message: lapin::message::Delivery,
+        remaining: u32,
+        channel: Channel,
+    ) -> Self {
         let properties = &message.properties;
         Self {
             branch: branch.to_owned(),
@@ -189,8 +193,15 @@ impl Delivery {
             headers: Headers::of(properties),
             payload: message.data,
             acker: message.acker,
-            generation,
+            channel,
         }
+    }
+
+    /// Whether it can still be answered for, as far as is known without asking the broker. If not, it comes
+    /// again.
+    #[must_use]
+    pub fn is_answerable(&self) -> bool {
+        self.channel.status().connected()
     }
 
     fn title(&self) -> String {

@@ -8,6 +8,7 @@ use tempfile::NamedTempFile;
 
 use super::args::Apply;
 use super::context::Context;
+use super::daemon;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
 use super::verdicts::Verdicts;
@@ -20,10 +21,14 @@ use crate::head_office::{Arrival, Outcome, Receiver, Source, Verdict};
 
 pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::HeadOffice)?;
+    if args.follow {
+        return daemon::run(context, &settings);
+    }
     let mut client = settings.connect_prepared_database("apply")?;
     take_lock(&mut client, Lock::Apply)?;
     let mut receiver = Receiver::new(&mut client, &settings.archive, settings.policy)?;
-    let mut verdicts = if args.check { Verdicts::of_rehearsal() } else { Verdicts::default() };
+    let verdicts = if args.check { Verdicts::of_rehearsal() } else { Verdicts::default() };
+    let mut verdicts = verdicts.shown_by(context.progress());
     let outcome = match (&args.files[..], args.check) {
         ([], _) => drain(&settings, &mut receiver, &mut verdicts),
         (files, true) => each(files, |file| rehearse(&mut receiver, file, &mut verdicts)),
@@ -31,6 +36,7 @@ pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
             each(files, |file| receive_file(&mut receiver, &settings.archive, file, &mut verdicts))
         }
     };
+    verdicts.end();
     // What was done is told also if the rest failed.
     context.print(&verdicts)?;
     outcome.map(|()| verdicts.exit(!args.files.is_empty()))
@@ -38,7 +44,7 @@ pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
 
 /// Trouble with one of several, and whether the others would meet it too.
 pub(super) struct Trouble {
-    failure: Failure,
+    pub(super) failure: Failure,
     concerns_all: bool,
 }
 
@@ -106,6 +112,7 @@ fn rehearse(receiver: &mut Receiver<'_>, path: &Path, verdicts: &mut Verdicts) -
 
 /// Empties every branch's queue.
 fn drain(settings: &Settings, receiver: &mut Receiver<'_>, verdicts: &mut Verdicts) -> Result<(), Failure> {
+    verdicts.add(receiver.carry_out_decisions()?);
     let mut broker = settings.connect_broker()?;
     let drained = each(settings.branches.keys(), |branch| {
         // A message that cannot be read costs the connection, but concerns its own branch only.
@@ -115,8 +122,7 @@ fn drain(settings: &Settings, receiver: &mut Receiver<'_>, verdicts: &mut Verdic
         drain_branch(&mut broker, &settings.archive, branch, receiver, verdicts)
     });
     // Receipts of files have waited for a broker; one branch's trouble does not keep them back.
-    let answered =
-        if broker.is_connected() { receiver.publish_receipts(&mut broker).map(drop) } else { Ok(()) };
+    let answered = if broker.is_connected() { receiver.write_to_branches(&mut broker) } else { Ok(()) };
     broker.close();
     drained.and(answered)
 }
@@ -132,26 +138,52 @@ fn drain_branch(
     let waiting = receiver.catch_up(branch, None);
     verdicts.add(waiting.map_err(|failure| Trouble::receiving(failure, receiver))?);
     while let Some(delivery) = broker.next_bundle(branch.as_str())? {
-        match receive_delivery(archive, &delivery, branch, receiver) {
-            Ok(found) => {
-                // It is decided, and told also if the answer does not get through.
-                let own = found.first().map(|verdict| verdict.outcome.clone());
-                verdicts.add(found);
-                halt::after(Step::MessageDecided);
-                receiver.publish_receipts(broker)?;
-                answer(broker, delivery, own.as_ref())?;
-                halt::after(Step::MessageAnswered);
+        if let Err(Undecided { trouble, delivery }) =
+            take(broker, archive, branch, delivery, receiver, verdicts)
+        {
+            // It is still in the queue; giving it back at once only saves the next run a wait.
+            if let Some(Err(error)) = delivery.map(|delivery| broker.return_to_queue(*delivery)) {
+                tracing::debug!("{error}");
             }
-            Err(failure) => {
-                // It is still in the queue; giving it back at once only saves the next run a wait.
-                if let Err(error) = broker.return_to_queue(delivery) {
-                    tracing::debug!("{error}");
-                }
-                return Err(Trouble::receiving(failure, receiver));
-            }
+            return Err(trouble);
         }
     }
     Ok(())
+}
+
+/// A message that could not be dealt with.
+pub(super) struct Undecided {
+    pub(super) trouble: Trouble,
+    /// The message, if it can be tried again here.
+    pub(super) delivery: Option<Box<Delivery>>,
+}
+
+/// Receives the bundle in this message, sends the receipts, and answers for the message.
+pub(super) fn take(
+    broker: &mut Broker,
+    archive: &Archive,
+    branch: &NodeName,
+    delivery: Delivery,
+    receiver: &mut Receiver<'_>,
+    verdicts: &mut Verdicts,
+) -> Result<(), Undecided> {
+    let found = match receive_delivery(archive, &delivery, branch, receiver) {
+        Ok(found) => found,
+        Err(failure) => {
+            let trouble = Trouble::receiving(failure, receiver);
+            return Err(Undecided { trouble, delivery: Some(Box::new(delivery)) });
+        }
+    };
+    // It is decided, and told also if the answer does not get through.
+    let own = found.first().map(|verdict| verdict.outcome.clone());
+    verdicts.add(found);
+    halt::after(Step::MessageDecided);
+    if let Err(failure) = receiver.publish_receipts(broker) {
+        return Err(Undecided { trouble: failure.into(), delivery: Some(Box::new(delivery)) });
+    }
+    let answered = answer(broker, delivery, own.as_ref());
+    halt::after(Step::MessageAnswered);
+    answered.map_err(|failure| Undecided { trouble: failure.into(), delivery: None })
 }
 
 fn receive_delivery(

@@ -11,6 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::Global;
+use super::progress::Progress;
 use super::settings::{Role, Settings};
 use crate::domain::{Failure, Kind};
 
@@ -56,6 +57,11 @@ impl Context {
         Ok(settings)
     }
 
+    /// How far it is, where somebody looks on.
+    pub(super) fn progress(&self) -> Progress {
+        Progress::new(self.quiet)
+    }
+
     /// Prints a result to stdout: one JSON object, or lines for a person.
     pub(super) fn print(&self, report: &(impl Serialize + Display)) -> Result<(), Failure> {
         let text = if self.json {
@@ -66,7 +72,12 @@ impl Context {
         } else {
             report.to_string()
         };
-        match io::stdout().lock().write_all(text.as_bytes()) {
+        Self::write(text.as_bytes())
+    }
+
+    /// Writes to stdout.
+    pub(super) fn write(text: &[u8]) -> Result<(), Failure> {
+        match io::stdout().lock().write_all(text) {
             // Whoever read the first lines had enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Failure::new(Kind::Failed, "printing the result", error))

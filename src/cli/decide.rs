@@ -8,32 +8,38 @@ use super::exit::Exit;
 use super::settings::{Role, Settings};
 use super::verdicts::Verdicts;
 use crate::database::{Lock, take_lock};
-use crate::domain::Failure;
-use crate::head_office::{Decider, Receiver, Verdict};
+use crate::domain::{Failure, Kind, NodeName};
+use crate::head_office::{Decider, Receiver, Ruling, decide};
 
 pub(super) fn approve(context: &Context, args: &Approve) -> Result<Exit, Failure> {
-    decide(context, args.reason.as_deref(), |receiver, by| receiver.approve(&args.branch, args.bundle, by))
+    run(context, &args.branch, Ruling::Approve(args.bundle), args.reason.as_deref())
 }
 
 pub(super) fn reject(context: &Context, args: &Reject) -> Result<Exit, Failure> {
-    decide(context, Some(&args.reason), |receiver, by| receiver.reject(&args.branch, args.bundle, by))
+    run(context, &args.branch, Ruling::Reject(args.bundle), Some(&args.reason))
 }
 
 pub(super) fn retry(context: &Context, args: &Retry) -> Result<Exit, Failure> {
-    decide(context, None, |receiver, by| receiver.retry(&args.branch, by))
+    run(context, &args.branch, Ruling::Retry, None)
 }
 
-fn decide(
-    context: &Context,
-    reason: Option<&str>,
-    decide: impl FnOnce(&mut Receiver<'_>, Decider<'_>) -> Result<Vec<Verdict>, Failure>,
-) -> Result<Exit, Failure> {
+fn run(context: &Context, branch: &NodeName, ruling: Ruling, reason: Option<&str>) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::HeadOffice)?;
     let mut client = settings.connect_prepared_database("decide")?;
-    take_lock(&mut client, Lock::Apply)?;
+    let operator = operator();
+    decide(&mut client, &settings.archive, branch, ruling, Decider { name: &operator, reason })?;
+    if let Err(failure) = take_lock(&mut client, Lock::Apply) {
+        if failure.kind() != Kind::Postponed {
+            return Err(failure);
+        }
+        // Whoever is at work hears of it.
+        tracing::warn!("recorded, to be carried out by the one at work: {failure}");
+        context.print(&Verdicts::default())?;
+        return Ok(Exit::Done);
+    }
     let mut receiver = Receiver::new(&mut client, &settings.archive, settings.policy)?;
     let mut verdicts = Verdicts::default();
-    verdicts.add(decide(&mut receiver, Decider { name: &operator(), reason })?);
+    verdicts.add(receiver.carry_out_decisions()?);
     context.print(&verdicts)?;
     tell_branches(&settings, &mut receiver);
     Ok(verdicts.exit(false))
@@ -42,7 +48,7 @@ fn decide(
 /// Sends what the branches should know, if the broker is there. If not, it goes with the next `apply`.
 fn tell_branches(settings: &Settings, receiver: &mut Receiver<'_>) {
     let told = settings.connect_broker().and_then(|mut broker| {
-        receiver.publish_receipts(&mut broker)?;
+        receiver.write_to_branches(&mut broker)?;
         broker.close();
         Ok(())
     });

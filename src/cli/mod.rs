@@ -3,21 +3,38 @@
 mod apply;
 mod args;
 mod bundle;
+mod bundle_report;
+mod compare;
 mod context;
 mod count;
+mod daemon;
 mod decide;
 mod demo;
+mod exchange;
 mod exit;
+mod feed;
+mod follow;
 mod import;
 mod init;
 mod inspect;
+mod manual;
+mod outgoing;
+mod progress;
+mod prune;
+mod rebuild;
 mod replay;
 mod request;
 mod resend;
+mod retry;
+mod rounds;
+mod service;
 mod settings;
 mod status;
+mod stop;
+mod sync;
 mod verdicts;
 mod verify;
+mod window;
 
 use std::process::ExitCode;
 
@@ -57,6 +74,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Import(args) => import::run(context, args),
         Command::Bundle(args) => bundle::run(context, &args),
         Command::Resend(args) => resend::run(context, &args),
+        Command::Sync(args) => sync::run(context, &args),
         Command::Apply(args) => apply::run(context, &args),
         Command::Replay(args) => replay::run(context, args),
         Command::Request(args) => request::run(context, &args),
@@ -64,8 +82,12 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Reject(args) => decide::reject(context, &args),
         Command::Retry(args) => decide::retry(context, &args),
         Command::Status(args) => status::run(context, &args),
+        Command::Compare(args) => compare::run(context, &args),
+        Command::Prune(args) => prune::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Demo(args) => demo::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     }
 }

@@ -4,20 +4,29 @@ use super::apply::{Trouble, each, receive_file};
 use super::args::Replay;
 use super::context::Context;
 use super::exit::Exit;
+use super::rebuild;
 use super::settings::Role;
 use super::verdicts::Verdicts;
 use crate::database::{Lock, take_lock};
-use crate::domain::{Failure, NodeName};
+use crate::domain::{Failure, Kind, NodeName};
 use crate::head_office::{Receiver, ReplayRange, replay_order};
 
 pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
+    if args.into_branch {
+        return rebuild::run(context, &args);
+    }
     let settings = context.settings_of(Role::HeadOffice)?;
     let range = ReplayRange { branch: args.branch, from: args.from, to: args.to };
-    let (files, damaged) = replay_order(&args.folder, &range)?;
     let mut client = settings.connect_prepared_database("replay")?;
     take_lock(&mut client, Lock::Apply)?;
+    let (files, damaged) = replay_order(&args.folder, &range)?;
+    if files.is_empty() && damaged.is_empty() {
+        let doing = format!("looking for bundles in {}", args.folder.display());
+        return Err(Failure::new(Kind::Usage, doing, "there are none, or none of those that were asked for")
+            .hint("name an archive; `salesync verify DIR` lists its bundles"));
+    }
     let mut receiver = Receiver::new(&mut client, &settings.archive, settings.policy)?.one_by_one();
-    let mut verdicts = Verdicts::default();
+    let mut verdicts = Verdicts::default().shown_by(context.progress());
     for failure in &damaged {
         verdicts.add_damaged(failure.to_string());
     }
@@ -32,6 +41,7 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
             Ok(())
         });
     }
+    verdicts.end();
     context.print(&verdicts)?;
     outcome.map(|()| verdicts.exit(true))
 }

@@ -3,18 +3,19 @@
 use super::args::Resend;
 use super::bundle::publish_all;
 use super::context::Context;
+use super::exchange::Exchange;
 use super::exit::Exit;
+use super::outgoing::Outgoing;
 use super::settings::Role;
-use crate::branch::{Node, numbered_bundles};
-use crate::database::{Lock, take_lock};
+use crate::branch::numbered_bundles;
 use crate::domain::Failure;
 
 pub(super) fn run(context: &Context, args: &Resend) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
-    let mut client = settings.connect_prepared_database("resend")?;
-    take_lock(&mut client, Lock::Bundle)?;
-    let node = Node::load(&mut client, &settings.node, &settings.archive)?;
+    let mut exchange = Exchange::begin(context, &settings, "resend")?;
+    let node = exchange.node()?;
     let (first, last) = args.bundles;
-    let bundles = numbered_bundles(&mut client, &node, &settings.archive, first, last)?;
-    publish_all(context, &settings, &mut client, &node, bundles)
+    let mut outgoing = Outgoing::default();
+    outgoing.add(numbered_bundles(&mut exchange.client, &node, &settings.archive, first, last)?);
+    publish_all(context, exchange, &node, outgoing)
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use postgres::Client;
 use serde::Deserialize;
 
 use crate::archive::Archive;
-use crate::branch::PartLimits;
+use crate::branch::{PartLimits, SMALLEST_BUNDLE};
 use crate::broker::{Broker, BrokerAddress, ConnectOptions};
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, Kind, NodeName, TableName};
@@ -27,6 +28,8 @@ pub(super) struct Settings {
     pub(super) amounts: BTreeMap<TableName, String>,
     pub(super) archive: Archive,
     pub(super) limits: PartLimits,
+    /// How long it must be quiet before a follower takes what has changed.
+    pub(super) debounce: Duration,
     /// Head office's branches.
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
     /// What head office does without asking a person.
@@ -50,11 +53,11 @@ pub(super) enum Role {
 pub(super) struct BranchSettings {
     /// Silence longer than this is an alarm.
     #[serde(default, deserialize_with = "duration")]
-    pub(super) expect_every: Option<std::time::Duration>,
+    pub(super) expect_every: Option<Duration>,
 }
 
-/// A bundle smaller than this could not hold its own manifest and a useful number of rows.
-const SMALLEST_BUNDLE: u64 = 64 << 10;
+/// A follower that is asked to stop notices it this late at worst.
+const LONGEST_DEBOUNCE: Duration = Duration::from_secs(10);
 /// What to do where the file that was named is not there.
 const NAMED: &str = "correct --config or SALESYNC_CONFIG, or put the file there";
 /// What no broker takes.
@@ -197,11 +200,13 @@ impl Default for ArchiveSection {
 struct BundleSection {
     max_bytes: ByteSize,
     compression_level: i32,
+    #[serde(deserialize_with = "duration")]
+    debounce: Duration,
 }
 
 impl Default for BundleSection {
     fn default() -> Self {
-        Self { max_bytes: ByteSize::mib(4), compression_level: 9 }
+        Self { max_bytes: ByteSize::mib(4), compression_level: 9, debounce: Duration::from_millis(250) }
     }
 }
 
@@ -244,6 +249,7 @@ impl File {
             tables,
             amounts,
             limits,
+            debounce: self.bundle.debounce,
             branches: self.branches,
             policy,
             broker_options: ConnectOptions {
@@ -284,13 +290,18 @@ impl BundleSection {
             return Err(wrong("compression_level must be from 1 to 19")
                 .hint("9 suits most lines; more makes bundles hardly smaller and cuts slower"));
         }
+        if self.debounce > LONGEST_DEBOUNCE {
+            return Err(
+                wrong("debounce must be at most 10s").hint("250ms makes one bundle of what is done at once")
+            );
+        }
         Ok(PartLimits { max_bytes: self.max_bytes.as_u64(), compression_level: self.compression_level })
     }
 }
 
-fn duration<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<std::time::Duration>, D::Error> {
+fn duration<'de, D: serde::Deserializer<'de>, T: From<Duration>>(source: D) -> Result<T, D::Error> {
     let text = String::deserialize(source)?;
-    humantime::parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+    humantime::parse_duration(&text).map(T::from).map_err(serde::de::Error::custom)
 }
 
 fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::count::Count;
 use super::exit::Exit;
+use super::progress::Progress;
 use crate::head_office::{Outcome, Verdict};
 
 /// The verdicts of one run.
@@ -21,6 +22,8 @@ pub(super) struct Verdicts {
     waiting: Vec<Waiting>,
     #[serde(skip)]
     is_damaged: bool,
+    #[serde(skip)]
+    progress: Progress,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,11 +56,22 @@ impl Verdicts {
         Self { check: true, ..Self::default() }
     }
 
+    /// The same, showing how far it is.
+    pub(super) fn shown_by(self, progress: Progress) -> Self {
+        Self { progress, ..self }
+    }
+
     /// Adds what became of some bundles.
     pub(super) fn add(&mut self, verdicts: Vec<Verdict>) {
         for verdict in verdicts {
             self.add_one(verdict);
         }
+        self.progress.of_count(self.applied.len());
+    }
+
+    /// No more will be added.
+    pub(super) fn end(&self) {
+        self.progress.clear();
     }
 
     fn add_one(&mut self, verdict: Verdict) {
@@ -83,6 +97,16 @@ impl Verdicts {
                 self.rejected.push(Rejected { branch, sequence, reason });
             }
         }
+    }
+
+    /// How many bundles were applied.
+    pub(super) fn applied(&self) -> usize {
+        self.applied.len()
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.applied.is_empty() && self.held == 0 && self.rejected.is_empty() && self.duplicates == 0
     }
 
     /// A file that could not be read as a bundle at all.
@@ -122,7 +146,7 @@ impl fmt::Display for Verdicts {
         if self.duplicates > 0 {
             writeln!(f, "{} applied before, nothing changed", self.duplicates)?;
         }
-        if self.applied.is_empty() && self.held == 0 && self.rejected.is_empty() && self.duplicates == 0 {
+        if self.is_empty() {
             writeln!(f, "nothing has arrived")?;
         }
         Ok(())

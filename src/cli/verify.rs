@@ -28,12 +28,13 @@ struct Line {
     error: Option<String>,
 }
 
-/// The manifests seen, to check the chain between files.
-type Chain = BTreeMap<(NodeName, Epoch, Sequence), Digest>;
+/// The manifests seen, each with the one it says it follows, to check the chain between files.
+type Chain = BTreeMap<(NodeName, Epoch, Sequence), (Digest, Option<Digest>)>;
 
 pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
     let mut report = Report::default();
     let mut chain = Chain::new();
+    let mut trouble = Ok(());
     for path in &args.paths {
         let files = find_bundles(path)?;
         if files.is_empty() {
@@ -43,33 +44,36 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
             );
         }
         for file in &files {
-            report.files.push(line(file, &mut chain)?);
+            let (line, failure) = line(file, &mut chain);
+            report.files.push(line);
+            // One that cannot be read is told when all the others have been.
+            trouble = trouble.and(failure.map_or(Ok(()), Err));
         }
         report.files.extend(files.windows(2).filter_map(|pair| gap(&pair[0], &pair[1])));
     }
     context.print(&report)?;
+    trouble?;
     Ok(if report.files.iter().all(|line| line.ok) { Exit::Done } else { Exit::Damaged })
 }
 
-fn line(path: &Path, chain: &mut Chain) -> Result<Line, Failure> {
+/// What is to be said of a file, and why it could not be read if so.
+fn line(path: &Path, chain: &mut Chain) -> (Line, Option<Failure>) {
     let file = path.display().to_string();
     match check(path, chain) {
-        Ok(manifest) => Ok(Line {
-            file,
-            branch: Some(manifest.branch.to_string()),
-            sequence: Some(manifest.sequence.get()),
-            ok: true,
-            error: None,
-        }),
-        Err(failure) if failure.kind() == Kind::Damaged => {
-            Ok(Line { file, branch: None, sequence: None, ok: false, error: Some(failure.to_string()) })
+        Ok(manifest) => {
+            let (branch, sequence) = (Some(manifest.branch.to_string()), Some(manifest.sequence.get()));
+            (Line { file, branch, sequence, ok: true, error: None }, None)
         }
-        Err(failure) => Err(failure),
+        Err(failure) => {
+            let error = Some(failure.to_string());
+            let line = Line { file, branch: None, sequence: None, ok: false, error };
+            (line, (failure.kind() != Kind::Damaged).then_some(failure))
+        }
     }
 }
 
-/// Everything: shape, checksums, rows, control totals, and the chain to the file before it, which
-/// stands before it in the order of the names.
+/// Everything: shape, checksums, rows, control totals, and the chain to the bundles before and after it, as far
+/// as they have been seen. Files may have any names, and come in any order.
 fn check(path: &Path, chain: &mut Chain) -> Result<Manifest, Failure> {
     let damaged =
         |why: String| Failure::new(Kind::Damaged, format!("checking the bundle {}", path.display()), why);
@@ -81,6 +85,12 @@ fn check(path: &Path, chain: &mut Chain) -> Result<Manifest, Failure> {
             manifest.sequence
         )));
     }
+    if let Some((branch, epoch)) = place_in_archive(path)
+        && (branch != manifest.branch.as_str() || epoch != manifest.epoch)
+    {
+        let (whose, of) = (&manifest.branch, manifest.epoch);
+        return Err(damaged(format!("it is a bundle of {whose}, epoch {of}, and in a folder of another")));
+    }
     for table in &manifest.tables {
         for member in &table.members {
             bundle.pour(table, member, &mut io::sink()).map_err(|error| match error {
@@ -89,19 +99,26 @@ fn check(path: &Path, chain: &mut Chain) -> Result<Manifest, Failure> {
             })?;
         }
     }
-    let key = |sequence| (manifest.branch.clone(), manifest.epoch, sequence);
-    let before = Sequence::new(manifest.sequence.get() - 1).and_then(|before| chain.get(&key(before)));
-    if before.is_some_and(|before| manifest.previous != Some(*before)) {
-        return Err(damaged(
-            "it does not follow the bundle before it: one of the two was exchanged".to_owned(),
-        ));
+    check_chain(&manifest, bundle.manifest_sha256(), chain).map_err(damaged)?;
+    Ok(manifest)
+}
+
+fn check_chain(manifest: &Manifest, digest: Digest, chain: &mut Chain) -> Result<(), String> {
+    let Manifest { branch, epoch, sequence, previous, .. } = manifest;
+    let key = |sequence| (branch.clone(), *epoch, sequence);
+    if chain.get(&key(*sequence)).is_some_and(|(other, _)| *other != digest) {
+        return Err("another bundle has the same branch, epoch and sequence".to_owned());
     }
-    match chain.insert(key(manifest.sequence), bundle.manifest_sha256()) {
-        Some(other) if other != bundle.manifest_sha256() => {
-            Err(damaged("another bundle has the same branch, epoch and sequence".to_owned()))
-        }
-        _ => Ok(manifest),
+    let before = Sequence::new(sequence.get() - 1).and_then(|before| chain.get(&key(before)));
+    if before.is_some_and(|(before, _)| *previous != Some(*before)) {
+        return Err("it does not follow the bundle before it: one of the two was exchanged".to_owned());
     }
+    let after = chain.get(&key(sequence.next()));
+    if after.is_some_and(|(_, follows)| *follows != Some(digest)) {
+        return Err("the bundle after it does not follow it: one of the two was exchanged".to_owned());
+    }
+    chain.insert(key(*sequence), (digest, *previous));
+    Ok(())
 }
 
 /// The bundles missing between two files that follow each other in an archive.
@@ -113,6 +130,13 @@ fn gap(before: &Path, after: &Path) -> Option<Line> {
     let file = after.with_file_name(format!("{:010}.bundle", last + 1)).display().to_string();
     let error = Some(format!("it is missing, and so is everything before bundle {next}"));
     Some(Line { file, branch: None, sequence: Some(last + 1), ok: false, error })
+}
+
+/// Branch and epoch of the folder, if it is one of an archive.
+fn place_in_archive(path: &Path) -> Option<(&str, Epoch)> {
+    let folder = path.parent()?;
+    let epoch = folder.file_name()?.to_str()?.parse().ok()?;
+    Some((folder.parent()?.file_name()?.to_str()?, epoch))
 }
 
 /// The number in a file name of an archive; none if the file has been given another name.

@@ -3,9 +3,11 @@
 use std::error::Error as _;
 
 use postgres::Error;
-use postgres::error::{DbError, SqlState};
+use postgres::error::{DbError, Severity, SqlState};
 
 use crate::domain::{Failure, Kind};
+
+const WHEN_WELL: &str = "nothing was changed; run again when the database server is well";
 
 /// Bytes of each part of a server's message that are shown, at most.
 const LONGEST_PART: usize = 1000;
@@ -15,7 +17,7 @@ pub fn database_failure(doing: impl Into<String>, error: &Error) -> Failure {
     let Some(db) = error.as_db_error() else {
         return without_answer(doing.into(), error);
     };
-    let (kind, hint) = meaning(db.code());
+    let (kind, hint) = meaning(db);
     let failure = Failure::new(kind, doing, in_words(db));
     match hint.or_else(|| db.hint()) {
         Some(hint) => failure.hint(hint),
@@ -35,7 +37,7 @@ pub fn copy_failure(doing: impl Into<String>, error: &std::io::Error) -> Failure
 /// of space or shutting down, or somebody else held a lock.
 pub fn is_passing(error: &Error) -> bool {
     let passing = |db: &DbError| {
-        meaning(db.code()).0 == Kind::Unreachable || matches!(*db.code(), SqlState::LOCK_NOT_AVAILABLE)
+        meaning(db).0 == Kind::Unreachable || matches!(*db.code(), SqlState::LOCK_NOT_AVAILABLE)
     };
     error.as_db_error().map_or_else(|| is_lost(error), passing)
 }
@@ -54,21 +56,29 @@ fn is_lost(error: &Error) -> bool {
     error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
-fn meaning(code: &SqlState) -> (Kind, Option<&'static str>) {
-    match code.code() {
+fn meaning(db: &DbError) -> (Kind, Option<&'static str>) {
+    match db.code().code() {
         "28P01" | "28000" => (
             Kind::Permission,
             Some("set SALESYNC_DATABASE_URL, PGPASSWORD or .pgpass, and check pg_hba.conf"),
         ),
         "42501" => (Kind::Permission, Some("grant the role in database.url what the message names")),
+        "25006" => (
+            Kind::Configuration,
+            Some("this server is a standby or read-only; database.url must name the one that is written to"),
+        ),
         "3D000" => (Kind::Configuration, Some("create the database, or correct database.url")),
         "3F000" | "42P01" => (Kind::Failed, Some("run `salesync init` here first")),
         "53100" => (Kind::Unreachable, Some("free some disk space on the database server and run again")),
         "55P03" => {
-            (Kind::Failed, Some("another session holds a lock on the table; run again when it is done"))
+            (Kind::Postponed, Some("another session holds a lock on the table; run again when it is done"))
         }
         code if ["53", "57", "58", "08", "40"].iter().any(|class| code.starts_with(class)) => {
-            (Kind::Unreachable, Some("nothing was changed; run again when the database server is well"))
+            (Kind::Unreachable, Some(WHEN_WELL))
+        }
+        // The session is over, or the whole server, whatever the code.
+        _ if matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) => {
+            (Kind::Unreachable, Some(WHEN_WELL))
         }
         _ => (Kind::Failed, None),
     }

@@ -48,7 +48,7 @@ impl Failure {
         match error.kind() {
             io::ErrorKind::PermissionDenied => Self::new(Kind::Permission, doing, error)
                 .hint("give the user that runs salesync access to this path"),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::new(Kind::Failed, doing, error)
                     .hint("free some space and run the command again; nothing half-made was kept")
             }

@@ -32,6 +32,14 @@ impl fmt::Display for BundleId {
 #[serde(transparent)]
 pub struct Epoch(pub Uuid);
 
+impl FromStr for Epoch {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
+    }
+}
+
 impl Epoch {
     /// A new epoch.
     pub fn generate() -> Self {

@@ -11,6 +11,7 @@ mod sql;
 mod sum;
 mod table;
 mod totals;
+mod window;
 
 pub use failure::{Failure, Kind};
 pub use identity::{BundleId, Digest, Epoch, Sequence};
@@ -25,3 +26,4 @@ pub use sql::{quote_identifier, quote_literal};
 pub use sum::{ExactSum, NotANumber};
 pub use table::{Column, TableName, is_summed, key_columns, orders_as_text};
 pub use totals::{ColumnTotal, DAY_TOTALS_LIMIT, DayTotal, DayTotals, MOST_DAYS, Totals};
+pub use window::{Pace, Window};

@@ -18,9 +18,23 @@ use crate::halt::{self, Step};
 
 impl Receiver<'_> {
     /// Applies what waits in the archive for its turn, as far as it goes without a gap, in this epoch or,
-    /// if none is named, in the branch's current one.
+    /// if none is named, in the branch's current one and those after it: a database that was restored to an
+    /// older state may know nothing of them.
     pub fn catch_up(&mut self, branch: &NodeName, epoch: Option<Epoch>) -> Result<Vec<Verdict>, Failure> {
-        self.fill_gap(branch, epoch, None)
+        let mut verdicts = self.fill_gap(branch, epoch, None)?;
+        if epoch.is_none() {
+            for later in self.archive.epochs(branch)? {
+                if self.current_epoch(branch)? < Some(later) {
+                    verdicts.extend(self.fill_gap(branch, Some(later), None)?);
+                }
+            }
+        }
+        Ok(verdicts)
+    }
+
+    fn current_epoch(&mut self, branch: &NodeName) -> Result<Option<Epoch>, Failure> {
+        let states = branch_states(self.client)?;
+        Ok(states.into_iter().find(|state| state.name == *branch).and_then(|state| state.epoch))
     }
 
     /// The same for what comes before the bundle `end`.
@@ -33,7 +47,8 @@ impl Receiver<'_> {
         let mut verdicts = Vec::new();
         while let Some(mut bundle) = self.next_archived(branch, epoch)? {
             let Manifest { epoch, sequence, .. } = *bundle.manifest();
-            if end.is_some_and(|end| end <= sequence) {
+            if end.is_some_and(|end| end <= sequence) || self.may_go_on.is_some_and(|may_go_on| !may_go_on())
+            {
                 break;
             }
             let path = self.archive.file(branch, epoch, sequence);

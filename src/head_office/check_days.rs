@@ -53,7 +53,15 @@ fn check(
     branch: &str,
 ) -> Result<DayTotals, Refusal> {
     index_days(transaction, change, declared)?;
-    let days: Vec<String> = declared.days.iter().map(|day| day.day.clone()).collect();
+    let doing = format!("adding up the business days of {}", change.name);
+    let judge = |error: postgres::Error| judged_definition(&doing, &error);
+    let wanted: Vec<String> = declared.days.iter().map(|day| day.day.clone()).collect();
+    // A day in another spelling would be found to have no rows, and be right in saying so.
+    let sql = "SELECT day FROM unnest($1::text[]) AS d (day) WHERE day::date::text <> day LIMIT 1";
+    if let Some(row) = transaction.query_opt(sql, &[&wanted]).map_err(judge)? {
+        let day: &str = row.get(0);
+        return Err(Refusal::rejected(format!("table {}: {day:?} is no day in ISO style", change.name)));
+    }
     let found = day_totals(
         transaction,
         &Days {
@@ -61,10 +69,10 @@ fn check(
             condition: &format!("t.branch = {}", quote_literal(branch)),
             columns: &change.columns,
             day: &declared.column,
-            wanted: &days,
+            wanted: &wanted,
         },
     )
-    .map_err(|error| judged_definition(&format!("adding up the business days of {}", change.name), &error))?;
+    .map_err(judge)?;
     match difference(declared, &found) {
         None => Ok(found),
         Some(difference) => Err(Refusal::rejected(format!("table {}, {difference}", change.name))),
@@ -85,11 +93,12 @@ fn keep(
     let rows: Vec<i64> = declared.days.iter().map(|day| day.rows.cast_signed()).collect();
     let totals: Vec<String> =
         declared.days.iter().map(|day| serde_json::json!(day.totals).to_string()).collect();
-    if let Some(first) = days.first().filter(|_| declared.may_leave_out_days()) {
+    if declared.may_leave_out_days() {
         // Days that were touched, but had no room in the manifest, are not what they were.
         let sql = "DELETE FROM salesync.day_total
-                   WHERE branch = $1 AND schema_name = $2 AND table_name = $3 AND day < $4::text::date";
-        forget(transaction, sql, &[&branch, schema, table, first])?;
+                   WHERE branch = $1 AND schema_name = $2 AND table_name = $3
+                     AND day < (SELECT min(stated::date) FROM unnest($4::text[]) AS s (stated))";
+        forget(transaction, sql, &[&branch, schema, table, &days])?;
     }
     let sql = "INSERT INTO salesync.day_total (branch, schema_name, table_name, day, day_column, summed, row_count, totals,
                                                epoch, sequence, stated_at)

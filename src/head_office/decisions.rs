@@ -3,55 +3,133 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use postgres::GenericClient;
+use postgres::fallible_iterator::FallibleIterator as _;
+use postgres::{Client, GenericClient, Row};
 
 use super::branches::{BranchState, branch_states};
+use super::hold::Hold;
 use super::ledger::Source;
 use super::place::Place;
 use super::receive::Receiver;
 use super::refusal::Refusal;
 use super::verdict::{Arrival, Outcome, Verdict};
-use crate::archive::open_bundle;
-use crate::bundle::Bundle;
+use crate::archive::{Archive, open_bundle};
 use crate::database::database_failure;
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence};
 
 /// Who decides, and why.
 #[derive(Debug, Clone, Copy)]
 pub struct Decider<'a> {
-    /// The operator's login and machine.
+    /// The operator's login.
     pub name: &'a str,
     /// Why.
     pub reason: Option<&'a str>,
 }
 
-/// What was decided, for the record.
-struct Decision<'a> {
-    branch: &'a NodeName,
-    verdict: &'static str,
-    bundle: Option<(Epoch, Sequence)>,
-    watermark: Option<&'a str>,
+/// What a person decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruling {
+    /// This bundle, which waits for a person, may pass, and with it all parts of its cut.
+    Approve(Sequence),
+    /// This bundle, which is held, is rejected. The branch is told, and has to begin a new epoch.
+    Reject(Sequence),
+    /// What was held or rejected and comes next is tried again, and what waits for it.
+    Retry,
+    /// The branch is asked for something.
+    Request,
 }
 
-impl Decision<'_> {
-    fn record(&self, client: &mut impl GenericClient, by: Decider<'_>) -> Result<(), Failure> {
-        client
-            .execute(
-                "INSERT INTO salesync.decision (branch, verdict, epoch, sequence, watermark, reason, decided_by)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7 || ' as ' || session_user)",
-                &[
-                    &self.branch.as_str(),
-                    &self.verdict,
-                    &self.bundle.map(|(epoch, _)| epoch.0),
-                    &self.bundle.map(|(_, sequence)| sequence.as_bigint()),
-                    &self.watermark,
-                    &by.reason,
-                    &by.name,
-                ],
-            )
-            .map(|_| ())
-            .map_err(|error| database_failure("recording the decision", &error))
+impl Ruling {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve(_) => "approve",
+            Self::Reject(_) => "reject",
+            Self::Retry => "retry",
+            Self::Request => "request",
+        }
     }
+}
+
+/// The channel on which those who apply hear of decisions.
+const CHANNEL: &str = "salesync_decision";
+
+/// Records a decision, if there is something to decide. Whoever applies carries it out:
+/// [`Receiver::carry_out_decisions`].
+pub fn decide(
+    client: &mut Client,
+    archive: &Archive,
+    branch: &NodeName,
+    ruling: Ruling,
+    by: Decider<'_>,
+) -> Result<(), Failure> {
+    let state = branch_state(client, branch)?;
+    let (mut bundle, mut watermark) = (None, None);
+    if let Ruling::Approve(sequence) | Ruling::Reject(sequence) = ruling {
+        let doing = format!("deciding on bundle {sequence} of {branch}");
+        let (epoch, hold) = held(&doing, &state, sequence)?;
+        if ruling == Ruling::Approve(sequence) && !hold.kind.needs_person() {
+            return Err(Failure::new(Kind::Usage, doing, format!("nothing is to be decided: {hold}"))
+                .hint("`salesync status` shows what is missing; `salesync request` asks the branch for it"));
+        }
+        let file = open_bundle(&archive.file(branch, epoch, sequence))?;
+        watermark = Some(file.manifest().cut.watermark.clone());
+        bundle = Some((epoch, sequence));
+    }
+    record(client, branch, ruling, bundle, watermark.as_deref(), by)
+}
+
+/// The branch as it stands; it is a mistake to name one that is not known.
+pub(super) fn branch_state(client: &mut Client, branch: &NodeName) -> Result<BranchState, Failure> {
+    branch_states(client)?.into_iter().find(|state| state.name == *branch).ok_or_else(|| {
+        let why = format!("head office does not know a branch {branch}");
+        Failure::new(Kind::Usage, "deciding", why).hint("`salesync status` lists the branches")
+    })
+}
+
+/// The epoch of a bundle that is held, and what it waits for.
+fn held(doing: &str, state: &BranchState, sequence: Sequence) -> Result<(Epoch, Hold), Failure> {
+    let found = state.held.iter().find(|held| held.sequence == sequence.as_bigint());
+    if let (Some(epoch), Some(found)) = (state.held_epoch, found) {
+        return Ok((epoch, found.hold.clone()));
+    }
+    let numbers: Vec<String> = state.held.iter().map(|held| held.sequence.to_string()).collect();
+    let why = if numbers.is_empty() {
+        "no bundle of this branch is held".to_owned()
+    } else {
+        format!("it is not held; held: {}", numbers.join(", "))
+    };
+    Err(Failure::new(Kind::Usage, doing, why)
+        .hint("`salesync status` shows what is held; `salesync retry` tries again what was rejected"))
+}
+
+pub(super) fn record(
+    client: &mut impl GenericClient,
+    branch: &NodeName,
+    ruling: Ruling,
+    bundle: Option<(Epoch, Sequence)>,
+    watermark: Option<&str>,
+    by: Decider<'_>,
+) -> Result<(), Failure> {
+    client
+        .execute(
+            "WITH decision AS (
+                 INSERT INTO salesync.decision (branch, verdict, epoch, sequence, watermark, reason, decided_by, carried_out_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7 || ' as ' || session_user,
+                         CASE $2 WHEN 'request' THEN clock_timestamp() END))
+             SELECT pg_notify($8, '')",
+            &[
+                &branch.as_str(),
+                &ruling.as_str(),
+                &bundle.map(|(epoch, _)| epoch.0),
+                &bundle.map(|(_, sequence)| sequence.as_bigint()),
+                &watermark,
+                &by.reason,
+                &by.name,
+                &CHANNEL,
+            ],
+        )
+        .map(|_| ())
+        .map_err(|error| database_failure("recording the decision", &error))
 }
 
 /// True if a person has approved the cut that this bundle is a part of.
@@ -66,59 +144,88 @@ pub(super) fn approved(client: &mut impl GenericClient, manifest: &Manifest) -> 
     Ok(row.get(0))
 }
 
-/// Records that an operator has asked a branch for something.
-pub(super) fn record_request_decision(
-    client: &mut impl GenericClient,
-    branch: &NodeName,
-    by: Decider<'_>,
-) -> Result<(), Failure> {
-    Decision { branch, verdict: "request", bundle: None, watermark: None }.record(client, by)
+/// A decision that has not been carried out.
+struct Open {
+    id: i64,
+    branch: NodeName,
+    ruling: Ruling,
+    epoch: Option<Epoch>,
+    words: String,
+}
+
+impl Open {
+    /// None if it is of a kind that this program does not know.
+    fn of(row: &Row) -> Result<Option<Self>, Failure> {
+        let sequence = row.get::<_, Option<i64>>(4).and_then(Sequence::from_bigint);
+        let ruling = match (row.get(2), sequence) {
+            ("approve", Some(sequence)) => Ruling::Approve(sequence),
+            ("reject", Some(sequence)) => Ruling::Reject(sequence),
+            ("retry", _) => Ruling::Retry,
+            _ => return Ok(None),
+        };
+        let (by, reason): (&str, Option<&str>) = (row.get(5), row.get(6));
+        let words = format!("{by} has rejected it: {}", reason.unwrap_or("no reason given"));
+        let epoch = row.get::<_, Option<uuid::Uuid>>(3).map(Epoch);
+        Ok(Some(Self { id: row.get(0), branch: row.get::<_, &str>(1).parse()?, ruling, epoch, words }))
+    }
 }
 
 impl Receiver<'_> {
-    /// Lets a bundle pass that waits for a person, and with it all parts of its cut. Applies it and what
-    /// waits for it.
-    pub fn approve(
-        &mut self,
-        branch: &NodeName,
-        sequence: Sequence,
-        by: Decider<'_>,
-    ) -> Result<Vec<Verdict>, Failure> {
-        let doing = format!("approving bundle {sequence} of {branch}");
-        let (epoch, hold) = self.held(&doing, branch, sequence)?;
-        if !hold.kind.needs_person() {
-            return Err(Failure::new(Kind::Usage, doing, format!("nothing is to be decided: {hold}"))
-                .hint("`salesync status` shows what is missing; `salesync request` asks the branch for it"));
+    /// Asks to be told of decisions.
+    pub fn listen_for_decisions(&mut self) -> Result<(), Failure> {
+        let listening = self.client.batch_execute(&format!("LISTEN {CHANNEL}"));
+        listening.map_err(|error| database_failure("listening for decisions", &error))
+    }
+
+    /// True if there was a decision since the last call.
+    pub fn hears_of_decision(&mut self) -> Result<bool, Failure> {
+        let heard = self.client.notifications().iter().count();
+        heard.map(|heard| heard > 0).map_err(|error| database_failure("listening for decisions", &error))
+    }
+
+    /// Carries out what people have decided, in their order. What cannot be carried out is told once.
+    pub fn carry_out_decisions(&mut self) -> Result<Vec<Verdict>, Failure> {
+        let failed = |error: postgres::Error| database_failure("reading what was decided", &error);
+        let sql =
+            "SELECT decision_id, branch, verdict, epoch, sequence, decided_by, reason FROM salesync.decision
+                   WHERE carried_out_at IS NULL ORDER BY decision_id";
+        let mut verdicts = Vec::new();
+        for row in self.client.query(sql, &[]).map_err(failed)? {
+            let Some(decision) = Open::of(&row)? else { continue };
+            let trouble = match self.carry_out(&decision) {
+                Ok(found) => {
+                    verdicts.extend(found);
+                    None
+                }
+                Err(failure) if failure.kind() == Kind::Unreachable => return Err(failure),
+                Err(failure) => {
+                    tracing::warn!("what was decided could not be done: {failure}");
+                    Some(failure.to_string())
+                }
+            };
+            let done = "UPDATE salesync.decision SET carried_out_at = clock_timestamp(), trouble = $2
+                        WHERE decision_id = $1";
+            self.client.execute(done, &[&decision.id, &trouble]).map_err(failed)?;
         }
-        let (_, bundle) = self.archived(branch, epoch, sequence)?;
-        let watermark = Some(bundle.manifest().cut.watermark.as_str());
-        let decision = Decision { branch, verdict: "approve", bundle: Some((epoch, sequence)), watermark };
-        decision.record(self.client, by)?;
-        self.catch_up(branch, Some(epoch))
+        Ok(verdicts)
     }
 
-    /// Rejects a bundle that is held. The branch is told, and has to begin a new epoch.
-    pub fn reject(
-        &mut self,
-        branch: &NodeName,
-        sequence: Sequence,
-        by: Decider<'_>,
-    ) -> Result<Vec<Verdict>, Failure> {
-        let doing = format!("rejecting bundle {sequence} of {branch}");
-        let (epoch, _) = self.held(&doing, branch, sequence)?;
-        let (path, bundle) = self.archived(branch, epoch, sequence)?;
-        let decision =
-            Decision { branch, verdict: "reject", bundle: Some((epoch, sequence)), watermark: None };
-        decision.record(self.client, by)?;
-        let reason = format!("{} has rejected it: {}", by.name, by.reason.unwrap_or("no reason given"));
-        let verdict = self.decide(Err(Refusal::Rejected(reason)), &bundle, &path, Source::Archive)?;
-        Ok(vec![verdict])
+    fn carry_out(&mut self, decision: &Open) -> Result<Vec<Verdict>, Failure> {
+        let branch = &decision.branch;
+        match (decision.ruling, decision.epoch) {
+            (Ruling::Reject(sequence), Some(epoch)) => {
+                let path = self.archive.file(branch, epoch, sequence);
+                let bundle = open_bundle(&path)?;
+                let refusal = Err(Refusal::Rejected(decision.words.clone()));
+                Ok(vec![self.decide(refusal, &bundle, &path, Source::Archive)?])
+            }
+            (Ruling::Approve(_), epoch) => self.catch_up(branch, epoch),
+            _ => self.retry(branch),
+        }
     }
 
-    /// Tries again what was held or rejected and comes next, and what waits for it.
-    pub fn retry(&mut self, branch: &NodeName, by: Decider<'_>) -> Result<Vec<Verdict>, Failure> {
-        let state = self.state("retrying", branch)?;
-        Decision { branch, verdict: "retry", bundle: None, watermark: None }.record(self.client, by)?;
+    fn retry(&mut self, branch: &NodeName) -> Result<Vec<Verdict>, Failure> {
+        let state = branch_state(self.client, branch)?;
         let mut verdicts = self.catch_up(branch, state.held_epoch)?;
         // A bundle that is applied lets the next one be tried, a rejected one ends it.
         while let Some(path) = self.next_rejected(branch)? {
@@ -135,47 +242,6 @@ impl Receiver<'_> {
             }
         }
         Ok(verdicts)
-    }
-
-    fn state(&mut self, doing: &str, branch: &NodeName) -> Result<BranchState, Failure> {
-        let states = branch_states(self.client)?;
-        states.into_iter().find(|state| state.name == *branch).ok_or_else(|| {
-            Failure::new(Kind::Usage, doing, format!("head office does not know a branch {branch}"))
-                .hint("`salesync status` lists the branches")
-        })
-    }
-
-    /// The hold of a bundle that is held, and its epoch.
-    fn held(
-        &mut self,
-        doing: &str,
-        branch: &NodeName,
-        sequence: Sequence,
-    ) -> Result<(Epoch, super::hold::Hold), Failure> {
-        let state = self.state(doing, branch)?;
-        let numbers: Vec<String> = state.held.iter().map(|held| held.sequence.to_string()).collect();
-        let found = state.held.into_iter().find(|held| held.sequence == sequence.as_bigint());
-        if let (Some(epoch), Some(found)) = (state.held_epoch, found) {
-            return Ok((epoch, found.hold));
-        }
-        let why = if numbers.is_empty() {
-            "no bundle of this branch is held".to_owned()
-        } else {
-            format!("it is not held; held: {}", numbers.join(", "))
-        };
-        Err(Failure::new(Kind::Usage, doing, why)
-            .hint("`salesync status` shows what is held; `salesync retry` tries again what was rejected"))
-    }
-
-    fn archived(
-        &self,
-        branch: &NodeName,
-        epoch: Epoch,
-        sequence: Sequence,
-    ) -> Result<(PathBuf, Bundle<File>), Failure> {
-        let path = self.archive.file(branch, epoch, sequence);
-        let bundle = open_bundle(&path)?;
-        Ok((path, bundle))
     }
 
     /// The newest rejected file whose turn it would be.

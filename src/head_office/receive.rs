@@ -36,13 +36,15 @@ pub struct Receiver<'a> {
     policy: Policy,
     /// Whether what waits in the archive for a bundle is applied with it.
     takes_followers: bool,
+    /// Asked before each bundle that waited in the archive: whether it may be its turn now.
+    pub(super) may_go_on: Option<&'a dyn Fn() -> bool>,
 }
 
 impl<'a> Receiver<'a> {
     /// Receives into this database and this archive. What a killed process left half-made is removed.
     pub fn new(client: &'a mut Client, archive: &'a Archive, policy: Policy) -> Result<Self, Failure> {
         archive.remove_drafts()?;
-        Ok(Self { client, archive, policy, takes_followers: true })
+        Ok(Self { client, archive, policy, takes_followers: true, may_go_on: None })
     }
 
     /// The same for bundles that come in their order and up to a chosen one, as in a replay: what follows
@@ -50,6 +52,14 @@ impl<'a> Receiver<'a> {
     #[must_use]
     pub fn one_by_one(mut self) -> Self {
         self.takes_followers = false;
+        self
+    }
+
+    /// The same, asking before each bundle that waited in the archive whether it may be its turn. Those
+    /// left over have it the next time.
+    #[must_use]
+    pub fn as_long_as(mut self, may_go_on: &'a dyn Fn() -> bool) -> Self {
+        self.may_go_on = Some(may_go_on);
         self
     }
 
@@ -123,14 +133,12 @@ impl<'a> Receiver<'a> {
         self.client.is_valid(PATIENCE).is_ok()
     }
 
-    /// Asks the branches for the bundles that are missing before those that are held.
-    pub fn request_missing(&mut self) -> Result<(), Failure> {
-        request_missing(self.client)
-    }
-
-    /// Publishes the requests that no broker has confirmed yet.
-    pub fn publish_requests(&mut self, broker: &mut Broker) -> Result<u64, Failure> {
-        publish_requests(self.client, broker)
+    /// Asks the branches for the bundles that are missing before those that are held, and publishes
+    /// whatever no broker has confirmed yet, receipts and requests.
+    pub fn write_to_branches(&mut self, broker: &mut Broker) -> Result<(), Failure> {
+        request_missing(self.client)?;
+        publish_receipts(self.client, broker)?;
+        publish_requests(self.client, broker).map(drop)
     }
 
     /// Publishes the receipts that no broker has confirmed yet.

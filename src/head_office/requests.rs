@@ -4,7 +4,7 @@
 use postgres::{Client, GenericClient};
 
 use super::branches::branch_states;
-use super::decisions::{Decider, record_request_decision};
+use super::decisions::{Decider, Ruling, branch_state, record};
 use crate::broker::Broker;
 use crate::database::database_failure;
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Request, Sequence, Wanted};
@@ -21,13 +21,7 @@ pub fn request(
     wanted: Wanted,
     by: Decider<'_>,
 ) -> Result<Request, Failure> {
-    let states = branch_states(client)?;
-    let Some(state) = states.iter().find(|state| state.name == *branch) else {
-        let why = format!("head office does not know a branch {branch}");
-        return Err(
-            Failure::new(Kind::Usage, "asking a branch", why).hint("`salesync status` lists the branches")
-        );
-    };
+    let state = branch_state(client, branch)?;
     let wanted = match wanted {
         Wanted::Resend { first, last, .. } => {
             Wanted::Resend { epoch: state.held_epoch.or(state.epoch), first, last }
@@ -37,7 +31,7 @@ pub fn request(
     let request = Request::new(branch.clone(), wanted, by.reason.unwrap_or_default().to_owned());
     let failed = |error: postgres::Error| database_failure("recording the request", &error);
     let mut transaction = client.transaction().map_err(failed)?;
-    record_request_decision(&mut transaction, branch, by)?;
+    record(&mut transaction, branch, Ruling::Request, None, None, by)?;
     record_request(&mut transaction, &request)?;
     transaction.commit().map_err(failed)?;
     Ok(request)
@@ -116,7 +110,7 @@ fn record_request(client: &mut impl GenericClient, request: &Request) -> Result<
         .map_err(|error| database_failure(doing, &error))
 }
 
-/// Notes which requests the arrival of this bundle answers.
+/// Notes which requests the arrival of this bundle answers. A newer epoch says everything an older one did.
 pub(super) fn note_answer(
     client: &mut impl GenericClient,
     manifest: &Manifest,
@@ -128,7 +122,7 @@ pub(super) fn note_answer(
                WHEN 'sync' THEN true
                WHEN 'full' THEN $3::bigint = 1 AND NOT EXISTS (
                    SELECT FROM salesync.bundle b WHERE b.branch = $1 AND b.epoch = $2 AND b.received_at < r.requested_at)
-               ELSE r.epoch IS NOT DISTINCT FROM $2 AND r.last_sequence = $3 END",
+               ELSE r.epoch < $2 OR r.epoch IS NOT DISTINCT FROM $2 AND r.last_sequence = $3 END",
         &[&manifest.branch.as_str(), &manifest.epoch.0, &manifest.sequence.as_bigint()],
     )?;
     Ok(())

@@ -18,6 +18,7 @@ pub struct Definitions {
     permissions: Vec<Value>,
     topic_permissions: Vec<Value>,
     policies: Vec<Value>,
+    settings: String,
 }
 
 impl Definitions {
@@ -29,6 +30,7 @@ impl Definitions {
             permissions: Vec::new(),
             topic_permissions: Vec::new(),
             policies: Vec::new(),
+            settings: String::new(),
         };
         for name in names {
             let name = name.as_ref();
@@ -51,6 +53,18 @@ impl Definitions {
             "write": "^{username}$", "read": "^$",
         }));
         self
+    }
+
+    /// Adds lines to the node's `rabbitmq.conf`, in place of its own where they name the same key.
+    #[must_use]
+    pub fn with_settings(mut self, lines: &str) -> Self {
+        self.settings.push_str(lines);
+        self
+    }
+
+    /// What was added to the node's `rabbitmq.conf`.
+    pub(super) fn settings(&self) -> &str {
+        &self.settings
     }
 
     /// The definitions file.

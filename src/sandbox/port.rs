@@ -16,7 +16,7 @@ static TAKEN: AtomicU16 = AtomicU16::new(0);
 
 /// A port on which nothing listens now. Another process may still be quicker to take it; each process
 /// begins its search at a place of its own to make that unlikely.
-pub(super) fn free_port() -> Result<u16, Failure> {
+pub fn free_port() -> Result<u16, Failure> {
     (0..COUNT)
         .map(|_| candidate(TAKEN.fetch_add(1, Ordering::Relaxed)))
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())

@@ -75,6 +75,12 @@ impl PostgresServer {
         format!("postgres://{USER}@127.0.0.1:{}/{}", self.port, path_segment(database))
     }
 
+    /// Its data folder. While the server is stopped, a copy of it is a backup at file level.
+    #[must_use]
+    pub fn data_folder(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
     /// Creates an empty database.
     pub fn create_database(&self, name: &str) -> Result<(), Failure> {
         self.execute(&format!("CREATE DATABASE {}", identifier(name)))

@@ -82,7 +82,7 @@ fn quoted(word: &OsStr) -> String {
 }
 
 /// Finds a `PostgreSQL` program: the newest version of Debian's folders, else `PATH`.
-pub(super) fn find_postgres(name: &str) -> Result<PathBuf, Failure> {
+pub fn find_postgres(name: &str) -> Result<PathBuf, Failure> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut folders: Vec<_> = versions.map(|version| version.path()).collect();
     folders.sort_by_key(|folder| std::cmp::Reverse(major_version(folder)));

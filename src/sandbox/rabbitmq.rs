@@ -44,7 +44,7 @@ impl BrokerServer {
         let port = free_port()?;
         folder.write(&home.join("enabled_plugins"), "[].\n")?;
         folder.write(&home.join("definitions.json"), &definitions.to_json())?;
-        folder.write(&home.join("rabbitmq.conf"), &configuration(&home, port))?;
+        folder.write(&home.join("rabbitmq.conf"), &(configuration(&home, port) + definitions.settings()))?;
         let names_port = free_port()?;
         let name_service = start_name_service(&folder, &home, names_port)?;
         let program = node_environment(Program::new(&server), &home, names_port, free_port()?);

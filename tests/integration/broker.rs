@@ -1,5 +1,6 @@
 //! What `salesync::broker` promises, against a real `RabbitMQ`.
 
+mod handed_over;
 mod trouble;
 
 use std::net::TcpListener;

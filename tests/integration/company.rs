@@ -163,6 +163,15 @@ impl Node {
         ));
     }
 
+    /// Records sales whose bundle has about half a megabyte.
+    pub fn sell_much(&self) {
+        self.sql(
+            "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+             SELECT '2021-05-03', 'East', md5(n::text) || md5((-n)::text), 1, 1, 1, 0, 1
+             FROM generate_series(1, 15000) n",
+        );
+    }
+
     /// Runs SQL.
     pub fn sql(&self, sql: &str) {
         let shown: String = sql.chars().take(1000).collect();
@@ -234,8 +243,8 @@ impl Run {
         }
     }
 
-    /// A run that was waited for elsewhere.
-    pub fn finished(arguments: String, output: Output) -> Self {
+    /// A run that has ended already.
+    pub fn ended(arguments: String, output: Output) -> Self {
         Self { arguments, output }
     }
 

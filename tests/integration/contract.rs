@@ -144,6 +144,8 @@ fn a_wrong_configuration_is_78_with_the_line_and_never_a_password() {
     named(&right.replace("url = \"postgres://", "urll = \"postgres://me:Pa55word@"), &["line 5: ", "urll"]);
     named(&format!("{right}[bundle]\nmax_bytes = \"1 GiB\"\n"), &["max_bytes", "64 KiB"]);
     named(&format!("{right}[bundle]\ncompression_level = 99\n"), &["compression_level", "19"]);
+    named(&format!("{right}[bundle]\ndebounce = \"1m\"\n"), &["debounce", "10s"]);
+    named(&format!("{right}[bundle]\ndebounce = \"soon\"\n"), &["line 12: "]);
     named(&right.replace("role = \"branch\"", "role = \"Branch\""), &["line 2: ", "branch"]);
     named(&right.replace("node = \"east\"", "node = \"East Side\""), &["line 1: ", "East Side", "a-z"]);
     named("node = \"east\"\nrole = \"branch\"\ndatabase = \"postgres://me:Pa55word@h/d\"\n", &["line 3: "]);

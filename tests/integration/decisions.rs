@@ -170,7 +170,7 @@ fn after_the_constraint_is_mended_retry_applies_what_was_rejected_and_what_waits
 fn a_change_of_the_schema_that_loses_something_waits_and_names_it() {
     let company = with_sales(3);
     let (east, head) = (company.branch(), &company.head_office);
-    let held = |change: &str, words: &[&str]| {
+    let held_for = |change: &str, words: &[&str]| {
         east.sql(change);
         east.sql("UPDATE public.sales SET product = product || '!'");
         east.run(&["bundle"]).ok();
@@ -183,7 +183,7 @@ fn a_change_of_the_schema_that_loses_something_waits_and_names_it() {
     };
     let before = head.rows("public.sales", "true");
     // Renamed: nothing of it is guessed.
-    let number = held(
+    let number = held_for(
         "ALTER TABLE public.sales RENAME region TO area; ALTER TABLE public.sales ALTER area DROP NOT NULL",
         &["public.sales", "no column \"region\" any more", "new \"area\" of type text"],
     );
@@ -194,7 +194,8 @@ fn a_change_of_the_schema_that_loses_something_waits_and_names_it() {
     assert_eq!(head.value("SELECT count(*) FROM public.sales WHERE area = 'East'"), "3");
 
     // Another type: approving cannot mend it, the named change of the table does, and by itself.
-    let number = held("ALTER TABLE public.sales ALTER qty TYPE bigint", &["\"qty\"", "bigint", "integer"]);
+    let number =
+        held_for("ALTER TABLE public.sales ALTER qty TYPE bigint", &["\"qty\"", "bigint", "integer"]);
     head.run(&["approve", "east", &number]).exits(3);
     head.sql("ALTER TABLE public.sales ALTER qty TYPE bigint");
     head.run(&["apply"]).ok();
@@ -247,7 +248,7 @@ fn one_branch_rejected_and_one_held_do_not_delay_a_third() {
         company.branches.iter().for_each(|branch| {
             branch.sell("Ink");
             branch.run(&["bundle"]);
-        })
+        });
     };
     round();
     head.run(&["apply"]).ok();
@@ -259,6 +260,8 @@ fn one_branch_rejected_and_one_held_do_not_delay_a_third() {
     let mut broker = company.broker();
     let lost = broker.next_bundle("north").unwrap().unwrap();
     broker.acknowledge(lost).unwrap();
+    // So that it cannot be sent again.
+    std::fs::remove_file(&north.bundles()[2]).unwrap();
     for sold in 2..4 {
         round();
         let drained = head.run(&["apply", "--json"]).exits(3).json();

@@ -8,7 +8,8 @@ use std::process::Command;
 use serde_json::Value;
 use walkdir::WalkDir;
 
-use crate::company::{Company, Node};
+use crate::company::{Company, Node, SALES};
+use crate::servers::fresh_database;
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -80,6 +81,28 @@ fn the_documents_have_the_exit_statuses_of_the_help() {
     for file in ["README.md", "docs/json.md"] {
         assert_eq!(statuses(section(&text_of(file), "Exit status")), known, "{file}");
     }
+}
+
+/// What is run unattended is a command line that the program takes: it gets as far as the configuration.
+#[test]
+fn the_units_and_crontabs_call_the_program_rightly() {
+    let files = WalkDir::new(project().join("cron")).into_iter().map(|entry| entry.unwrap().into_path());
+    let mut count = 0;
+    for file in files.filter(|path| path.is_file()) {
+        let text = fs::read_to_string(&file).unwrap();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let calls = ["/usr/local/bin/salesync ", "/usr/local/bin/salesync-unattended "];
+            let Some(arguments) = calls.iter().find_map(|call| Some(line.split_once(call)?.1)) else {
+                continue;
+            };
+            let mut command = program();
+            command.args(arguments.split(' ')).args(["--config", "/nonexistent/salesync.toml"]);
+            let output = command.output().unwrap();
+            assert_eq!(output.status.code(), Some(78), "{}: {line}", file.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "only {count} calls");
 }
 
 /// A configuration that can be read leads as far as the database, which is not there.
@@ -220,7 +243,7 @@ fn everything_that_is_printed_as_json_is_described() {
     print(east, "import", &["import", "-"], &format!("{header}2021-04-29,East,Paper,x,12.95\n"));
     for _ in 0..2 {
         print(east, "import", &["import", "-"], &format!("{header}2021-04-29,East,Paper,1,12.95\n"));
-        print(east, "bundle, resend", &["bundle", "--offline"], "");
+        print(east, "bundle, resend, sync", &["bundle", "--offline"], "");
     }
     let files = east.bundles();
     let [first, second] = [0, 1].map(|at: usize| files[at].to_str().unwrap());
@@ -230,12 +253,20 @@ fn everything_that_is_printed_as_json_is_described() {
     print(head_office, "status", &["status"], "");
     // Head office's first visit to the broker sends the receipt of the held bundle.
     print(head_office, "apply, replay", &["apply"], "");
-    print(east, "bundle, resend", &["bundle"], "");
+    print(east, "bundle, resend, sync", &["bundle"], "");
     print(head_office, "apply, replay", &["apply", "--check", first], "");
     print(head_office, "apply, replay", &["apply"], "");
     print(head_office, "apply, replay", &["replay", "bundles"], "");
-    print(east, "bundle, resend", &["resend", "1"], "");
+    print(east, "bundle, resend, sync", &["resend", "1"], "");
+    print(east, "bundle, resend, sync", &["sync", "--wait", "0s"], "");
     print(east, "status", &["status"], "");
+    print(head_office, "compare", &["compare"], "");
+    print(head_office, "prune", &["prune", "--newest-epoch-too", "--keep", "0s", "--dry-run"], "");
+    let lost = east.folder.with_file_name("lost");
+    fs::create_dir(&lost).unwrap();
+    let new = Node { name: "east".into(), folder: lost, database_url: fresh_database() };
+    new.configure("role = \"branch\"", &company.broker_url, SALES);
+    print(&new, "replay --into-branch", &["replay", "--into-branch", "../head/bundles"], "");
     print(east, "verify", &["verify", "bundles", &damaged], "");
     // The manifest has its own document.
     let mut inspected = east.run(&["inspect", "--rows", first, "--json"]).ok().json();

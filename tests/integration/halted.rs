@@ -45,9 +45,7 @@ impl Node {
             Ok((has_ended || !step.is_empty()).then_some(step))
         });
         match looked.unwrap_or_else(|failure| panic!("salesync {arguments}: {failure}")) {
-            step if step.is_empty() => {
-                Reached::End(Run::finished(arguments, child.wait_with_output().unwrap()))
-            }
+            step if step.is_empty() => Reached::End(Run::ended(arguments, child.wait_with_output().unwrap())),
             step => Reached::Halt(Halted { step, arguments, child, file }),
         }
     }
@@ -72,6 +70,6 @@ impl Halted {
     /// Lets it go on, to its end.
     pub fn go_on(self) -> Run {
         fs::remove_file(&self.file).unwrap();
-        Run::finished(self.arguments, self.child.wait_with_output().unwrap())
+        Run::ended(self.arguments, self.child.wait_with_output().unwrap())
     }
 }

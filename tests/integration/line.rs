@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use salesync::sandbox::wait_until;
 use socket2::SockRef;
 
 /// What is carried in one piece: small, so that the line breaks near the byte it was told to.
@@ -49,6 +50,9 @@ struct State {
     fault: Option<Fault>,
     /// Bytes carried so far, up and down.
     carried: [u64; 2],
+    /// Connections so far, those on a line that is down included.
+    calls: usize,
+    is_down: bool,
     is_taken_down: bool,
 }
 
@@ -81,7 +85,10 @@ impl Line {
         thread::spawn(move || {
             while !lock(&relay).is_taken_down {
                 match listener.accept() {
-                    Ok((client, _)) => connect(client, &place, &relay),
+                    Ok((client, _)) => {
+                        lock(&relay).calls += 1;
+                        connect(client, &place, &relay);
+                    }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(TICK),
                     Err(error) => panic!("{error}"),
                 }
@@ -106,10 +113,31 @@ impl Line {
         lock(&self.state).fault = Some(Fault { ways, left: byte_count, then });
     }
 
+    /// From now on it hangs up on everybody.
+    pub fn goes_down(&self) {
+        lock(&self.state).is_down = true;
+    }
+
     /// It is as good as new. Connections that were closed stay closed; what was kept in silence arrives.
     pub fn is_repaired(&self) {
         let mut state = lock(&self.state);
-        (state.rate, state.fault) = (None, None);
+        (state.rate, state.fault, state.is_down) = (None, None, false);
+    }
+
+    /// Waits until somebody has called so many times from now on.
+    pub fn wait_for_calls(&self, count: usize) {
+        let wanted = lock(&self.state).calls + count;
+        self.wait_for("calls on the line", |state| state.calls >= wanted);
+    }
+
+    /// Waits until so much more has gone that way.
+    pub fn wait_for_bytes(&self, way: Way, count: u64) {
+        let wanted = self.carried(way) + count;
+        self.wait_for("bytes on the line", |state| state.carried[way as usize] >= wanted);
+    }
+
+    fn wait_for(&self, what: &str, is_so: impl Fn(&State) -> bool) {
+        wait_until(Duration::from_mins(1), what, || Ok(is_so(&lock(&self.state)).then_some(()))).unwrap();
     }
 
     /// Bytes carried so far in this direction.
@@ -177,16 +205,20 @@ impl Carrier {
             if let Some(then) = *self.has_ended.lock().unwrap() {
                 return then;
             }
-            if lock(&self.state).is_taken_down {
+            if lock(&self.state).hangs_up() {
                 return Break::HangUp;
             }
             let piece = match self.from.peek(&mut buffer) {
-                Ok(0) => return Break::HangUp,
-                Ok(count) => count,
+                Ok(count @ 1..) => count,
                 Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {
                     continue;
                 }
-                Err(_) => return Break::HangUp,
+                // A line that is dead does not tell that one end has gone.
+                _ if lock(&self.state).is_silent(self.way) => {
+                    thread::sleep(TICK);
+                    continue;
+                }
+                _ => return Break::HangUp,
             };
             let fate = lock(&self.state).fate(self.way, piece as u64);
             match fate {
@@ -215,6 +247,15 @@ impl Carrier {
 }
 
 impl State {
+    fn hangs_up(&self) -> bool {
+        self.is_down || self.is_taken_down
+    }
+
+    fn is_silent(&self, way: Way) -> bool {
+        self.fault
+            .is_some_and(|fault| fault.then == Break::Silence && fault.left == 0 && fault.ways.contains(&way))
+    }
+
     fn fate(&mut self, way: Way, byte_count: u64) -> Fate {
         if let Some(fault) = self.fault.as_mut().filter(|fault| fault.ways.contains(&way)) {
             if byte_count > fault.left {

@@ -93,7 +93,13 @@ fn a_replay_is_bounded_by_branch_and_numbers() {
     assert_eq!(bounded(&["--branch", "east", "--to", "1"]), east(1..=1));
     assert_eq!(bounded(&["--branch", "east", "--from", "2", "--to", "2"]), east(2..=2));
     assert_eq!(bounded(&["--branch", "east", "--from", "2"]), east(3..=3));
-    assert_eq!(bounded(&["--branch", "nowhere"]), []);
+    // What is not there cannot have been meant.
+    for none in [&["--branch", "nowhere"][..], &["--from", "4"], &["--from", "3", "--to", "2"]] {
+        let run = node.run(&[&["replay", &source], none].concat()).exits(2);
+        run.says(&["none of those that were asked for", "hint: "]);
+    }
+    fs::create_dir(node.folder.join("empty")).unwrap();
+    node.run(&["replay", "empty"]).exits(2).says(&["there are none"]);
     assert_eq!(node.value("SELECT string_agg(DISTINCT branch, ' ') FROM public.sales"), "east");
     node.run(&["replay", &source, "--from", "0"]).exits(2);
     node.run(&["replay", "/nonexistent"]).exits(1).says(&["/nonexistent"]);
@@ -216,6 +222,64 @@ fn verify_finds_what_each_file_by_itself_does_not_show() {
     fs::create_dir(east.folder.join("empty")).unwrap();
     east.run(&["verify", "empty"]).exits(2).says(&["there are none"]);
     east.run(&["verify", "salesync.toml"]).exits(65);
+}
+
+#[test]
+fn verify_takes_a_whole_archive_of_many_branches_and_epochs_and_what_prune_has_left_of_it() {
+    let company = synced();
+    let head = &company.head_office;
+    company.branches[0].run(&["bundle", "--since", "all"]).ok();
+    head.run(&["apply"]).ok();
+    let verified = |status| {
+        let report = head.run(&["verify", "bundles", "--json"]).exits(status).json();
+        let files = report["files"].as_array().unwrap();
+        let bad = files.iter().filter(|line| line["ok"] == false);
+        (files.len(), bad.map(|line| line["error"].as_str().unwrap().to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(verified(0), (10, vec![]));
+    // The beginning of an epoch is gone, and a whole epoch; what was rejected is no part of the archive.
+    fs::remove_file(bundle_of(head, "west", 1)).unwrap();
+    fs::remove_dir_all(bundle_of(head, "east", 1).parent().unwrap()).unwrap();
+    fs::create_dir_all(head.folder.join("bundles/_rejected/unknown")).unwrap();
+    fs::write(head.folder.join("bundles/_rejected/unknown/x.bundle"), b"no bundle").unwrap();
+    assert_eq!(verified(0), (6, vec![]));
+    head.run(&["verify", "bundles/_rejected"]).exits(65);
+
+    // Another branch's bundle in the place of one, however sound.
+    let (east, north) = (bundle_of(head, "east", 1), bundle_of(head, "north", 1));
+    let own = fs::read(&east).unwrap();
+    fs::copy(&north, &east).unwrap();
+    let (_, errors) = verified(65);
+    assert!(errors[0].contains("it is a bundle of north"), "{errors:?}");
+    fs::write(&east, own).unwrap();
+    assert_eq!(verified(0).0, 6);
+}
+
+#[test]
+fn verify_finds_an_exchanged_bundle_whatever_the_files_are_called() {
+    let company = synced();
+    let bundles = company.branches[0].bundles();
+    let folder = company.head_office.folder.join("stick");
+    fs::create_dir(&folder).unwrap();
+    let verify = || company.head_office.run(&["verify", "stick", "--json"]);
+    for (bundle, name) in bundles.iter().zip(["z", "y", "x"]) {
+        fs::copy(bundle, folder.join(name).with_extension("bundle")).unwrap();
+    }
+    verify().ok();
+    let another = forged(&bundles[0], |manifest| manifest.tool = "salesync 0.0.0".into());
+    fs::write(folder.join("z.bundle"), &another).unwrap();
+    let report = verify().exits(65).json();
+    assert!(
+        report["files"][2]["error"].as_str().unwrap().contains("the bundle after it does not follow it"),
+        "{report}"
+    );
+    fs::copy(&bundles[0], folder.join("z.bundle")).unwrap();
+    fs::write(folder.join("zz.bundle"), &another).unwrap();
+    let report = verify().exits(65).json();
+    assert!(
+        report["files"][3]["error"].as_str().unwrap().contains("another bundle has the same"),
+        "{report}"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The servers that the tests share: one PostgreSQL, one RabbitMQ, a database or virtual host per test.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 
 /// More than there are tests that ask for one. Declaring them at boot costs 35 ms each, declaring one
 /// later a second.
-const VHOSTS: usize = 130;
+const VHOSTS: usize = 240;
 
 struct Servers {
     postgres: PostgresServer,
@@ -56,4 +57,10 @@ pub fn fresh_folder() -> TempDir {
 /// Runs `rabbitmqctl` against the broker that all tests share: nothing that others would notice.
 pub fn control_broker(arguments: &[&str]) {
     SERVERS.broker.control(arguments).unwrap();
+}
+
+/// User and group of the account that the servers run under: ours, or an ordinary one for root.
+pub fn server_account() -> (u32, u32) {
+    let home = std::fs::metadata(SERVERS.sandbox.path().join("postgres")).unwrap();
+    (home.uid(), home.gid())
 }

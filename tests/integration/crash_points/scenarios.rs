@@ -19,6 +19,8 @@ pub(super) struct Scenario {
     pub(super) proves: &'static [Step],
     /// The steps after which the broker is killed: those of a program that has still to do with it.
     pub(super) with_broker: &'static [Step],
+    /// Whether files of proven bundles go.
+    pub(super) prunes: bool,
 }
 
 /// Declares the scenarios, each with a test in which the program is killed and one in which its database server
@@ -46,13 +48,12 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    /// Receipts and a request wait, a sealed bundle waits, and a cut in two parts is made.
+    /// Receipts wait, a sealed bundle waits, and a cut in two parts is made.
     bundle = Scenario {
         prepare: |company| {
             let east = company.branch();
             trade(east);
             company.sync();
-            company.head_office.run(&["request", "east", "--sync-now"]).ok();
             trade(east);
             east.run(&["bundle", "--offline"]).ok();
             trade(east);
@@ -61,13 +62,40 @@ scenarios! {
         command: |company| (company.branch(), words(&["bundle"])),
         proves: &[
             Step::SnapshotTaken, Step::FileWritten, Step::FileSynced, Step::FileNamed, Step::CutRecorded,
-            Step::CutCommitted, Step::ReceiptRecorded, Step::AcknowledgementSent, Step::ReceiptTaken, Step::RequestRecorded,
+            Step::CutCommitted, Step::ReceiptRecorded, Step::AcknowledgementSent, Step::ReceiptTaken,
             Step::LogPruned, Step::MessageSent, Step::BundleConfirmed, Step::BundlePublished,
         ],
         with_broker: &[
             Step::ReceiptRecorded, Step::AcknowledgementSent, Step::ReceiptTaken, Step::LogPruned, Step::MessageSent,
             Step::BundleConfirmed, Step::BundlePublished,
         ],
+        prunes: false,
+    };
+
+    /// Head office has asked for everything.
+    bundle_when_all_is_wanted = Scenario {
+        prepare: |company| {
+            trade(company.branch());
+            company.branch().run(&["bundle", "--offline"]).ok();
+            company.head_office.run(&["request", "east", "--full"]).ok();
+        },
+        command: |company| (company.branch(), words(&["bundle"])),
+        proves: &[Step::RequestRecorded, Step::AnswerCut],
+        with_broker: &[Step::RequestRecorded],
+        prunes: false,
+    };
+
+    /// Head office has asked for what it has had already.
+    bundle_when_one_is_wanted_again = Scenario {
+        prepare: |company| {
+            let last = company.branch().value("SELECT last_sequence FROM salesync.node");
+            company.head_office.run(&["request", "east", "--resend", &last]).ok();
+            trade(company.branch());
+        },
+        command: |company| (company.branch(), words(&["bundle"])),
+        proves: &[Step::RequestRecorded, Step::AnswerPublished],
+        with_broker: &[],
+        prunes: false,
     };
 
     /// Everything again, in a new epoch, while a bundle of the old one is not sent, and the next was sealed by
@@ -83,6 +111,7 @@ scenarios! {
         command: |company| (company.branch(), words(&["bundle", "--since", "all"])),
         proves: &[Step::EpochBegun],
         with_broker: &[],
+        prunes: false,
     };
 
     /// A run was killed with one part sealed and the next in the making.
@@ -96,6 +125,7 @@ scenarios! {
         command: |company| (company.branch(), words(&["bundle", "--offline"])),
         proves: &[Step::DraftRemoved, Step::FileDiscarded],
         with_broker: &[],
+        prunes: false,
     };
 
     /// A bundle that head office has, while its receipt waits.
@@ -110,6 +140,7 @@ scenarios! {
         },
         proves: &[Step::BundlePublished],
         with_broker: &[],
+        prunes: false,
     };
 
     /// A bundle is in the queue.
@@ -127,6 +158,7 @@ scenarios! {
             Step::BundleReceived, Step::BundleRecorded, Step::MessageDecided, Step::MessageSent,
             Step::ReceiptConfirmed, Step::AcknowledgementSent,
         ],
+        prunes: false,
     };
 
     /// The bundle in the queue has been applied.
@@ -142,6 +174,7 @@ scenarios! {
         with_broker: &[
             Step::DuplicateRecorded,
         ],
+        prunes: false,
     };
 
     /// The second of two bundles is in the queue.
@@ -155,6 +188,7 @@ scenarios! {
         with_broker: &[
             Step::HoldCommitted,
         ],
+        prunes: false,
     };
 
     /// The second of two bundles is held, and the first comes.
@@ -169,6 +203,7 @@ scenarios! {
         with_broker: &[
             Step::ReceiptPublished,
         ],
+        prunes: false,
     };
 
     /// The same, and the file of the second is gone.
@@ -183,6 +218,7 @@ scenarios! {
         command: |company| (&company.head_office, words(&["apply"])),
         proves: &[Step::HoldForgotten],
         with_broker: &[],
+        prunes: false,
     };
 
     /// Head office asks for something.
@@ -191,6 +227,25 @@ scenarios! {
         command: |company| (&company.head_office, words(&["request", "east", "--sync-now"])),
         proves: &[Step::RequestConfirmed, Step::RequestPublished],
         with_broker: &[Step::RequestConfirmed],
+        prunes: false,
+    };
+
+    /// Two bundles are proven.
+    prune = Scenario {
+        prepare: |company| sealed_and_applied(company),
+        command: |company| (company.branch(), words(&["prune", "--keep", "0s", "--newest-epoch-too"])),
+        proves: &[Step::FilePruned],
+        with_broker: &[],
+        prunes: true,
+    };
+
+    /// The same at head office.
+    prune_at_head_office = Scenario {
+        prepare: |company| sealed_and_applied(company),
+        command: |company| (&company.head_office, words(&["prune", "--keep", "0s", "--newest-epoch-too"])),
+        proves: &[Step::FilePruned],
+        with_broker: &[],
+        prunes: true,
     };
 
     /// In the queue: no bundle at all, and one whose turn it is, with a wrong total.
@@ -212,6 +267,7 @@ scenarios! {
         with_broker: &[
             Step::RejectionCommitted, Step::MessageBuried, Step::MessageAnswered,
         ],
+        prunes: false,
     };
 
     /// Two bundles come by stick.
@@ -223,6 +279,7 @@ scenarios! {
         },
         proves: &[Step::BundleCommitted],
         with_broker: &[],
+        prunes: false,
     };
 
     /// Two bundles are in a branch's archive that head office does not have.
@@ -235,6 +292,7 @@ scenarios! {
         },
         proves: &[Step::BundleCommitted],
         with_broker: &[],
+        prunes: false,
     };
 }
 
@@ -284,6 +342,12 @@ fn fill_two_parts(branch: &Node) {
         "INSERT INTO public.visit SELECT (SELECT max(id) FROM public.shop), no, public.noise()
          FROM generate_series(100, 170) no",
     );
+}
+
+/// Two bundles that head office has applied, and the branch knows it.
+fn sealed_and_applied(company: &Company) {
+    sealed(company);
+    company.heal();
 }
 
 /// Two bundles that are sealed and not sent.

@@ -4,6 +4,9 @@
 //! temporary name, synced, renamed without overwriting, and the folder is synced. Whatever a killed
 //! process leaves behind has a temporary name, and the next run removes it.
 
+mod prune;
+mod survey;
+
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -11,11 +14,12 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
-use walkdir::WalkDir;
 
-use crate::bundle::{Bundle, ReadError};
-use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
+use crate::domain::{Digest, Epoch, Failure, NodeName, Sequence};
 use crate::halt::{self, Step};
+
+pub use prune::{Proof, Prunable, PruneOptions};
+pub use survey::{Filed, find_bundles, open_bundle, survey};
 
 const EXTENSION: &str = "bundle";
 /// No branch can have this name.
@@ -56,6 +60,15 @@ impl Archive {
     /// Where the bundles of one epoch of a branch are.
     pub fn epoch_folder(&self, branch: &NodeName, epoch: Epoch) -> PathBuf {
         self.root.join(branch.as_str()).join(epoch.to_string())
+    }
+
+    /// The epochs of a branch that have a folder, oldest first.
+    pub fn epochs(&self, branch: &NodeName) -> Result<Vec<Epoch>, Failure> {
+        let name = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
+        let mut epochs: Vec<Epoch> =
+            entries(&self.root.join(branch.as_str()))?.into_iter().filter_map(name).collect();
+        epochs.sort();
+        Ok(epochs)
     }
 
     /// Where a bundle is, or would be.
@@ -191,39 +204,19 @@ impl Archive {
     }
 }
 
-/// Opens a bundle file and checks its shape and checksums. Damage is [`Kind::Damaged`].
-pub fn open_bundle(path: &Path) -> Result<Bundle<File>, Failure> {
-    let file = File::open(path).map_err(|error| Failure::file("opening the bundle", path, &error))?;
-    Bundle::open(file).map_err(|error| match error {
-        ReadError::Io(error) => Failure::file("reading the bundle", path, &error),
-        ReadError::Defect(defect) => {
-            Failure::new(Kind::Damaged, format!("checking the bundle {}", path.display()), defect)
-                .hint("get the file again from the branch's archive; nothing of it was used")
+/// What is in a folder, by name; nothing if there is none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error: io::Error| Failure::file("looking into", folder, &error);
+    let read = match fs::read_dir(folder) {
+        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
+            return Ok(Vec::new());
         }
-    })
-}
-
-/// The bundle files at `path`, which is one or a folder of them, in the order of their names.
-/// Folders whose names begin with a dot, and rejected bundles below an archive, are passed over.
-pub fn find_bundles(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if path.is_file() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let passed_over = |name: &str| name.starts_with('.') || name == REJECTED;
-    let walk = WalkDir::new(path)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_str().is_some_and(passed_over));
-    let mut files = Vec::new();
-    for entry in walk {
-        let entry = entry.map_err(|error| {
-            Failure::new(Kind::Failed, format!("looking for bundles in {}", path.display()), error)
-        })?;
-        if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == EXTENSION) {
-            files.push(entry.into_path());
-        }
-    }
-    Ok(files)
+        read => read.map_err(failed)?,
+    };
+    let mut paths =
+        read.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// The number of the bundle that has this name in its folder.

@@ -1,0 +1,37 @@
+//! Being told of changes as they are committed.
+
+use std::time::Duration;
+
+use postgres::Client;
+use postgres::fallible_iterator::FallibleIterator as _;
+
+use crate::database::database_failure;
+use crate::domain::{Failure, Kind};
+
+/// From now on this session is notified of every transaction that changes a tracked table. The capture
+/// triggers notify only where this has been asked for: it costs every writer something.
+pub fn follow_changes(client: &mut Client) -> Result<(), Failure> {
+    client
+        .batch_execute("UPDATE salesync.node SET followed = true WHERE NOT followed; LISTEN salesync")
+        .map_err(|error| database_failure("asking to be told of changes", &error))
+}
+
+/// Takes that back, also for one that was killed. The caller holds
+/// [`Lock::Bundle`](crate::database::Lock::Bundle), so no other follows.
+pub fn unfollow_changes(client: &mut Client) -> Result<(), Failure> {
+    client
+        .batch_execute("UPDATE salesync.node SET followed = false WHERE followed; UNLISTEN salesync")
+        .map_err(|error| database_failure("asking not to be told of changes any more", &error))
+}
+
+/// Waits for a change to be committed, for at most `patience`. True if there was one.
+pub fn wait_for_change(client: &mut Client, patience: Duration) -> Result<bool, Failure> {
+    let doing = "waiting for changes";
+    let notified = client.notifications().timeout_iter(patience).next();
+    let is_notified = notified.map_err(|error| database_failure(doing, &error))?.is_some();
+    if client.is_closed() {
+        return Err(Failure::new(Kind::Unreachable, doing, "the connection to the database was lost")
+            .hint("nothing is lost; check that the server runs"));
+    }
+    Ok(is_notified)
+}

@@ -1,0 +1,117 @@
+//! The bundles of the newest epoch, without a gap.
+
+use std::path::Path;
+
+use super::DOING;
+use crate::archive::{Filed, survey};
+use crate::domain::{Epoch, Failure, Kind, NodeName, Sequence};
+
+/// The bundles of an epoch from the first on, each following the one before it.
+#[derive(Debug)]
+pub(super) struct Chain {
+    pub(super) epoch: Epoch,
+    /// Never empty.
+    pub(super) bundles: Vec<Filed>,
+}
+
+impl Chain {
+    /// The newest epoch of `branch` in `folder`, up to the bundle `to`.
+    pub(super) fn find(folder: &Path, branch: &NodeName, to: Option<Sequence>) -> Result<Self, Failure> {
+        // In an archive there may be many others; only this branch's bundles have to be looked at.
+        let own_folder = Some(folder.join(branch.as_str())).filter(|own| own.is_dir());
+        let (filed, damaged) = survey(own_folder.as_deref().unwrap_or(folder))?;
+        let others: Vec<String> = filed.iter().map(|filed| filed.branch.to_string()).collect();
+        let own: Vec<Filed> = filed.into_iter().filter(|filed| filed.branch == *branch).collect();
+        let Some(epoch) = own.last().map(|newest| newest.epoch) else {
+            return Err(Self::none(folder, branch, others, damaged));
+        };
+        let mut chain = Self { epoch, bundles: Vec::new() };
+        for next in own.into_iter().filter(|filed| filed.epoch == epoch) {
+            if to.is_none_or(|to| next.sequence <= to) {
+                chain.push(next, &damaged)?;
+            }
+        }
+        chain.check_end(to, &damaged)?;
+        for failure in &damaged {
+            tracing::warn!("{failure}; it was not needed");
+        }
+        Ok(chain)
+    }
+
+    fn push(&mut self, next: Filed, damaged: &[Failure]) -> Result<(), Failure> {
+        let last = self.bundles.last();
+        if let Some(last) = last.filter(|last| last.sequence == next.sequence) {
+            if last.manifest_sha256 == next.manifest_sha256 {
+                return Ok(());
+            }
+            let (one, other) = (last.path.display(), next.path.display());
+            let why = format!("{one} and {other} are both bundle {} of this epoch", next.sequence);
+            return Err(Failure::new(Kind::Damaged, DOING, why)
+                .hint("move the one that head office does not have out of the folder"));
+        }
+        let expected = last.map_or(Sequence::FIRST, |last| last.sequence.next());
+        if next.sequence != expected {
+            return Err(self.missing(expected, damaged));
+        }
+        if next.previous != last.map(|last| last.manifest_sha256) {
+            let why = format!("{} does not follow the bundle before it", next.path.display());
+            return Err(Failure::new(Kind::Damaged, DOING, why)
+                .hint("one of the two was exchanged; get both from head office's archive"));
+        }
+        self.bundles.push(next);
+        Ok(())
+    }
+
+    /// The bundle that was asked for is there, and the first cut, in which all tables travel whole, is not
+    /// only begun.
+    fn check_end(&self, to: Option<Sequence>, damaged: &[Failure]) -> Result<(), Failure> {
+        if let Some(to) = to.filter(|to| *to > self.last_sequence()) {
+            return Err(self.missing(to, damaged));
+        }
+        if self.bundles.iter().any(|bundle| bundle.is_last_part) {
+            return Ok(());
+        }
+        let why = format!(
+            "bundle {} is not the last part of the epoch's first cut, so the tables are not whole",
+            self.last_sequence()
+        );
+        Err(Failure::new(Kind::Failed, DOING, why).hint(format!(
+            "add the bundles that follow, or move the folder of the epoch {} away to use the one before it",
+            self.epoch
+        )))
+    }
+
+    /// Everything up to and with the last part of the last whole cut.
+    pub(super) fn last_cut(&self) -> Option<Sequence> {
+        self.bundles.iter().rfind(|bundle| bundle.is_last_part).map(|bundle| bundle.sequence)
+    }
+
+    pub(super) fn last_sequence(&self) -> Sequence {
+        self.bundles.last().map_or(Sequence::FIRST, |last| last.sequence)
+    }
+
+    pub(super) fn is_at_cut(&self) -> bool {
+        self.bundles.last().is_some_and(|last| last.is_last_part)
+    }
+
+    fn missing(&self, sequence: Sequence, damaged: &[Failure]) -> Failure {
+        const HINT: &str = "get the file from head office's archive, or stop before it with --to";
+        let why = format!("bundle {sequence} of the epoch {} is not there", self.epoch);
+        match damaged.first() {
+            None => Failure::new(Kind::Failed, DOING, why).hint(HINT),
+            Some(damage) => Failure::new(Kind::Damaged, DOING, format!("{why}; {damage}")).hint(HINT),
+        }
+    }
+
+    fn none(folder: &Path, branch: &NodeName, mut others: Vec<String>, damaged: Vec<Failure>) -> Failure {
+        others.dedup();
+        let whose =
+            if others.is_empty() { String::new() } else { format!(", only of {}", others.join(", ")) };
+        let why = format!("there are no bundles of {branch} in {}{whose}", folder.display());
+        match damaged.into_iter().next() {
+            Some(damage) if others.is_empty() => damage,
+            _ => Failure::new(Kind::Usage, DOING, why)
+                .hint("name the branch's own archive or head office's, and correct `node` if it is wrong"),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! A branch's exchange with head office: cut, take in answers, publish. `bundle`, `resend` and `sync` are
+//! one round of it; a window and a follower are many.
+
+use std::time::{Duration, Instant};
+
+use postgres::Client;
+
+use super::context::Context;
+use super::outgoing::Outgoing;
+use super::progress::Progress;
+use super::settings::Settings;
+use crate::branch::{
+    Answers, CutOptions, Node, Since, cut, pending_bundles, prepare_answers, publish, settle,
+    unanswered_bundles, unfollow_changes,
+};
+use crate::broker::Broker;
+use crate::database::{Lock, take_lock};
+use crate::domain::{Failure, Kind};
+
+/// How long a database may take to say that it is there after something has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A branch connected to its database and, once it is needed, to the broker.
+pub(super) struct Exchange<'a> {
+    settings: &'a Settings,
+    progress: Progress,
+    pub(super) client: Client,
+    broker: Option<Broker>,
+}
+
+impl<'a> Exchange<'a> {
+    /// Connects to the database, where `command` is seen in the list of sessions, and takes the lock on
+    /// bundling.
+    pub(super) fn begin(context: &Context, settings: &'a Settings, command: &str) -> Result<Self, Failure> {
+        let mut client = settings.connect_prepared_database(command)?;
+        take_lock(&mut client, Lock::Bundle)?;
+        // A follower that was killed has left its wish behind.
+        unfollow_changes(&mut client)?;
+        Ok(Self { settings, progress: context.progress(), client, broker: None })
+    }
+
+    /// Cuts what is unsynced and seals it.
+    pub(super) fn seal(&mut self, since: Since) -> Result<(), Failure> {
+        let (settings, options) = (self.settings, self.options(since));
+        cut(&mut self.client, &settings.node, &settings.archive, &options).map(drop)
+    }
+
+    fn options(&self, since: Since) -> CutOptions {
+        let Settings { limits, tables, .. } = self.settings;
+        CutOptions { since, limits: *limits, even_if_empty: false, tables: tables.clone() }
+    }
+
+    /// What the branch is, after the last [`seal`](Self::seal).
+    pub(super) fn node(&mut self) -> Result<Node, Failure> {
+        Node::load(&mut self.client, &self.settings.node, &self.settings.archive)
+    }
+
+    /// Puts everything pending on the list of what is to be sent.
+    pub(super) fn collect(&mut self, node: &Node, outgoing: &mut Outgoing) -> Result<(), Failure> {
+        outgoing.add(pending_bundles(&mut self.client, node, &self.settings.archive)?);
+        Ok(())
+    }
+
+    /// Connects to the broker, unless it is connected.
+    pub(super) fn reach_broker(&mut self) -> Result<(), Failure> {
+        if !self.broker.as_ref().is_some_and(Broker::is_connected) {
+            self.broker = Some(self.settings.connect_broker()?);
+        }
+        Ok(())
+    }
+
+    /// Takes in head office's answers, does what it asks for, and publishes what is on the list, oldest
+    /// first. Before each bundle it asks whether that `may_begin`; if not, the rest stays on the list.
+    pub(super) fn visit_broker(
+        &mut self,
+        node: &Node,
+        outgoing: &mut Outgoing,
+        may_begin: &dyn Fn() -> bool,
+    ) -> Result<(), Failure> {
+        self.take_answers(node, outgoing)?;
+        let answers = self.prepare_answers(outgoing)?;
+        self.publish(outgoing, may_begin)?;
+        if outgoing.left().bundles == 0 { answers.are_published(&mut self.client) } else { Ok(()) }
+    }
+
+    /// Prepares what head office has asked for, and puts it on the list.
+    fn prepare_answers(&mut self, outgoing: &mut Outgoing) -> Result<Answers, Failure> {
+        let node = self.node()?;
+        let options = self.options(Since::Last);
+        let mut answers = prepare_answers(&mut self.client, &node, &self.settings.archive, &options)?;
+        if answers.has_cut {
+            // Of an epoch that has ended nothing needs to be sent any more.
+            outgoing.forget_unsent();
+            let node = self.node()?;
+            self.collect(&node, outgoing)?;
+        }
+        outgoing.add(std::mem::take(&mut answers.resend));
+        for trouble in &answers.troubles {
+            Context::complain(trouble);
+            outgoing.is_owing = true;
+        }
+        Ok(answers)
+    }
+
+    /// Takes in head office's answers.
+    pub(super) fn take_answers(&mut self, node: &Node, outgoing: &mut Outgoing) -> Result<(), Failure> {
+        self.reach_broker()?;
+        let Some(broker) = &mut self.broker else { return Ok(()) };
+        match settle(&mut self.client, broker, node) {
+            Ok(receipts) => outgoing.receipts += receipts,
+            // That receipts cannot be had is no reason to keep sales back.
+            Err(failure) if matches!(failure.kind(), Kind::Configuration | Kind::Permission) => {
+                Context::complain(&failure);
+            }
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, outgoing: &mut Outgoing, may_begin: &dyn Fn() -> bool) -> Result<(), Failure> {
+        self.reach_broker()?;
+        let Some(broker) = &mut self.broker else { return Ok(()) };
+        while may_begin() {
+            self.progress.of_bundles(outgoing.extent());
+            let Some(bundle) = outgoing.next() else { break };
+            let begun = Instant::now();
+            let published = publish(&mut self.client, broker, bundle);
+            if published.is_err() {
+                self.progress.clear();
+            }
+            published?;
+            outgoing.note_sent(begun.elapsed());
+        }
+        self.progress.clear();
+        Ok(())
+    }
+
+    /// How many bundles were published and have not been answered as applied.
+    pub(super) fn unanswered(&mut self, node: &Node) -> Result<i64, Failure> {
+        unanswered_bundles(&mut self.client, node)
+    }
+
+    /// Whether it can go on after something has failed. The broker is then connected anew.
+    pub(super) fn survives(&mut self) -> bool {
+        self.broker = None;
+        self.client.is_valid(PATIENCE).is_ok()
+    }
+
+    /// Says goodbye to the broker.
+    pub(super) fn end(self) {
+        if let Some(broker) = self.broker {
+            broker.close();
+        }
+    }
+}
