@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::company::{Company, SALES};
+use crate::forge::forged;
 
 #[test]
 fn a_receipt_proves_the_bundle_and_lets_the_log_forget() {
@@ -198,5 +199,26 @@ fn receipts_that_contradict_what_is_known_are_kept_and_change_nothing() {
     head.run(&["apply"]).ok();
     east.run(&["bundle"]).ok();
     assert_eq!(east.value(states), "applied,applied");
+    company.assert_equal("public.sales");
+}
+
+#[test]
+fn a_clock_that_is_wrong_at_the_branch_is_shown_and_changes_nothing() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    for product in ["Ink", "Pens"] {
+        east.sell(product);
+        east.run(&["bundle", "--offline"]).ok();
+    }
+    let [first, second] = &east.bundles()[..] else { panic!("there are two") };
+    head.run(&["apply", first.to_str().unwrap()]).ok();
+    assert!(!head.run(&["status"]).ok().stdout().contains("clock"));
+    let late = forged(second, |manifest| manifest.created_at += chrono::TimeDelta::hours(2));
+    std::fs::write(head.folder.join("late.bundle"), late).unwrap();
+    head.run(&["apply", "late.bundle"]).ok();
+    let told = head.run(&["status"]).ok().stdout();
+    assert!(told.contains("its clock is ahead by 71"), "{told}");
+    let skew = head.run(&["status", "--json"]).ok().json()["branches"][0]["clock_skew_ms"].as_i64().unwrap();
+    assert!((-7_200_000..-7_000_000).contains(&skew), "{skew}");
     company.assert_equal("public.sales");
 }
