@@ -192,7 +192,10 @@ impl Receiver<'_> {
         let mut verdicts = Vec::new();
         for row in self.client.query(sql, &[]).map_err(failed)? {
             let Some(decision) = Open::of(&row)? else { continue };
-            let trouble = match self.carry_out(&decision) {
+            self.tells_again = true;
+            let carried_out = self.carry_out(&decision);
+            self.tells_again = false;
+            let trouble = match carried_out {
                 Ok(found) => {
                     verdicts.extend(found);
                     None
