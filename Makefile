@@ -1,6 +1,6 @@
 # The commands of a working day. `make help` lists them.
 
-.PHONY: help demo test lint servers
+.PHONY: help demo test soak lint servers
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -11,6 +11,10 @@ demo: servers ## A private broker, a head office and three branches: one day in 
 
 test: servers ## Every test, against private servers (ARGS="-- name of a test")
 	cargo test $(ARGS)
+
+soak: servers ## Days of chance for MINUTES=10: writes, kills, broken lines (SALESYNC_SEED=n repeats a life)
+	SALESYNC_SOAK_MINUTES=$(or $(MINUTES),10) cargo test --test integration -- --nocapture --exact \
+	    random_days::after_days_of_chance_nothing_is_lost_doubled_or_stuck
 
 lint: ## Formatting and lints, as strict as the continuous integration
 	cargo fmt --check

@@ -6,6 +6,9 @@
 /// L0. Values and their rules: names, sequences, manifests, totals, failures. No input or output.
 pub mod domain;
 
+/// L0. Where a test may stop the program, to kill it there. Empty in a release build.
+pub mod halt;
+
 /// L1. The bundle file: written and read over `Read` and `Write`.
 pub mod bundle;
 

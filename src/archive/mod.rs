@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::domain::{Digest, Epoch, Failure, NodeName, Sequence};
+use crate::halt::{self, Step};
 
 pub use prune::{Proof, Prunable, PruneOptions};
 pub use survey::{Filed, find_bundles, open_bundle, survey};
@@ -89,6 +90,7 @@ impl Archive {
         let target = self.rejected_file(whose, content);
         make_folder(target.parent().unwrap_or(&self.root))?;
         fs::rename(path, &target).map_err(failed)?;
+        halt::after(Step::FileSetAside);
         Ok(target)
     }
 
@@ -126,9 +128,12 @@ impl Archive {
         let failed = |error: &io::Error| Failure::file("storing", path, error);
         let folder = path.parent().unwrap_or(&self.root);
         make_folder(folder)?;
+        halt::after(Step::FileWritten);
         draft.as_file().sync_all().map_err(|error| failed(&error))?;
+        halt::after(Step::FileSynced);
         match draft.persist_noclobber(path) {
             Ok(_) => {
+                halt::after(Step::FileNamed);
                 sync_folder(folder)?;
                 Ok(Placed::New)
             }
@@ -148,8 +153,11 @@ impl Archive {
         let failed = |error: &io::Error| Failure::file("storing", path, error);
         let folder = path.parent().unwrap_or(&self.root);
         make_folder(folder)?;
+        halt::after(Step::FileWritten);
         draft.as_file().sync_all().map_err(|error| failed(&error))?;
+        halt::after(Step::FileSynced);
         draft.persist(path).map_err(|refused| failed(&refused.error))?;
+        halt::after(Step::FileNamed);
         sync_folder(folder)
     }
 
@@ -163,6 +171,7 @@ impl Archive {
         };
         for entry in entries {
             fs::remove_file(entry.map_err(failed)?.path()).map_err(failed)?;
+            halt::after(Step::DraftRemoved);
         }
         Ok(())
     }
@@ -187,6 +196,7 @@ impl Archive {
             if sequence_of(&path).is_some_and(|sequence| Some(sequence) > last) {
                 fs::remove_file(&path)
                     .map_err(|error| Failure::file("discarding the unrecorded bundle", &path, &error))?;
+                halt::after(Step::FileDiscarded);
                 discarded += 1;
             }
         }

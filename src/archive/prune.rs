@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use super::{Archive, EXTENSION, REJECTED, entries, sequence_of};
 use crate::domain::{Epoch, Failure, NodeName, Sequence};
+use crate::halt::{self, Step};
 
 /// What is proven to be in head office's database of one branch.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +100,7 @@ impl Archive {
             }
             _ => {}
         }
+        halt::after(Step::FilePruned);
         if let Some(folder) = file.path.parent() {
             // It is refused as long as anything is in it.
             let _ = fs::remove_dir(folder);

@@ -18,6 +18,7 @@ use crate::archive::Archive;
 use crate::bundle::RowReader;
 use crate::database::{copy_failure, database_failure};
 use crate::domain::{Failure, Kind, MemberKind, Mode, NodeName, Sequence, TableName};
+use crate::halt::{self, Step};
 
 /// What a cut collects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +55,7 @@ pub fn cut(
 ) -> Result<Vec<SealedBundle>, Failure> {
     let node = load(client, name, archive, options.since)?;
     archive.remove_drafts()?;
-    let discarded = archive.discard_after(&node.name, node.epoch, node.last_sequence)?;
-    if discarded > 0 {
-        tracing::warn!("discarded {discarded} bundles that an interrupted run had sealed but not recorded");
-    }
+    discard_unrecorded(archive, &node)?;
     let tracked = tracked_tables(client)?;
     tracked.iter().try_for_each(|table| check_day(table, &options.tables))?;
     let failed = |error: postgres::Error| database_failure("cutting", &error);
@@ -66,26 +64,43 @@ pub fn cut(
     lock_tables(&mut transaction, &tracked)?;
     let sql = "SELECT pg_current_snapshot()::text";
     let watermark: String = transaction.query_one(sql, &[]).map_err(failed)?.get(0);
+    halt::after(Step::SnapshotTaken);
     let tables = collect(&mut transaction, &node, tracked, options)?;
     if tables.is_empty() {
         return Ok(Vec::new());
     }
     let (node, sealed) = seal(&mut transaction, archive, &node, &watermark, &tables, options)?;
-    let recorded = record(&mut transaction, &node, &watermark, &tables, &sealed)
-        .map_err(failed)
-        .and_then(|()| transaction.commit().map_err(failed));
+    let recorded =
+        record(&mut transaction, &node, &watermark, &tables, &sealed).map_err(failed).and_then(|()| {
+            halt::after(Step::CutRecorded);
+            transaction.commit().map_err(failed)
+        });
     recorded.inspect_err(|_| {
         tracing::warn!("the sealed bundles were not recorded; the next run discards them");
     })?;
+    halt::after(Step::CutCommitted);
     Ok(sealed)
 }
 
 /// A new epoch is how a restored database goes on, so it is not held against it.
 fn load(client: &mut Client, name: &NodeName, archive: &Archive, since: Since) -> Result<Node, Failure> {
     if since == Since::All {
+        // In the archive of a restored database it may be what was sent.
+        if let Ok(ending) = Node::load(client, name, archive) {
+            discard_unrecorded(archive, &ending)?;
+        }
         Node::begin_epoch(client, name, archive)?;
     }
     Node::load(client, name, archive)
+}
+
+/// Removes what a killed run has sealed and not recorded.
+fn discard_unrecorded(archive: &Archive, node: &Node) -> Result<(), Failure> {
+    let discarded = archive.discard_after(&node.name, node.epoch, node.last_sequence)?;
+    if discarded > 0 {
+        tracing::warn!("discarded {discarded} bundles that an interrupted run had sealed but not recorded");
+    }
+    Ok(())
 }
 
 /// Taken before the snapshot, so that no table changes its shape or is truncated under the cut.

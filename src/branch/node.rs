@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::archive::{Archive, Placed};
 use crate::database::database_failure;
 use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
+use crate::halt::{self, Step};
 
 /// The branch, as its database knows it.
 #[derive(Debug, Clone)]
@@ -97,6 +98,7 @@ impl Node {
         let mut transaction = client.transaction().map_err(failed)?;
         Self::renew(&mut transaction, name, archive, None)?;
         transaction.commit().map_err(failed)?;
+        halt::after(Step::EpochBegun);
         Self::note(client, name, archive).map(|_| ())
     }
 

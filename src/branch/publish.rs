@@ -10,6 +10,7 @@ use crate::archive::{Archive, open_bundle};
 use crate::broker::{Broker, OutgoingBundle};
 use crate::database::database_failure;
 use crate::domain::{BundleId, Epoch, Failure, Kind, NodeName, Sequence};
+use crate::halt::{self, Step};
 
 /// A recorded bundle.
 #[derive(Debug, Clone)]
@@ -108,12 +109,14 @@ pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &mut RecordedBu
         return Err(too_large(Failure::new(Kind::Configuration, doing, why), bundle));
     }
     send(client, broker, bundle)?;
+    halt::after(Step::BundleConfirmed);
     let sql = "UPDATE salesync.bundle SET published_at = clock_timestamp(),
                       state = CASE state WHEN 'sealed' THEN 'published' ELSE state END
                WHERE epoch = $1 AND sequence = $2";
     client
         .execute(sql, &[&bundle.epoch.0, &bundle.sequence.as_bigint()])
         .map_err(|error| database_failure("noting that the bundle is published", &error))?;
+    halt::after(Step::BundlePublished);
     if bundle.state == "sealed" {
         "published".clone_into(&mut bundle.state);
     }

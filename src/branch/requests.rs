@@ -9,6 +9,7 @@ use super::publish::{RecordedBundle, check_file, numbered_bundles, pending_bundl
 use crate::archive::Archive;
 use crate::database::database_failure;
 use crate::domain::{Failure, Kind, Request, Wanted};
+use crate::halt::{self, Step};
 
 /// What an answer to head office's requests takes.
 #[derive(Debug, Default)]
@@ -50,6 +51,7 @@ pub fn prepare_answers(
         tracing::info!("head office asks for {}: {}", full.wanted, full.reason);
         let options = CutOptions { since: Since::All, tables: options.tables.clone(), ..*options };
         cut(client, &node.name, archive, &options)?;
+        halt::after(Step::AnswerCut);
         answers.has_cut = true;
         // Whatever else it wanted is in it.
         mark_answered(client, &ids(&open))?;
@@ -92,6 +94,7 @@ pub fn prepare_answers(
 impl Answers {
     /// Notes that what was wanted again has been published.
     pub fn are_published(&self, client: &mut Client) -> Result<(), Failure> {
+        halt::after(Step::AnswerPublished);
         mark_answered(client, &self.answered_by_resend)
     }
 }

@@ -9,6 +9,7 @@ use super::tracking::tracked_tables;
 use crate::broker::Broker;
 use crate::database::database_failure;
 use crate::domain::{Failure, REQUEST_FORMAT, Receipt, ReceiptOutcome, Request};
+use crate::halt::{self, Step};
 
 /// A bundle that head office has but has not applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,10 +29,12 @@ pub fn settle(client: &mut Client, broker: &mut Broker, node: &Node) -> Result<u
     while let Some(delivery) = broker.next_receipt(node.name.as_str())? {
         if delivery.message_type.as_deref() == Some(REQUEST_FORMAT) {
             take_request(client, node, &delivery.payload)?;
+            halt::after(Step::RequestRecorded);
         } else if take_receipt(client, node, &delivery.payload)? {
             receipts += 1;
         }
         broker.acknowledge(delivery)?;
+        halt::after(Step::ReceiptTaken);
     }
     if receipts > 0 {
         prune_log(client, node)?;
@@ -44,6 +47,7 @@ fn take_receipt(client: &mut Client, node: &Node, body: &[u8]) -> Result<bool, F
     match Receipt::from_bytes(body) {
         Ok(receipt) if receipt.branch == node.name => {
             record(client, &receipt, body)?;
+            halt::after(Step::ReceiptRecorded);
             return Ok(true);
         }
         Ok(receipt) => {
@@ -134,6 +138,7 @@ fn prune_log(client: &mut Client, node: &Node) -> Result<(), Failure> {
     prune_tables(&mut transaction, watermark)?;
     let sql = "UPDATE salesync.node SET pruned_through = $1";
     transaction.execute(sql, &[&newest.get::<_, i64>(0)]).map_err(failed)?;
+    halt::after(Step::LogPruned);
     transaction.commit().map_err(failed)
 }
 

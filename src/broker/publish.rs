@@ -10,6 +10,7 @@ use super::connection::Broker;
 use super::failure;
 use super::topology::{BUNDLES, RECEIPTS, name};
 use crate::domain::{BUNDLE_FORMAT, Failure, Kind, RECEIPT_FORMAT, REQUEST_FORMAT};
+use crate::halt::{self, Step};
 
 const PERSISTENT: u8 = 2;
 
@@ -110,7 +111,9 @@ impl Broker {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let deadline = self.deadlines.publishing(payload.len());
         let confirmation = self.on_publishing_channel(deadline, async |channel| {
-            channel.basic_publish(exchange.into(), key, options, payload, properties).await?.await
+            let sent = channel.basic_publish(exchange.into(), key, options, payload, properties).await?;
+            halt::after(Step::MessageSent);
+            sent.await
         });
         let confirmation = confirmation.map_err(|trouble| {
             self.message_limit = failure::message_limit(&trouble).or(self.message_limit);

@@ -9,6 +9,7 @@ use super::failure;
 use super::publish::{Letter, text};
 use super::topology::{BUNDLES, DEAD, RECEIPTS, queue_of};
 use crate::domain::{Failure, Kind};
+use crate::halt::{self, Step};
 
 /// The longest reason a buried message carries, in bytes: headers share one frame with everything
 /// else, and one that does not fit costs the connection.
@@ -117,6 +118,7 @@ impl Broker {
             }
             return Err(failure);
         }
+        halt::after(Step::MessageBuried);
         self.acknowledge(delivery)
     }
 
@@ -158,6 +160,7 @@ impl Broker {
             if !answer(&delivery.acker).await? {
                 return Ok(false);
             }
+            halt::after(Step::AcknowledgementSent);
             round_trip(channel).await?;
             Ok(true)
         });

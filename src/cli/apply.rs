@@ -16,6 +16,7 @@ use crate::archive::{Archive, open_bundle};
 use crate::broker::{Broker, Delivery};
 use crate::database::{Lock, take_lock};
 use crate::domain::{Failure, Kind, NodeName};
+use crate::halt::{self, Step};
 use crate::head_office::{Arrival, Outcome, Receiver, Source, Verdict};
 
 pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
@@ -176,10 +177,12 @@ pub(super) fn take(
     // It is decided, and told also if the answer does not get through.
     let own = found.first().map(|verdict| verdict.outcome.clone());
     verdicts.add(found);
+    halt::after(Step::MessageDecided);
     if let Err(failure) = receiver.publish_receipts(broker) {
         return Err(Undecided { trouble: failure.into(), delivery: Some(Box::new(delivery)) });
     }
     let answered = answer(broker, delivery, own.as_ref());
+    halt::after(Step::MessageAnswered);
     answered.map_err(|failure| Undecided { trouble: failure.into(), delivery: None })
 }
 

@@ -18,6 +18,7 @@ use super::target::set_branch;
 use crate::bundle::Bundle;
 use crate::database::{Loader, Target, database_failure};
 use crate::domain::{Digest, Failure, Kind, Manifest, Receipt, ReceiptOutcome, TableEffect, TableName};
+use crate::halt::{self, Step};
 
 /// Whether the work is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +69,14 @@ pub(super) fn apply<R: Read + Seek>(
         }
     }
     let effects = load(&mut transaction, bundle, manifest, policy)?;
+    halt::after(Step::RowsLoaded);
     record(&mut transaction, incoming, effects)?;
+    halt::after(Step::BundleRecorded);
     match keep {
         Keep::RollBack => transaction.rollback().map_err(failed),
         Keep::Commit => {
             transaction.commit().map_err(failed)?;
+            halt::after(Step::BundleCommitted);
             Ok(confirm(client, manifest, digest)?)
         }
     }

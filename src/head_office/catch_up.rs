@@ -14,6 +14,7 @@ use crate::archive::open_bundle;
 use crate::bundle::Bundle;
 use crate::database::database_failure;
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence};
+use crate::halt::{self, Step};
 
 impl Receiver<'_> {
     /// Applies what waits in the archive for its turn, as far as it goes without a gap, in this epoch or,
@@ -114,6 +115,9 @@ impl Receiver<'_> {
         };
         let forgotten = forget_held(self.client, branch, epoch, sequence, None)
             .map_err(|error| database_failure("noting that a held bundle is lost", &error))?;
+        if forgotten > 0 {
+            halt::after(Step::HoldForgotten);
+        }
         if forgotten > 0 || path.exists() {
             tracing::warn!("{unsound}; bundle {sequence} of {branch} has to come again");
         }

@@ -6,6 +6,7 @@ use postgres::{Client, GenericClient};
 use crate::broker::Broker;
 use crate::database::database_failure;
 use crate::domain::{BundleId, Failure, Kind, NodeName, Receipt};
+use crate::halt::{self, Step};
 
 /// Writes down an answer, to be sent when there is a broker.
 pub(super) fn record_receipt(client: &mut impl GenericClient, receipt: &Receipt) -> Result<(), Failure> {
@@ -46,7 +47,11 @@ pub(super) fn publish_receipts(client: &mut Client, broker: &mut Broker) -> Resu
         let (id, branch, bundle, body): (i64, &str, &str, &str) =
             (row.get(0), row.get(1), row.get(2), row.get(3));
         match broker.publish_receipt(branch, bundle, body.as_bytes()) {
-            Ok(()) => published += client.execute(sent, &[&id]).map_err(failed)?,
+            Ok(()) => {
+                halt::after(Step::ReceiptConfirmed);
+                published += client.execute(sent, &[&id]).map_err(failed)?;
+                halt::after(Step::ReceiptPublished);
+            }
             Err(failure) if broker.is_connected() => {
                 tracing::warn!("{failure}");
                 unreachable.push(branch.to_owned());

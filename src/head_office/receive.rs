@@ -23,6 +23,7 @@ use crate::broker::Broker;
 use crate::bundle::{Bundle, ReadError};
 use crate::database::database_failure;
 use crate::domain::{Digest, Failure, Manifest, Receipt, ReceiptOutcome, Sequence};
+use crate::halt::{self, Step};
 
 /// How long a database that has just failed may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,6 +66,7 @@ impl<'a> Receiver<'a> {
     /// Receives one bundle. The first verdict is its own; others follow for bundles that had been
     /// waiting for it. An error means that it could not be tried: it must come again.
     pub fn receive(&mut self, draft: NamedTempFile, arrival: Arrival<'_>) -> Result<Vec<Verdict>, Failure> {
+        halt::after(Step::BundleReceived);
         let file = draft.reopen().map_err(|error| Failure::file("opening", draft.path(), &error))?;
         let mut bundle = match Bundle::open(file) {
             Ok(bundle) => bundle,
@@ -250,7 +252,10 @@ impl<'a> Receiver<'a> {
         }
         let receipt = Receipt::new(manifest, digest, received_at, ReceiptOutcome::Held);
         record_receipt(&mut transaction, &receipt.because(&hold.reason))?;
-        transaction.commit().map_err(judge)
+        halt::after(Step::HoldRecorded);
+        transaction.commit().map_err(judge)?;
+        halt::after(Step::HoldCommitted);
+        Ok(())
     }
 
     fn note_duplicate(
@@ -261,6 +266,7 @@ impl<'a> Receiver<'a> {
     ) -> Result<Verdict, Failure> {
         let failed = |error: postgres::Error| database_failure("recording a duplicate", &error);
         delivery(manifest, digest, source, "duplicate", None).record(self.client).map_err(failed)?;
+        halt::after(Step::DuplicateRecorded);
         repeat_receipt(self.client, &manifest.branch, manifest.bundle_id).map_err(failed)?;
         Ok(Verdict::on(manifest, Outcome::Duplicate))
     }

@@ -11,6 +11,7 @@ use super::verdict::{Arrival, Outcome, Verdict};
 
 use crate::database::database_failure;
 use crate::domain::{Digest, Failure, Manifest, Receipt, ReceiptOutcome};
+use crate::halt::{self, Step};
 
 /// A rejected bundle.
 pub(super) struct Rejection<'a> {
@@ -30,7 +31,9 @@ impl Rejection<'_> {
         let failed = |error: postgres::Error| database_failure("recording a rejected bundle", &error);
         let mut transaction = client.transaction().map_err(failed)?;
         self.write(&mut transaction)?;
+        halt::after(Step::RejectionRecorded);
         transaction.commit().map_err(failed)?;
+        halt::after(Step::RejectionCommitted);
         let outcome = Outcome::Rejected { reason: self.reason, is_damaged: self.bundle.is_none() };
         Ok(match self.bundle {
             Some((manifest, _)) => Verdict::on(manifest, outcome),

@@ -8,6 +8,7 @@ use super::decisions::{Decider, Ruling, branch_state, record};
 use crate::broker::Broker;
 use crate::database::database_failure;
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Request, Sequence, Wanted};
+use crate::halt::{self, Step};
 
 /// Ranges of missing bundles that are asked for at once, at most.
 const MOST_RANGES: usize = 20;
@@ -138,7 +139,11 @@ pub fn publish_requests(client: &mut Client, broker: &mut Broker) -> Result<u64,
     for row in client.query(unsent, &[]).map_err(failed)? {
         let (id, branch, body): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
         match broker.publish_request(branch, id, body.as_bytes()) {
-            Ok(()) => published += client.execute(sent, &[&id]).map_err(failed)?,
+            Ok(()) => {
+                halt::after(Step::RequestConfirmed);
+                published += client.execute(sent, &[&id]).map_err(failed)?;
+                halt::after(Step::RequestPublished);
+            }
             Err(failure) if broker.is_connected() => tracing::warn!("{failure}"),
             Err(failure) => return Err(failure),
         }

@@ -56,14 +56,15 @@ impl Company {
 
     /// Nodes with configuration files and empty databases. `options` are added to every branch's file.
     pub fn new(branches: &[&str], options: &str) -> Self {
+        Self::on(fresh_vhost(), fresh_database, branches, options)
+    }
+
+    /// The same on this virtual host, and with these databases.
+    pub fn on(broker_url: String, database: impl Fn() -> String, branches: &[&str], options: &str) -> Self {
         let folder = fresh_folder();
-        let broker_url = fresh_vhost();
         let node = |name: &str, role: &str, options: &str| {
-            let node = Node {
-                name: name.to_owned(),
-                folder: folder.path().join(name),
-                database_url: fresh_database(),
-            };
+            let node =
+                Node { name: name.to_owned(), folder: folder.path().join(name), database_url: database() };
             fs::create_dir(&node.folder).unwrap();
             node.configure(&format!("role = \"{role}\""), &broker_url, options);
             node
@@ -72,7 +73,7 @@ impl Company {
         Self {
             head_office: node("head", "head-office", &known),
             branches: branches.iter().map(|name| node(name, "branch", options)).collect(),
-            broker_url: broker_url.clone(),
+            broker_url,
             _folder: folder,
         }
     }
@@ -245,6 +246,13 @@ impl Run {
     /// A run that has ended already.
     pub fn ended(arguments: String, output: Output) -> Self {
         Self { arguments, output }
+    }
+
+    /// It ended with one of these statuses.
+    pub fn exits_with_any(self, statuses: &[i32]) -> Self {
+        let is_one = self.output.status.code().is_some_and(|status| statuses.contains(&status));
+        assert!(is_one, "{}: salesync {}\n{}", self.output.status, self.arguments, self.stderr());
+        self
     }
 
     /// It succeeded.

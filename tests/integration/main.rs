@@ -10,10 +10,12 @@
 // What the tests stand on.
 mod company;
 mod forge;
+mod halted;
 mod line;
 mod running;
 mod servers;
 mod small_disk;
+mod whole;
 
 // The tests.
 mod broker;
@@ -23,6 +25,7 @@ mod compare;
 mod concurrency;
 mod contract;
 mod crash;
+mod crash_points;
 mod cuts;
 mod days;
 mod decisions;
@@ -38,6 +41,7 @@ mod keys;
 mod layers;
 mod manual;
 mod prune;
+mod random_days;
 mod rebuild;
 mod receipts;
 mod replay;

@@ -129,6 +129,9 @@ fn the_trouble_of_one_branch_does_not_stop_another() {
         east.run(&["sync", "--wait", "1m"]).ok();
     }
     arrives(&company, east);
+    // Not because the message would have been removed for having been delivered too often.
+    let queues = broker.control(&["list_queues", "-p", "v", "name", "messages"]).unwrap();
+    assert!(queues.contains("salesync.bundles.bad\t1"), "{queues}");
     // After the cause is mended the others go on too.
     head.sql("ALTER TABLE public.sales DROP CONSTRAINT sales_product_check");
     west.run(&["resend", "1"]).exits(3);
