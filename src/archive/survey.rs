@@ -35,7 +35,11 @@ pub fn find_bundles(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for entry in walk {
         let entry = entry.map_err(|error| {
-            Failure::new(Kind::Failed, format!("looking for bundles in {}", path.display()), error)
+            let (doing, found) = ("looking for bundles in", error.path().unwrap_or(path));
+            match error.io_error() {
+                Some(cause) => Failure::file(doing, found, cause),
+                None => Failure::new(Kind::Failed, format!("{doing} {}", found.display()), error),
+            }
         })?;
         if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == EXTENSION) {
             files.push(entry.into_path());

@@ -94,6 +94,7 @@ struct BranchLine {
     late: bool,
     rejected: i64,
     at_cut: bool,
+    clock_skew_ms: Option<i64>,
     waiting: Vec<WaitingLine>,
     requests: Vec<RequestLine>,
 }
@@ -144,6 +145,7 @@ impl BranchLine {
             late: is_late(settings, state),
             rejected: state.rejected,
             at_cut: state.is_at_cut,
+            clock_skew_ms: state.clock_skew_ms,
             waiting: waiting.collect(),
             requests: requests.collect(),
         }
@@ -186,6 +188,9 @@ impl fmt::Display for BranchLine {
             write!(f, "; {} rejected since", self.rejected)?;
         }
         writeln!(f, "{}", if self.late { "; LATE" } else { "" })?;
+        if let Some(ahead) = self.clock_skew_ms.filter(|skew| *skew < -TOLERABLE_SKEW_MS) {
+            writeln!(f, "    its clock is ahead by {} s or more", -ahead / 1000)?;
+        }
         for WaitingLine { sequence, hold, reason } in &self.waiting {
             if *hold != "gap" {
                 writeln!(f, "    {sequence} is held: {reason}")?;

@@ -30,6 +30,9 @@ pub struct BranchState {
     pub refused: Vec<i64>,
     /// Bundles rejected since the last one was applied, and not applied since.
     pub rejected: i64,
+    /// How far this clock is ahead of the branch's at most, in milliseconds, by the latest bundles: each had
+    /// been sealed before it came. Negative: the branch's clock is ahead by at least as much.
+    pub clock_skew_ms: Option<i64>,
     /// What head office has asked of the branch and no bundle has answered yet, oldest first.
     pub requests: Vec<OpenRequest>,
 }
@@ -83,7 +86,10 @@ const STATE: &str = "
                    AND i.epoch = coalesce(h.epoch, b.epoch)),
            (SELECT count(*) FROM salesync.incident i
             WHERE i.branch = b.name AND i.kind = 'rejected' AND i.resolved_at IS NULL
-              AND i.happened_at > coalesce(b.last_applied_at, '-infinity'))
+              AND i.happened_at > coalesce(b.last_applied_at, '-infinity')),
+           (SELECT floor(extract(epoch FROM min(l.received_at - l.created_at)) * 1000)::bigint FROM (
+                SELECT received_at, created_at FROM salesync.bundle l WHERE l.branch = b.name
+                ORDER BY epoch DESC, sequence DESC LIMIT 20) l)
     FROM salesync.branch b LEFT JOIN LATERAL (
         SELECT h.epoch, array_agg(h.sequence ORDER BY h.sequence) AS sequences,
                array_agg(h.hold ORDER BY h.sequence) AS holds, array_agg(h.reason ORDER BY h.sequence) AS reasons
@@ -141,6 +147,7 @@ fn branch_state(row: &Row) -> Result<BranchState, Failure> {
         held: held_bundles(row),
         refused: row.get(10),
         rejected: row.get(11),
+        clock_skew_ms: row.get(12),
         requests: Vec::new(),
     })
 }

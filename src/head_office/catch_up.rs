@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::branches::branch_states;
 use super::decisions::approved;
-use super::ledger::{Source, forget_held, waits_for_approval};
+use super::hold::HoldKind;
+use super::ledger::{Source, forget_held, hold_of};
 use super::place::Place;
 use super::receive::Receiver;
 use super::refusal::Refusal;
@@ -78,10 +79,15 @@ impl Receiver<'_> {
     /// What waits for a person's word is not tried without it; what waits for head office's table is.
     fn apply_waiting(&mut self, bundle: &mut Bundle<File>, path: &Path) -> Result<Option<Verdict>, Failure> {
         let manifest = bundle.manifest();
-        if waits_for_approval(self.client, manifest)? && !approved(self.client, manifest)? {
+        let waited_for = hold_of(self.client, manifest, bundle.manifest_sha256())
+            .map_err(|error| database_failure("looking up why the bundle is held", &error))?;
+        let needs_word = waited_for.as_ref().is_some_and(|hold| hold.kind == HoldKind::Deletion);
+        if needs_word && !approved(self.client, manifest)? {
             return Ok(None);
         }
-        self.apply(bundle, path, Source::Archive).map(Some)
+        let verdict = self.apply(bundle, path, Source::Archive)?;
+        let is_news = self.tells_again || waited_for.map(Outcome::Held).as_ref() != Some(&verdict.outcome);
+        Ok(is_news.then_some(verdict))
     }
 
     /// The bundle whose turn it is, if it is in the archive and sound. One that is not sound is not there:

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::{Client, GenericClient, Row};
@@ -52,6 +53,9 @@ impl Ruling {
 
 /// The channel on which those who apply hear of decisions.
 const CHANNEL: &str = "salesync_decision";
+
+/// A look that waits for nothing at all would not even read from the connection.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// Records a decision, if there is something to decide. Whoever applies carries it out:
 /// [`Receiver::carry_out_decisions`].
@@ -179,7 +183,7 @@ impl Receiver<'_> {
 
     /// True if there was a decision since the last call.
     pub fn hears_of_decision(&mut self) -> Result<bool, Failure> {
-        let heard = self.client.notifications().iter().count();
+        let heard = self.client.notifications().timeout_iter(GLANCE).count();
         heard.map(|heard| heard > 0).map_err(|error| database_failure("listening for decisions", &error))
     }
 
@@ -192,7 +196,10 @@ impl Receiver<'_> {
         let mut verdicts = Vec::new();
         for row in self.client.query(sql, &[]).map_err(failed)? {
             let Some(decision) = Open::of(&row)? else { continue };
-            let trouble = match self.carry_out(&decision) {
+            self.tells_again = true;
+            let carried_out = self.carry_out(&decision);
+            self.tells_again = false;
+            let trouble = match carried_out {
                 Ok(found) => {
                     verdicts.extend(found);
                     None

@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use postgres::GenericClient;
 
-use super::hold::Hold;
+use super::hold::{Hold, HoldKind};
 use super::requests::note_answer;
 use crate::database::database_failure;
 use crate::domain::{Digest, Epoch, Failure, Manifest, NodeName, Sequence};
@@ -63,40 +63,17 @@ pub(super) fn fate_of(
     })
 }
 
-/// True if this very bundle is recorded as held for the same.
-pub(super) fn is_held_as(
-    client: &mut impl GenericClient,
-    incoming: Incoming<'_>,
-    hold: &Hold,
-) -> Result<bool, postgres::Error> {
-    let manifest = incoming.manifest;
-    let sql = "SELECT EXISTS (SELECT FROM salesync.bundle
-               WHERE branch = $1 AND epoch = $2 AND sequence = $3 AND manifest_sha256 = $4 AND hold = $5 AND reason = $6)";
-    let row = client.query_one(
-        sql,
-        &[
-            &manifest.branch.as_str(),
-            &manifest.epoch.0,
-            &manifest.sequence.as_bigint(),
-            &incoming.digest.to_string(),
-            &hold.kind.as_str(),
-            &hold.reason,
-        ],
-    )?;
-    Ok(row.get(0))
-}
-
-/// True if a bundle is held because it would delete too much: to try it again takes a person's word.
-pub(super) fn waits_for_approval(
+/// What this very bundle waits for, if it is recorded as held.
+pub(super) fn hold_of(
     client: &mut impl GenericClient,
     manifest: &Manifest,
-) -> Result<bool, Failure> {
-    let sql = "SELECT EXISTS (SELECT FROM salesync.bundle
-                              WHERE branch = $1 AND epoch = $2 AND sequence = $3 AND hold = 'deletion')";
-    let row = client
-        .query_one(sql, &[&manifest.branch.as_str(), &manifest.epoch.0, &manifest.sequence.as_bigint()])
-        .map_err(|error| database_failure("looking up why the bundle is held", &error))?;
-    Ok(row.get(0))
+    digest: Digest,
+) -> Result<Option<Hold>, postgres::Error> {
+    let sql = "SELECT hold, coalesce(reason, '') FROM salesync.bundle
+               WHERE branch = $1 AND epoch = $2 AND sequence = $3 AND manifest_sha256 = $4 AND state = 'held'";
+    let (branch, sequence) = (manifest.branch.as_str(), manifest.sequence.as_bigint());
+    let row = client.query_opt(sql, &[&branch, &manifest.epoch.0, &sequence, &digest.to_string()])?;
+    Ok(row.map(|row| Hold::new(HoldKind::of(row.get(0)), row.get(1))))
 }
 
 /// True if the branch has ever used this epoch.

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::apply::{Keep, apply, find_place};
 use super::hold::{Hold, HoldKind};
-use super::ledger::{Delivery, Incoming, Source, fate_of, is_held_as, record_bundle, record_incident};
+use super::ledger::{Delivery, Incoming, Source, fate_of, hold_of, record_bundle, record_incident};
 use super::place::Place;
 use super::policy::Policy;
 use super::receipts::{publish_receipts, record_receipt, repeat_receipt};
@@ -38,13 +38,15 @@ pub struct Receiver<'a> {
     takes_followers: bool,
     /// Asked before each bundle that waited in the archive: whether it may be its turn now.
     pub(super) may_go_on: Option<&'a dyn Fn() -> bool>,
+    /// Whether it is told that a bundle from the archive still waits for the same.
+    pub(super) tells_again: bool,
 }
 
 impl<'a> Receiver<'a> {
     /// Receives into this database and this archive. What a killed process left half-made is removed.
     pub fn new(client: &'a mut Client, archive: &'a Archive, policy: Policy) -> Result<Self, Failure> {
         archive.remove_drafts()?;
-        Ok(Self { client, archive, policy, takes_followers: true, may_go_on: None })
+        Ok(Self { client, archive, policy, takes_followers: true, may_go_on: None, tells_again: false })
     }
 
     /// The same for bundles that come in their order and up to a chosen one, as in a replay: what follows
@@ -236,7 +238,8 @@ impl<'a> Receiver<'a> {
         let manifest = bundle.manifest();
         let incoming = incoming(bundle, manifest, source);
         let mut transaction = self.client.transaction().map_err(judge)?;
-        let is_known = is_held_as(&mut transaction, incoming, hold).map_err(judge)?;
+        let is_known =
+            hold_of(&mut transaction, manifest, incoming.digest).map_err(judge)?.as_ref() == Some(hold);
         if is_known && source == Source::Archive {
             return Ok(());
         }

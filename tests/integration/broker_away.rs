@@ -9,7 +9,7 @@ fn sealed_bundles_wait_for_the_broker_and_go_oldest_first() {
     east.sell("Ink");
 
     east.configure("role = \"branch\"", "amqp://salesync:sandbox@127.0.0.1:1/none", SALES);
-    east.run(&["bundle"]).exits(75).says(&["connecting to", "safe in the archive"]);
+    east.run(&["bundle"]).exits(75).says(&["connecting to", "safe in the archive", "is the broker running"]);
     east.sql("UPDATE public.sales SET product = 'Blue ink'");
     let left = east.run(&["bundle", "--json"]).exits(75).json();
     assert_eq!(left["pending"], 2);

@@ -223,6 +223,49 @@ fn a_rebuild_can_stop_at_an_earlier_bundle() {
     company.head_office.run(&["replay", "--into-branch", &source]).exits(2).says(&["at a branch"]);
 }
 
+#[test]
+fn columns_and_keys_that_have_changed_since_are_what_they_are_now_and_one_row_is_enough_to_count_from() {
+    let company = Company::new(&["east"], "tables = [\"public.one\"]\n");
+    let east = company.branch();
+    east.sql("CREATE TABLE public.one (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text, kind smallint)");
+    east.run(&["init"]).ok();
+    let changes = [
+        "INSERT INTO public.one (note, kind) VALUES ('old', 1)",
+        "ALTER TABLE public.one DROP COLUMN note; UPDATE public.one SET kind = 2",
+        "ALTER TABLE public.one ADD COLUMN note text; UPDATE public.one SET kind = 3",
+        "ALTER TABLE public.one ALTER COLUMN kind TYPE bigint; UPDATE public.one SET kind = 4",
+        "ALTER TABLE public.one DROP CONSTRAINT one_pkey, ADD PRIMARY KEY (kind, id)",
+        "UPDATE public.one SET kind = 6",
+    ];
+    for change in changes {
+        east.sql(change);
+        east.run(&["init"]).ok();
+        east.run(&["bundle", "--offline"]).ok();
+    }
+    let new = new_machine(&company, "east", "tables = [\"public.one\"]\n");
+    new.sql("CREATE TABLE public.one (id integer GENERATED ALWAYS AS IDENTITY, kind bigint, note text, PRIMARY KEY (kind, id))");
+    rebuild(&new, &archive(east));
+    assert_eq!(new.rows("public.one", "true"), east.rows("public.one", "true"));
+    assert_eq!(new.value("SELECT note IS NULL FROM public.one"), "true");
+    new.sql("INSERT INTO public.one (kind) VALUES (5)");
+    assert_eq!(new.value("SELECT max(id) FROM public.one"), "2");
+}
+
+#[test]
+fn the_new_epoch_follows_the_bundles_whatever_the_clock_says() {
+    let company = of_sales();
+    let in_the_future = "03a35294-4000-7000-8000-000000000000";
+    let folder = fresh_folder();
+    let bundle = forged(&company.branches[0].bundles()[0], |manifest| {
+        manifest.epoch = in_the_future.parse().unwrap();
+    });
+    fs::write(folder.path().join("1.bundle"), bundle).unwrap();
+    let new = new_machine(&company, "east", SALES);
+    let report = rebuild(&new, folder.path().to_str().unwrap());
+    assert!(report["epoch"].as_str().unwrap() > in_the_future, "{report}");
+    assert_eq!(report["epoch"], new.value("SELECT epoch FROM salesync.node"));
+}
+
 /// The role owns the database and is a member of the one that owns the tables, as the README sets it up.
 #[test]
 fn a_rebuild_needs_no_superuser() {

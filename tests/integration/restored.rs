@@ -222,6 +222,8 @@ fn a_whole_machine_set_back_is_found_out_by_head_office() {
     let archive_backup = world.company.branch().folder.join("bundles-backup");
     copy_folder(&archive, &archive_backup);
     world.go_on("Sold after the backup");
+    // The answer came before the disaster. If it came after it, the branch would find out by itself.
+    world.company.branch().run(&["bundle"]).ok();
 
     world.put_back(&backup);
     fs::remove_dir_all(&archive).unwrap();
@@ -232,8 +234,7 @@ fn a_whole_machine_set_back_is_found_out_by_head_office() {
         east.sell(product);
         east.run(&["bundle", "--offline"]).ok();
     }
-    // The receipt of what was sent before the restore may still come; it changes nothing.
-    drop(east.run(&["bundle"]));
+    east.run(&["bundle"]).ok();
     let report = head.run(&["apply", "--json"]).exits(3).json();
     let reasons: Vec<&str> =
         report["rejected"].as_array().unwrap().iter().map(|line| line["reason"].as_str().unwrap()).collect();
@@ -323,6 +324,32 @@ fn head_office_restored_from_a_dump_heals_from_its_own_archive() {
     assert_eq!(head.run(&["compare", "--json"]).ok().json()["different"], 0);
     assert_eq!(head.run(&["apply", "--json"]).ok().json()["applied"], serde_json::json!([]));
     world.go_on("The day after");
+}
+
+/// Its archive went with it: what is in neither, the branch has kept.
+#[test]
+fn head_office_restored_with_its_archive_asks_the_branch_for_the_rest() {
+    let mut world = World::of_head_office();
+    let backup = world.copy_data("backup");
+    let head_bundles = world.company.head_office.bundles();
+    world.go_on("Sold after the backup");
+    world.go_on("And again");
+    world.put_back(&backup);
+    let (east, head) = (world.company.branch(), &world.company.head_office);
+    for lost in head.bundles().iter().filter(|bundle| !head_bundles.contains(bundle)) {
+        fs::remove_file(lost).unwrap();
+    }
+    east.sell("The day after");
+    east.run(&["bundle"]).ok();
+    head.run(&["apply"]).exits(3);
+    let report = head.run(&["status", "--json"]).ok().json();
+    assert_eq!(report["branches"][0]["missing"], serde_json::json!([2, 3]), "{report}");
+    // The request is answered with the branch's next connection.
+    drop(east.run(&["bundle"]));
+    head.run(&["apply"]).ok();
+    world.company.assert_equal("public.sales");
+    east.run(&["bundle"]).ok();
+    world.go_on("In order again");
 }
 
 #[test]

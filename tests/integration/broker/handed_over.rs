@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use salesync::broker::{Broker, Delivery};
 use salesync::domain::Kind;
+use salesync::sandbox::wait_until;
 
 use super::{assert_failure, prepared, publish};
 
@@ -23,7 +24,7 @@ fn handed_over(broker: &mut Broker) -> Delivery {
 }
 
 #[test]
-fn a_branch_is_handed_over_one_bundle_at_a_time_and_branches_take_turns() {
+fn a_branch_is_handed_over_one_bundle_at_a_time() {
     let (mut broker, _) = prepared(&["east", "west"]);
     for payload in [b"1", b"2", b"3"] {
         publish(&mut broker, "east", payload).unwrap();
@@ -53,6 +54,22 @@ fn a_branch_is_handed_over_one_bundle_at_a_time_and_branches_take_turns() {
     }
     publish(&mut broker, "west", b"later").unwrap();
     assert_eq!(handed_over(&mut broker).payload, b"later");
+}
+
+#[test]
+fn a_branch_with_much_to_say_does_not_keep_another_waiting() {
+    let (mut broker, _) = prepared(&["east", "west"]);
+    for branch in ["east", "west"] {
+        publish(&mut broker, branch, b"1").unwrap();
+        publish(&mut broker, branch, b"2").unwrap();
+        broker.subscribe(branch).unwrap();
+    }
+    let first = handed_over(&mut broker);
+    let branch = first.branch.clone();
+    broker.acknowledge(first).unwrap();
+    // Its next one is here as well by now.
+    wait_until(SOON, "the next one", || Ok((broker.queue_depth(&branch)? == Some(0)).then_some(()))).unwrap();
+    assert_ne!(handed_over(&mut broker).branch, branch);
 }
 
 #[test]

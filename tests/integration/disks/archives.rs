@@ -175,9 +175,9 @@ fn an_archive_that_belongs_to_another_is_a_matter_of_permission() {
     mode(folder, 0o755);
     // For root, permissions are no obstacle; so an ordinary account runs the program.
     let (uid, gid) = server_account();
-    let run = |node: &Node, command: &str| {
+    let run = |node: &Node, command: &[&str]| {
         let mut forbidden = Command::new(&program);
-        forbidden.arg(command).current_dir(&node.folder).env_clear().uid(uid).gid(gid);
+        forbidden.args(command).current_dir(&node.folder).env_clear().uid(uid).gid(gid);
         Running::of(&mut forbidden).ends()
     };
     for (node, command) in [(east, "bundle"), (head, "apply")] {
@@ -185,9 +185,11 @@ fn an_archive_that_belongs_to_another_is_a_matter_of_permission() {
         mode(&node.folder, 0o755);
         let (before, usual) = (files(node), fs::metadata(&archive).unwrap().mode());
         mode(&archive, 0o000);
-        let told = run(node, command);
+        let told = [run(node, &[command]), run(node, &["verify", "bundles"])];
         mode(&archive, usual);
-        assert_told(told, 77, "", "access to this path");
+        for told in told {
+            assert_told(told, 77, "", "access to this path");
+        }
         assert_eq!(files(node), before);
     }
     assert_eq!(head.value("SELECT last_sequence FROM salesync.branch"), "1");
