@@ -139,15 +139,16 @@ pub(super) fn record(
         .map_err(|error| database_failure("recording the decision", &error))
 }
 
-/// True if a person has approved the cut that this bundle is a part of, seeing that it was held for this.
+/// True if a person has approved the cut that this bundle is a part of, seeing that it was held for this, and nobody
+/// has rejected a part of it since.
 pub(super) fn approved(
     client: &mut impl GenericClient,
     manifest: &Manifest,
     hold: HoldKind,
 ) -> Result<bool, Failure> {
-    let sql = "SELECT EXISTS (SELECT FROM salesync.decision
-                              WHERE verdict = 'approve' AND branch = $1 AND epoch = $2 AND watermark = $3
-                                AND hold = $4)";
+    let sql = "SELECT coalesce((SELECT verdict = 'approve' FROM salesync.decision
+                                WHERE branch = $1 AND epoch = $2 AND watermark = $3 AND (hold = $4 OR verdict = 'reject')
+                                ORDER BY decision_id DESC LIMIT 1), false)";
     let Manifest { branch, epoch, cut, .. } = manifest;
     let row = client
         .query_one(sql, &[&branch.as_str(), &epoch.0, &cut.watermark, &hold.as_str()])

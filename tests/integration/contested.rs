@@ -21,15 +21,16 @@ fn first_hold(report: &Value) -> (&str, &str) {
 }
 
 #[test]
-fn a_rejection_that_comes_after_the_approval_does_not_touch_what_was_applied() {
-    let company = with_sales(2000);
+fn a_rejection_that_comes_too_late_does_not_touch_what_was_applied() {
+    let company = with_sales(3);
     let (east, head) = (company.branch(), &company.head_office);
-    east.sql("DELETE FROM public.sales");
+    east.sql("ALTER TABLE public.sales ALTER qty TYPE bigint");
     east.run(&["bundle"]).ok();
     head.run(&["apply"]).exits(3);
     // Two people decide while nobody can carry it out.
     let busy = apply_is_busy(head);
-    head.run(&["approve", "east", "2"]).ok().says(&["recorded, to be carried out"]);
+    head.sql("ALTER TABLE public.sales ALTER qty TYPE bigint");
+    head.run(&["retry", "east"]).ok().says(&["recorded, to be carried out"]);
     head.run(&["reject", "east", "2", "--reason", "wrong button"]).ok();
     drop(busy);
     head.run(&["apply"]).ok().says(&["what was decided could not be done", "it is not held any more"]);
@@ -39,6 +40,27 @@ fn a_rejection_that_comes_after_the_approval_does_not_touch_what_was_applied() {
     assert_eq!(head.value(trouble), "true");
     head.run(&["status", "--check"]).ok();
     east.run(&["bundle"]).ok();
+}
+
+#[test]
+fn the_last_word_on_a_cut_counts() {
+    let company = with_sales(2000);
+    let (east, head) = (company.branch(), &company.head_office);
+    east.sql("DELETE FROM public.sales");
+    east.run(&["bundle"]).ok();
+    head.run(&["apply"]).exits(3);
+    let busy = apply_is_busy(head);
+    head.run(&["approve", "east", "2"]).ok();
+    head.run(&["reject", "east", "2", "--reason", "wrong button"]).ok();
+    drop(busy);
+    let report = head.run(&["apply", "--json"]).exits(3).json();
+    assert!(report["rejected"][0]["reason"].as_str().unwrap().ends_with("wrong button"), "{report}");
+    // Nor does it pass when it comes again.
+    east.run(&["resend", "2"]).exits(3);
+    assert_eq!(first_hold(&head.run(&["apply", "--json"]).exits(3).json()).0, "deletion");
+    assert_eq!(head.value("SELECT count(*) FROM public.sales"), "2000");
+    head.run(&["approve", "east", "2"]).ok();
+    company.assert_equal("public.sales");
 }
 
 #[test]
