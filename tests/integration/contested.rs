@@ -118,6 +118,11 @@ fn changes_of_a_table_that_head_office_has_lost_wait_until_all_of_it_comes() {
     assert_eq!(hold, "schema");
     assert!(reason.contains("table public.sales: head office has lost it"), "{reason}");
     assert_eq!(head.value("SELECT to_regclass('public.sales')"), "", "nothing was made of it");
+    // That it still waits is not told again, to nobody.
+    head.run(&["apply"]).ok();
+    let told = "SELECT count(*) || ' ' || (SELECT count(*) FROM salesync.receipt WHERE outcome = 'held')
+                FROM salesync.delivery WHERE outcome = 'held'";
+    assert_eq!(head.value(told), "1 1");
     head.run(&["request", "east", "--full"]).ok();
     east.run(&["bundle"]).ok();
     head.run(&["apply"]).ok();
