@@ -5,11 +5,10 @@ use super::context::Context;
 use super::exchange::Exchange;
 use super::exchange::outgoing::Outgoing;
 use super::exchange::report::{Report, with_work_left};
-use super::exchange::{follow, window};
+use super::exchange::{follow, forbids_sending, window};
 use super::exit::Exit;
 use super::settings::{Role, Settings};
-use crate::branch::Node;
-use crate::domain::{Failure, Kind};
+use crate::domain::Failure;
 
 pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
@@ -24,8 +23,7 @@ fn run_once(context: &Context, settings: &Settings, args: &Bundle) -> Result<Exi
     let mut exchange = Exchange::begin(context, settings, "bundle")?;
     match exchange.seal(args.since) {
         Ok(()) => publish_pending(context, exchange, args.offline),
-        Err(failure) if matches!(failure.kind(), Kind::NeedsPerson | Kind::Usage) => Err(failure),
-        // What was sealed earlier does not have to wait for what stopped this cut.
+        Err(failure) if forbids_sending(&failure) => Err(failure),
         Err(failure) => {
             match publish_pending(context, exchange, args.offline) {
                 Err(also) if also.to_string() != failure.to_string() => Context::complain(&also),
@@ -44,7 +42,7 @@ fn publish_pending(context: &Context, mut exchange: Exchange<'_>, offline: bool)
         context.print(&Report::new(&outgoing))?;
         return Ok(Exit::Done);
     }
-    publish_all(context, exchange, &node, outgoing)
+    publish_all(context, exchange, outgoing)
 }
 
 /// Takes in receipts, publishes these bundles in their order, prints what became of each, and fails if
@@ -52,10 +50,9 @@ fn publish_pending(context: &Context, mut exchange: Exchange<'_>, offline: bool)
 pub(super) fn publish_all(
     context: &Context,
     mut exchange: Exchange<'_>,
-    node: &Node,
     mut outgoing: Outgoing,
 ) -> Result<Exit, Failure> {
-    let outcome = exchange.visit_broker(node, &mut outgoing, &|| true);
+    let outcome = exchange.visit_broker(&mut outgoing, &|| true);
     let left = outgoing.left().bundles;
     let report = Report::new(&outgoing).with_answers(&mut exchange)?;
     exchange.end();

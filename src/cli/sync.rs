@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::args::Sync;
 use super::context::Context;
-use super::exchange::Exchange;
 use super::exchange::outgoing::Outgoing;
 use super::exchange::report::{Report, with_work_left};
+use super::exchange::{Exchange, forbids_sending};
 use super::exit::Exit;
 use super::settings::Role;
-use crate::branch::{Node, Since, renew_state};
+use crate::branch::{Since, renew_state};
 use crate::domain::{Failure, Kind};
 
 /// How often to look for an answer.
@@ -21,16 +21,20 @@ const ASK_AGAIN: &str = "nothing is lost, the broker has them; the next `salesyn
 pub(super) fn run(context: &Context, args: &Sync) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
     let mut exchange = Exchange::begin(context, &settings, "sync")?;
-    exchange.seal(Since::Last)?;
+    let sealed = exchange.seal(Since::Last);
+    if sealed.as_ref().is_err_and(forbids_sending) {
+        return sealed.map(|()| Exit::Done);
+    }
     let node = exchange.node()?;
     let mut outgoing = Outgoing::default();
     exchange.collect(&node, &mut outgoing)?;
     let outcome = exchange
-        .visit_broker(&node, &mut outgoing, &|| true)
-        .and_then(|()| wait_for_answers(&mut exchange, &node, &mut outgoing, args.wait));
+        .visit_broker(&mut outgoing, &|| true)
+        .and_then(|()| wait_for_answers(&mut exchange, &mut outgoing, args.wait));
     let report = Report::new(&outgoing).with_answers(&mut exchange)?.with_proof();
     exchange.end();
     context.print(&report)?;
+    sealed?;
     outcome.map_err(|failure| match outgoing.left().bundles {
         0 => without_answer(failure),
         left => with_work_left(failure, left),
@@ -58,7 +62,6 @@ fn without_answer(failure: Failure) -> Failure {
 /// Takes in answers until each of the bundles has one, or the time is over.
 fn wait_for_answers(
     exchange: &mut Exchange<'_>,
-    node: &Node,
     outgoing: &mut Outgoing,
     time: Duration,
 ) -> Result<(), Failure> {
@@ -71,6 +74,6 @@ fn wait_for_answers(
             return Ok(());
         }
         thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
-        exchange.take_answers(node, outgoing)?;
+        exchange.take_answers(outgoing)?;
     }
 }

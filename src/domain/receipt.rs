@@ -1,6 +1,6 @@
 //! Head office's answer to a bundle.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{BundleId, DayTotals, Digest, Epoch, Manifest, MemberKind, NodeName, Sequence, Totals};
@@ -89,6 +89,15 @@ pub struct TableEffect {
     pub days: Option<DayTotals>,
 }
 
+impl TableEffect {
+    /// The same without totals and days.
+    #[must_use]
+    pub fn counts(&self) -> Self {
+        let Self { inserted, updated, deleted, divergences, .. } = *self;
+        Self { table: self.table.clone(), inserted, updated, deleted, divergences, ..Self::default() }
+    }
+}
+
 /// The control totals of one member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,6 +156,9 @@ impl Receipt {
         }
         if receipt.reason.as_ref().is_some_and(|reason| reason.contains('\0')) {
             return Err("its reason is no text that a database can keep".to_owned());
+        }
+        if ![receipt.received_at, receipt.decided_at].iter().all(|time| (1..=9999).contains(&time.year())) {
+            return Err("its times are none that a clock shows".to_owned());
         }
         Ok(receipt)
     }

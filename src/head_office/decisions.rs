@@ -13,7 +13,7 @@ use super::ledger::{Source, hold_of};
 use super::place::Place;
 use super::receive::Receiver;
 use super::refusal::Refusal;
-use super::verdict::{Arrival, Outcome, Verdict};
+use super::verdict::{Arrival, Verdict};
 use crate::archive::{Archive, open_bundle};
 use crate::bundle::Bundle;
 use crate::database::database_failure;
@@ -262,7 +262,7 @@ impl Receiver<'_> {
                 .map_err(|error| Failure::file("copying the bundle", &path, &error))?;
             let arrival = Arrival { branch: Some(branch), source: Source::Archive };
             let tried = self.receive(draft, arrival)?;
-            let goes_on = tried.first().is_some_and(|own| own.outcome == Outcome::Applied);
+            let goes_on = tried.first().is_some_and(|own| own.outcome.is_applied());
             verdicts.extend(tried);
             if !goes_on {
                 break;

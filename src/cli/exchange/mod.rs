@@ -26,6 +26,12 @@ use crate::domain::{Failure, Kind};
 /// How long a database may take to say that it is there after something has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Whether a cut failed so that nothing may be sent either: this may not be the database that sealed it. Of
+/// other failures what was sealed earlier does not have to wait for the end.
+pub(in crate::cli) fn forbids_sending(failure: &Failure) -> bool {
+    matches!(failure.kind(), Kind::NeedsPerson | Kind::Usage)
+}
+
 /// A branch connected to its database and, once it is needed, to the broker.
 pub(in crate::cli) struct Exchange<'a> {
     settings: &'a Settings,
@@ -83,13 +89,16 @@ impl<'a> Exchange<'a> {
     /// first. Before each bundle it asks whether that `may_begin`; if not, the rest stays on the list.
     pub(in crate::cli) fn visit_broker(
         &mut self,
-        node: &Node,
         outgoing: &mut Outgoing,
         may_begin: &dyn Fn() -> bool,
     ) -> Result<(), Failure> {
-        self.take_answers(node, outgoing)?;
-        let answers = self.prepare_answers(outgoing)?;
+        self.take_answers(outgoing)?;
+        let answers = self.prepare_answers(outgoing);
+        if answers.as_ref().is_err_and(forbids_sending) {
+            return answers.map(drop);
+        }
         self.publish(outgoing, may_begin)?;
+        let answers = answers?;
         if outgoing.left().bundles == 0 { answers.are_published(&mut self.client) } else { Ok(()) }
     }
 
@@ -113,14 +122,12 @@ impl<'a> Exchange<'a> {
     }
 
     /// Takes in head office's answers.
-    pub(in crate::cli) fn take_answers(
-        &mut self,
-        node: &Node,
-        outgoing: &mut Outgoing,
-    ) -> Result<(), Failure> {
+    pub(in crate::cli) fn take_answers(&mut self, outgoing: &mut Outgoing) -> Result<(), Failure> {
         self.reach_broker()?;
+        // A request may have begun a new epoch since the last time.
+        let node = self.node()?;
         let Some(broker) = &mut self.broker else { return Ok(()) };
-        match settle(&mut self.client, broker, node) {
+        match settle(&mut self.client, broker, &node) {
             Ok(receipts) => outgoing.receipts += receipts,
             // That receipts cannot be had is no reason to keep sales back.
             Err(failure) if matches!(failure.kind(), Kind::Configuration | Kind::Permission) => {
