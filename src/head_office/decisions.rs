@@ -80,7 +80,7 @@ pub fn decide(
         cut = Some((file.manifest().cut.watermark.clone(), hold.kind));
         bundle = Some((epoch, sequence));
     }
-    record(client, branch, ruling, bundle, cut, by)
+    record(client, branch, ruling, bundle, cut.as_ref(), by)
 }
 
 /// The branch as it stands; it is a mistake to name one that is not known.
@@ -112,7 +112,7 @@ pub(super) fn record(
     branch: &NodeName,
     ruling: Ruling,
     bundle: Option<(Epoch, Sequence)>,
-    cut: Option<(String, HoldKind)>,
+    cut: Option<&(String, HoldKind)>,
     by: Decider<'_>,
 ) -> Result<(), Failure> {
     client
@@ -128,11 +128,11 @@ pub(super) fn record(
                 &ruling.as_str(),
                 &bundle.map(|(epoch, _)| epoch.0),
                 &bundle.map(|(_, sequence)| sequence.as_bigint()),
-                &cut.as_ref().map(|(watermark, _)| watermark),
+                &cut.map(|(watermark, _)| watermark),
                 &by.reason,
                 &by.name,
                 &CHANNEL,
-                &cut.as_ref().map(|(_, hold)| hold.as_str()),
+                &cut.map(|(_, hold)| hold.as_str()),
             ],
         )
         .map(|_| ())
