@@ -15,7 +15,7 @@ fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn text_of(file: &str) -> String {
+pub fn text_of(file: &str) -> String {
     let path = project().join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -32,14 +32,14 @@ fn help() -> String {
 }
 
 /// What is between the heading `## title` and the next one of its kind.
-fn section<'t>(text: &'t str, title: &str) -> &'t str {
+pub fn section<'t>(text: &'t str, title: &str) -> &'t str {
     let heading = format!("\n## {title}\n");
     let (_, rest) = text.split_once(&heading).unwrap_or_else(|| panic!("no section {title:?}"));
     rest.split("\n## ").next().unwrap()
 }
 
 /// The first cells of a table's rows.
-fn first_cells(text: &str) -> impl Iterator<Item = &str> {
+pub fn first_cells(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
 }
 

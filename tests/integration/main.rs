@@ -40,6 +40,7 @@ mod init;
 mod keys;
 mod layers;
 mod manual;
+mod operations;
 mod prune;
 mod random_days;
 mod rebuild;
