@@ -139,7 +139,8 @@ impl Node {
     }
 }
 
-fn restored(why: &str) -> Failure {
+/// This database is not, or not any more, the one that wrote the last bundle.
+pub(super) fn restored(why: &str) -> Failure {
     Failure::new(Kind::NeedsPerson, DOING, why).hint(
         "if it was restored from a backup, rows that head office has may be missing here, and its bundles would \
          contradict those already sent; mend that first, then run `salesync bundle --since all`, which begins a new \

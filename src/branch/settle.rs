@@ -3,7 +3,7 @@
 use postgres::{Client, Transaction};
 use serde::Serialize;
 
-use super::node::Node;
+use super::node::{Node, restored};
 use super::requests::record_request;
 use super::tracking::tracked_tables;
 use crate::broker::Broker;
@@ -46,6 +46,7 @@ pub fn settle(client: &mut Client, broker: &mut Broker, node: &Node) -> Result<u
 fn take_receipt(client: &mut Client, node: &Node, body: &[u8]) -> Result<bool, Failure> {
     match Receipt::from_bytes(body) {
         Ok(receipt) if receipt.branch == node.name => {
+            expect_own(client, node, &receipt)?;
             record(client, &receipt, body)?;
             halt::after(Step::ReceiptRecorded);
             return Ok(true);
@@ -56,6 +57,27 @@ fn take_receipt(client: &mut Client, node: &Node, body: &[u8]) -> Result<bool, F
         Err(why) => tracing::warn!("a receipt cannot be read and is not used: {why}"),
     }
     Ok(false)
+}
+
+/// What head office has applied in this epoch is what this database has sealed. If it is not, the database
+/// was set back with all that stands beside it, or somebody else has spoken in the branch's name. The receipt
+/// stays in its queue, and so does the refusal, until a new epoch is begun.
+fn expect_own(client: &mut Client, node: &Node, receipt: &Receipt) -> Result<(), Failure> {
+    if receipt.outcome != ReceiptOutcome::Applied || receipt.epoch != node.epoch {
+        return Ok(());
+    }
+    let sql = "SELECT EXISTS (SELECT FROM salesync.bundle WHERE epoch = $1 AND sequence = $2 AND manifest_sha256 = $3)";
+    let digest = receipt.manifest_sha256.to_string();
+    let row = client
+        .query_one(sql, &[&receipt.epoch.0, &receipt.sequence.as_bigint(), &digest])
+        .map_err(|error| database_failure("looking up the bundle of a receipt", &error))?;
+    if row.get(0) {
+        return Ok(());
+    }
+    let known =
+        if node.last_sequence < Some(receipt.sequence) { "does not know" } else { "knows as another" };
+    let why = format!("head office has applied bundle {}, which it {known}", receipt.sequence);
+    Err(restored(&why))
 }
 
 fn take_request(client: &mut Client, node: &Node, body: &[u8]) -> Result<(), Failure> {

@@ -68,29 +68,32 @@ impl Broker {
 
     /// Publishes head office's answer to a bundle of `branch`, with the same promise.
     pub fn publish_receipt(&mut self, branch: &str, bundle_id: &str, payload: &[u8]) -> Result<(), Failure> {
-        let mut headers = FieldTable::default();
-        headers.insert("branch".into(), text(branch));
-        self.publish(Letter {
-            doing: format!("publishing the receipt of bundle {bundle_id} to {branch}"),
-            exchange: RECEIPTS,
-            routing_key: branch,
-            message_id: Some(name(bundle_id)?),
-            message_type: RECEIPT_FORMAT.into(),
-            headers,
-            payload,
-        })
+        let doing = format!("publishing the receipt of bundle {bundle_id} to {branch}");
+        self.publish_to_branch(doing, branch, bundle_id, RECEIPT_FORMAT, payload)
     }
 
     /// Publishes what head office asks of `branch`, with the same promise. It comes with the receipts.
     pub fn publish_request(&mut self, branch: &str, request_id: &str, payload: &[u8]) -> Result<(), Failure> {
+        let doing = format!("publishing a request to {branch}");
+        self.publish_to_branch(doing, branch, request_id, REQUEST_FORMAT, payload)
+    }
+
+    fn publish_to_branch(
+        &mut self,
+        doing: String,
+        branch: &str,
+        message_id: &str,
+        format: &str,
+        payload: &[u8],
+    ) -> Result<(), Failure> {
         let mut headers = FieldTable::default();
         headers.insert("branch".into(), text(branch));
         self.publish(Letter {
-            doing: format!("publishing a request to {branch}"),
+            doing,
             exchange: RECEIPTS,
             routing_key: branch,
-            message_id: Some(name(request_id)?),
-            message_type: REQUEST_FORMAT.into(),
+            message_id: Some(name(message_id)?),
+            message_type: format.into(),
             headers,
             payload,
         })

@@ -1,13 +1,13 @@
 //! `salesync bundle`
 
 use super::args::Bundle;
-use super::bundle_report::{Report, with_work_left};
 use super::context::Context;
 use super::exchange::Exchange;
+use super::exchange::outgoing::Outgoing;
+use super::exchange::report::{Report, with_work_left};
+use super::exchange::{follow, window};
 use super::exit::Exit;
-use super::outgoing::Outgoing;
 use super::settings::{Role, Settings};
-use super::{follow, window};
 use crate::branch::Node;
 use crate::domain::{Failure, Kind};
 

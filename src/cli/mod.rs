@@ -3,7 +3,6 @@
 mod apply;
 mod args;
 mod bundle;
-mod bundle_report;
 mod compare;
 mod context;
 mod count;
@@ -12,29 +11,22 @@ mod decide;
 mod demo;
 mod exchange;
 mod exit;
-mod feed;
-mod follow;
 mod import;
 mod init;
 mod inspect;
 mod manual;
-mod outgoing;
 mod progress;
 mod prune;
 mod rebuild;
 mod replay;
 mod request;
 mod resend;
-mod retry;
-mod rounds;
-mod service;
 mod settings;
 mod status;
-mod stop;
 mod sync;
+mod unattended;
 mod verdicts;
 mod verify;
-mod window;
 
 use std::process::ExitCode;
 

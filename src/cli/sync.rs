@@ -4,11 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::args::Sync;
-use super::bundle_report::{Report, with_work_left};
 use super::context::Context;
 use super::exchange::Exchange;
+use super::exchange::outgoing::Outgoing;
+use super::exchange::report::{Report, with_work_left};
 use super::exit::Exit;
-use super::outgoing::Outgoing;
 use super::settings::Role;
 use crate::branch::{Node, Since, renew_state};
 use crate::domain::{Failure, Kind};

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::count::Count;
 use super::exit::Exit;
 use super::progress::Progress;
+use crate::domain::TableEffect;
 use crate::head_office::{Outcome, Verdict};
 
 /// The verdicts of one run.
@@ -41,6 +42,7 @@ struct Applied {
     bundle_id: String,
     rows: u64,
     tombstones: u64,
+    tables: Vec<TableEffect>,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,12 +80,13 @@ impl Verdicts {
         let branch = verdict.branch.map(String::from);
         let sequence = verdict.identity.map(|(sequence, _)| sequence.get());
         match verdict.outcome {
-            Outcome::Applied => self.applied.push(Applied {
+            Outcome::Applied(tables) => self.applied.push(Applied {
                 branch: branch.unwrap_or_default(),
                 sequence: sequence.unwrap_or_default(),
                 bundle_id: verdict.identity.map(|(_, id)| id.to_string()).unwrap_or_default(),
                 rows: verdict.rows,
                 tombstones: verdict.tombstones,
+                tables,
             }),
             Outcome::Duplicate => self.duplicates += 1,
             Outcome::Held(hold) => {
@@ -131,9 +134,17 @@ impl Verdicts {
 impl fmt::Display for Verdicts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.check { "could be applied" } else { "applied" };
-        for Applied { branch, sequence, rows, tombstones, .. } in &self.applied {
+        for Applied { branch, sequence, rows, tombstones, tables, .. } in &self.applied {
             let (rows, tombstones) = (Count(*rows, "row"), Count(*tombstones, "tombstone"));
             writeln!(f, "{branch} {sequence}: {word}, {rows}, {tombstones}")?;
+            for table in tables.iter().filter(|table| self.check || table.divergences > 0) {
+                let TableEffect { table, inserted, updated, deleted, divergences, .. } = table;
+                let found = Count(*divergences, "row");
+                writeln!(
+                    f,
+                    "  {table}: {inserted} inserted, {updated} updated, {deleted} deleted; {found} not as the branch took them to be"
+                )?;
+            }
         }
         for Waiting { branch, sequence, reason, .. } in &self.waiting {
             writeln!(f, "{branch} {sequence}: held, {reason}")?;

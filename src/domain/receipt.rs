@@ -89,6 +89,15 @@ pub struct TableEffect {
     pub days: Option<DayTotals>,
 }
 
+impl TableEffect {
+    /// The same without totals and days.
+    #[must_use]
+    pub fn counts(&self) -> Self {
+        let Self { inserted, updated, deleted, divergences, .. } = *self;
+        Self { table: self.table.clone(), inserted, updated, deleted, divergences, ..Self::default() }
+    }
+}
+
 /// The control totals of one member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

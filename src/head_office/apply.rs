@@ -46,14 +46,15 @@ pub(super) fn find_place(
     Ok(place(&state, manifest, digest, &recorded))
 }
 
-/// Applies a bundle whose place is next, in one transaction with its record and its receipt.
+/// Applies a bundle whose place is next, in one transaction with its record and its receipt. Returns
+/// what it has done to each table.
 pub(super) fn apply<R: Read + Seek>(
     client: &mut Client,
     bundle: &mut Bundle<R>,
     incoming: Incoming<'_>,
     policy: Policy,
     keep: Keep,
-) -> Result<(), Refusal> {
+) -> Result<Vec<TableEffect>, Refusal> {
     let Incoming { manifest, digest, .. } = incoming;
     let doing = format!("applying bundle {} of {}", manifest.sequence, manifest.branch);
     let failed = |error: postgres::Error| Refusal::Failed(database_failure(doing.clone(), &error));
@@ -70,16 +71,17 @@ pub(super) fn apply<R: Read + Seek>(
     }
     let effects = load(&mut transaction, bundle, manifest, policy)?;
     halt::after(Step::RowsLoaded);
+    let counts = effects.iter().map(TableEffect::counts).collect();
     record(&mut transaction, incoming, effects)?;
     halt::after(Step::BundleRecorded);
-    match keep {
-        Keep::RollBack => transaction.rollback().map_err(failed),
-        Keep::Commit => {
-            transaction.commit().map_err(failed)?;
-            halt::after(Step::BundleCommitted);
-            Ok(confirm(client, manifest, digest)?)
-        }
+    if keep == Keep::RollBack {
+        transaction.rollback().map_err(failed)?;
+    } else {
+        transaction.commit().map_err(failed)?;
+        halt::after(Step::BundleCommitted);
+        confirm(client, manifest, digest)?;
     }
+    Ok(counts)
 }
 
 /// The tables themselves, rows parents first, tombstones children first, then the days.

@@ -56,7 +56,7 @@ impl Receiver<'_> {
             match self.find_place(bundle.manifest(), bundle.manifest_sha256())? {
                 Place::Next => {
                     let verdict = self.apply_waiting(&mut bundle, &path)?;
-                    let is_applied = verdict.as_ref().is_some_and(|it| it.outcome == Outcome::Applied);
+                    let is_applied = verdict.as_ref().is_some_and(|it| it.outcome.is_applied());
                     verdicts.extend(verdict);
                     if !is_applied {
                         break;

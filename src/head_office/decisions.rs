@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::{Client, GenericClient, Row};
@@ -12,7 +13,7 @@ use super::ledger::Source;
 use super::place::Place;
 use super::receive::Receiver;
 use super::refusal::Refusal;
-use super::verdict::{Arrival, Outcome, Verdict};
+use super::verdict::{Arrival, Verdict};
 use crate::archive::{Archive, open_bundle};
 use crate::database::database_failure;
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence};
@@ -52,6 +53,9 @@ impl Ruling {
 
 /// The channel on which those who apply hear of decisions.
 const CHANNEL: &str = "salesync_decision";
+
+/// A look that waits for nothing at all would not even read from the connection.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// Records a decision, if there is something to decide. Whoever applies carries it out:
 /// [`Receiver::carry_out_decisions`].
@@ -179,7 +183,7 @@ impl Receiver<'_> {
 
     /// True if there was a decision since the last call.
     pub fn hears_of_decision(&mut self) -> Result<bool, Failure> {
-        let heard = self.client.notifications().iter().count();
+        let heard = self.client.notifications().timeout_iter(GLANCE).count();
         heard.map(|heard| heard > 0).map_err(|error| database_failure("listening for decisions", &error))
     }
 
@@ -238,7 +242,7 @@ impl Receiver<'_> {
                 .map_err(|error| Failure::file("copying the bundle", &path, &error))?;
             let arrival = Arrival { branch: Some(branch), source: Source::Archive };
             let tried = self.receive(draft, arrival)?;
-            let goes_on = tried.first().is_some_and(|own| own.outcome == Outcome::Applied);
+            let goes_on = tried.first().is_some_and(|own| own.outcome.is_applied());
             verdicts.extend(tried);
             if !goes_on {
                 break;

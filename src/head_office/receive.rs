@@ -106,7 +106,7 @@ impl<'a> Receiver<'a> {
                 self.apply(&mut bundle, &path, arrival.source)?
             }
         };
-        if self.takes_followers && matches!(own.outcome, Outcome::Applied | Outcome::Duplicate) {
+        if self.takes_followers && matches!(own.outcome, Outcome::Applied(_) | Outcome::Duplicate) {
             others.extend(self.catch_up(&manifest.branch, Some(manifest.epoch))?);
         }
         others.insert(0, own);
@@ -171,7 +171,7 @@ impl<'a> Receiver<'a> {
         keep: Keep,
     ) -> Result<Outcome, Refusal> {
         let incoming = incoming(bundle, manifest, source);
-        apply(self.client, bundle, incoming, self.policy, keep).map(|()| Outcome::Applied)
+        apply(self.client, bundle, incoming, self.policy, keep).map(Outcome::Applied)
     }
 
     /// The verdict on a bundle that is kept at `path`, after what was `tried` with it.

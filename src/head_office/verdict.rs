@@ -2,7 +2,7 @@
 
 use super::hold::Hold;
 use super::ledger::Source;
-use crate::domain::{BundleId, Manifest, NodeName, Sequence};
+use crate::domain::{BundleId, Manifest, NodeName, Sequence, TableEffect};
 
 /// How a bundle came.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +16,8 @@ pub struct Arrival<'a> {
 /// What became of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Applied.
-    Applied,
+    /// Applied: what it did to each table, counts only.
+    Applied(Vec<TableEffect>),
     /// It had been applied before; nothing was changed.
     Duplicate,
     /// It waits for an earlier one, or for a person.
@@ -44,6 +44,13 @@ pub struct Verdict {
     pub tombstones: u64,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+impl Outcome {
+    /// True if the bundle was applied just now.
+    pub fn is_applied(&self) -> bool {
+        matches!(self, Self::Applied(_))
+    }
 }
 
 impl Verdict {

@@ -25,6 +25,9 @@ use crate::servers::{fresh_database, fresh_folder, fresh_vhost};
 /// More than any command has. The work of a scenario must not grow from run to run.
 const MOST_STEPS: u32 = 60;
 
+/// Why head office asks when no operator does.
+const ASKED_BY_ITSELF: &str = "a later one has come without it";
+
 /// The program is killed after the first step, after the second, and so on.
 fn killed(scenario: &Scenario) {
     let company = company(fresh_vhost(), fresh_database);
@@ -41,11 +44,9 @@ fn killed(scenario: &Scenario) {
                 break;
             }
         }
-        company.heal();
-        company.assert_whole_but_for_pruned_files(scenario.prunes);
+        assert_healed(&company, scenario);
     }
-    company.heal();
-    company.assert_whole_but_for_pruned_files(scenario.prunes);
+    assert_healed(&company, scenario);
     let missed: Vec<_> =
         scenario.proves.iter().filter(|step| !reached.contains(&format!("{step:?}"))).collect();
     assert!(missed.is_empty(), "never came to {missed:?}, only to {reached:?}");
@@ -71,9 +72,19 @@ fn without_database(scenario: &Scenario) {
         // Done all the same, if it had no more need of it.
         halted.go_on().exits_with_any(&[0, 3, 69, 75]);
         server.start_again().unwrap();
-        company.heal();
-        company.assert_whole_but_for_pruned_files(scenario.prunes);
+        assert_healed(&company, scenario);
     }
+}
+
+/// The commands run again heal everything, and by themselves: no bundle was lost on its way, so that head office
+/// had to ask for it.
+fn assert_healed(company: &Company, scenario: &Scenario) {
+    company.heal();
+    company.assert_whole_but_for_pruned_files(scenario.prunes);
+    let asked = company.head_office.value(&format!(
+        "SELECT count(*) FROM salesync.request WHERE wanted = 'resend' AND body LIKE '%{ASKED_BY_ITSELF}%'"
+    ));
+    assert!(scenario.has_gap || asked == "0", "head office had to ask for {asked} bundles");
 }
 
 /// Brings the scenario about and runs its command until it has come to the place `at`.

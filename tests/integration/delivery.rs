@@ -497,6 +497,9 @@ fn a_rehearsal_changes_nothing() {
     let files = east.bundles();
     let check = head.run(&["apply", "--check", "--json", text(&files[0])]).ok().json();
     assert_eq!(check["applied"][0]["sequence"], 1);
+    let told = head.run(&["apply", "--check", text(&files[0])]).ok().stdout();
+    let effect = "public.sales: 1 inserted, 0 updated, 0 deleted; 0 rows not as the branch took them to be";
+    assert!(told.contains(effect), "{told}");
     let control = forged(&files[0], |manifest| {
         manifest.tables[0].day_totals.as_mut().unwrap().days[0].rows += 1;
     });

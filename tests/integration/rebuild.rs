@@ -224,7 +224,7 @@ fn a_rebuild_can_stop_at_an_earlier_bundle() {
 }
 
 #[test]
-fn a_column_that_was_dropped_takes_its_values_with_it_and_one_row_is_enough_to_count_from() {
+fn columns_and_keys_that_have_changed_since_are_what_they_are_now_and_one_row_is_enough_to_count_from() {
     let company = Company::new(&["east"], "tables = [\"public.one\"]\n");
     let east = company.branch();
     east.sql("CREATE TABLE public.one (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text, kind smallint)");
@@ -234,13 +234,16 @@ fn a_column_that_was_dropped_takes_its_values_with_it_and_one_row_is_enough_to_c
         "ALTER TABLE public.one DROP COLUMN note; UPDATE public.one SET kind = 2",
         "ALTER TABLE public.one ADD COLUMN note text; UPDATE public.one SET kind = 3",
         "ALTER TABLE public.one ALTER COLUMN kind TYPE bigint; UPDATE public.one SET kind = 4",
+        "ALTER TABLE public.one DROP CONSTRAINT one_pkey, ADD PRIMARY KEY (kind, id)",
+        "UPDATE public.one SET kind = 6",
     ];
     for change in changes {
         east.sql(change);
+        east.run(&["init"]).ok();
         east.run(&["bundle", "--offline"]).ok();
     }
     let new = new_machine(&company, "east", "tables = [\"public.one\"]\n");
-    new.sql("CREATE TABLE public.one (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kind bigint, note text)");
+    new.sql("CREATE TABLE public.one (id integer GENERATED ALWAYS AS IDENTITY, kind bigint, note text, PRIMARY KEY (kind, id))");
     rebuild(&new, &archive(east));
     assert_eq!(new.rows("public.one", "true"), east.rows("public.one", "true"));
     assert_eq!(new.value("SELECT note IS NULL FROM public.one"), "true");

@@ -186,8 +186,13 @@ fn receipts_that_contradict_what_is_known_are_kept_and_change_nothing() {
         assert!(run.stderr().contains(words), "{}", run.stderr());
     };
     says(with("outcome", json!("rejected")), "head office has applied that bundle before");
-    says(with("sequence", json!(9)), "this branch has recorded no such bundle");
-    says(with("sequence", json!(2)), "other content than this branch has sealed");
+    let rejected = |sequence: u64| {
+        let mut receipt: Value = serde_json::from_str(&with("sequence", json!(sequence))).unwrap();
+        receipt["outcome"] = json!("rejected");
+        receipt.to_string()
+    };
+    says(rejected(9), "this branch has recorded no such bundle");
+    says(rejected(2), "other content than this branch has sealed");
     says(with("branch", json!("west")), "came to this branch and is not used");
     says(with("format", json!("salesync-receipt/2")), "cannot be read");
     says("\0".to_owned(), "cannot be read");
@@ -221,4 +226,34 @@ fn a_clock_that_is_wrong_at_the_branch_is_shown_and_changes_nothing() {
     let skew = head.run(&["status", "--json"]).ok().json()["branches"][0]["clock_skew_ms"].as_i64().unwrap();
     assert!((-7_200_000..-7_000_000).contains(&skew), "{skew}");
     company.assert_equal("public.sales");
+}
+
+#[test]
+fn head_office_having_applied_what_the_branch_does_not_know_stops_the_branch() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    east.sell("Ink");
+    company.sync();
+    east.run(&["bundle"]).ok();
+    east.sell("Pens");
+    east.run(&["bundle", "--offline"]).ok();
+    for (sequence, words) in
+        [(2, "applied bundle 2, which it knows as another"), (9, "applied bundle 9, which it does not know")]
+    {
+        let answer = head.value("SELECT body FROM salesync.receipt ORDER BY receipt_id DESC LIMIT 1");
+        let mut receipt: Value = serde_json::from_str(&answer).unwrap();
+        receipt["sequence"] = json!(sequence);
+        company.broker().publish_receipt("east", "x", receipt.to_string().as_bytes()).unwrap();
+        for _ in 0..2 {
+            east.run(&["bundle"]).exits(3).says(&[words, "hint: ", "--since all"]);
+        }
+        assert_eq!(company.broker().queue_depth("east").unwrap(), Some(0), "nothing was sent");
+        // A new epoch is how it goes on, and the old answer means nothing there.
+        east.run(&["bundle", "--since", "all"]).ok();
+        head.run(&["apply"]).ok();
+        company.assert_equal("public.sales");
+        east.run(&["bundle"]).ok();
+        east.sell("Paper");
+        east.run(&["bundle", "--offline"]).ok();
+    }
 }

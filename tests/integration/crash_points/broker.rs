@@ -5,8 +5,8 @@ use std::thread;
 
 use salesync::sandbox::{BrokerServer, Definitions, Sandbox};
 
-use super::run;
 use super::scenarios::{SCENARIOS, Scenario, company};
+use super::{assert_healed, run};
 use crate::company::Company;
 use crate::halted::{Halted, Reached};
 use crate::servers::fresh_database;
@@ -23,27 +23,27 @@ fn the_broker_is_killed_after_every_step_that_concerns_it() {
     let mut broker = BrokerServer::start(&sandbox, "broker", &definitions).unwrap();
     let urls = (0..points.len()).map(|number| broker.url(&vhost(number)));
 
-    let companies: Vec<(Company, Halted)> = at_once(points.iter().zip(urls), |((scenario, step), url)| {
-        let company = company(url, fresh_database);
-        match run(&company, scenario, step) {
-            Reached::Halt(halted) => (company, halted),
-            Reached::End(run) => panic!("never came to {step}: {run:?}"),
-        }
-    });
+    let companies: Vec<(Company, Halted, &Scenario)> =
+        at_once(points.iter().zip(urls), |((scenario, step), url)| {
+            let company = company(url, fresh_database);
+            match run(&company, scenario, step) {
+                Reached::Halt(halted) => (company, halted, *scenario),
+                Reached::End(run) => panic!("never came to {step}: {run:?}"),
+            }
+        });
     broker.record_queues().unwrap();
     broker.kill();
-    let companies = at_once(companies, |(company, halted)| {
+    let companies = at_once(companies, |(company, halted, scenario)| {
         let step = halted.step.clone();
         // Done all the same, if it had no more need of it.
         let run = halted.go_on().exits_with_any(&[0, 3, 69, 75]);
-        (company, step, run)
+        (company, step, run, scenario)
     });
     broker.start_again().unwrap();
-    at_once(companies, |(company, step, run)| {
+    at_once(companies, |(company, step, run, scenario)| {
         // Shown if the test fails.
         println!("{step}: {run:?}");
-        company.heal();
-        company.assert_whole();
+        assert_healed(&company, scenario);
     });
 }
 

@@ -21,6 +21,19 @@ pub(super) struct Scenario {
     pub(super) with_broker: &'static [Step],
     /// Whether files of proven bundles go.
     pub(super) prunes: bool,
+    /// Whether a bundle comes before an earlier one, so that head office asks for that.
+    pub(super) has_gap: bool,
+}
+
+impl Scenario {
+    const PLAIN: Self = Self {
+        prepare: |_| (),
+        command: |company| (company.branch(), Vec::new()),
+        proves: &[],
+        with_broker: &[],
+        prunes: false,
+        has_gap: false,
+    };
 }
 
 /// Declares the scenarios, each with a test in which the program is killed and one in which its database server
@@ -69,7 +82,7 @@ scenarios! {
             Step::ReceiptRecorded, Step::AcknowledgementSent, Step::ReceiptTaken, Step::LogPruned, Step::MessageSent,
             Step::BundleConfirmed, Step::BundlePublished,
         ],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 
     /// Head office has asked for everything.
@@ -82,7 +95,7 @@ scenarios! {
         command: |company| (company.branch(), words(&["bundle"])),
         proves: &[Step::RequestRecorded, Step::AnswerCut],
         with_broker: &[Step::RequestRecorded],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 
     /// Head office has asked for what it has had already.
@@ -94,8 +107,7 @@ scenarios! {
         },
         command: |company| (company.branch(), words(&["bundle"])),
         proves: &[Step::RequestRecorded, Step::AnswerPublished],
-        with_broker: &[],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 
     /// Everything again, in a new epoch, while a bundle of the old one is not sent, and the next was sealed by
@@ -110,8 +122,7 @@ scenarios! {
         },
         command: |company| (company.branch(), words(&["bundle", "--since", "all"])),
         proves: &[Step::EpochBegun],
-        with_broker: &[],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 
     /// A run was killed with one part sealed and the next in the making.
@@ -124,8 +135,7 @@ scenarios! {
         },
         command: |company| (company.branch(), words(&["bundle", "--offline"])),
         proves: &[Step::DraftRemoved, Step::FileDiscarded],
-        with_broker: &[],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 
     /// A bundle that head office has, while its receipt waits.
@@ -139,8 +149,7 @@ scenarios! {
             (company.branch(), words(&["resend", &last]))
         },
         proves: &[Step::BundlePublished],
-        with_broker: &[],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 
     /// A bundle is in the queue.
@@ -158,7 +167,7 @@ scenarios! {
             Step::BundleReceived, Step::BundleRecorded, Step::MessageDecided, Step::MessageSent,
             Step::ReceiptConfirmed, Step::AcknowledgementSent,
         ],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 
     /// The bundle in the queue has been applied.
@@ -174,7 +183,7 @@ scenarios! {
         with_broker: &[
             Step::DuplicateRecorded,
         ],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 
     /// The second of two bundles is in the queue.
@@ -188,7 +197,8 @@ scenarios! {
         with_broker: &[
             Step::HoldCommitted,
         ],
-        prunes: false,
+        has_gap: true,
+        ..Scenario::PLAIN
     };
 
     /// The second of two bundles is held, and the first comes.
@@ -203,7 +213,8 @@ scenarios! {
         with_broker: &[
             Step::ReceiptPublished,
         ],
-        prunes: false,
+        has_gap: true,
+        ..Scenario::PLAIN
     };
 
     /// The same, and the file of the second is gone.
@@ -217,8 +228,8 @@ scenarios! {
         },
         command: |company| (&company.head_office, words(&["apply"])),
         proves: &[Step::HoldForgotten],
-        with_broker: &[],
-        prunes: false,
+        has_gap: true,
+        ..Scenario::PLAIN
     };
 
     /// Head office asks for something.
@@ -227,7 +238,7 @@ scenarios! {
         command: |company| (&company.head_office, words(&["request", "east", "--sync-now"])),
         proves: &[Step::RequestConfirmed, Step::RequestPublished],
         with_broker: &[Step::RequestConfirmed],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 
     /// Two bundles are proven.
@@ -235,8 +246,8 @@ scenarios! {
         prepare: |company| sealed_and_applied(company),
         command: |company| (company.branch(), words(&["prune", "--keep", "0s", "--newest-epoch-too"])),
         proves: &[Step::FilePruned],
-        with_broker: &[],
         prunes: true,
+        ..Scenario::PLAIN
     };
 
     /// The same at head office.
@@ -244,8 +255,8 @@ scenarios! {
         prepare: |company| sealed_and_applied(company),
         command: |company| (&company.head_office, words(&["prune", "--keep", "0s", "--newest-epoch-too"])),
         proves: &[Step::FilePruned],
-        with_broker: &[],
         prunes: true,
+        ..Scenario::PLAIN
     };
 
     /// In the queue: no bundle at all, and one whose turn it is, with a wrong total.
@@ -267,7 +278,7 @@ scenarios! {
         with_broker: &[
             Step::RejectionCommitted, Step::MessageBuried, Step::MessageAnswered,
         ],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 
     /// Two bundles come by stick.
@@ -278,8 +289,7 @@ scenarios! {
             (&company.head_office, words(&["apply", text(&first), text(&later)]))
         },
         proves: &[Step::BundleCommitted],
-        with_broker: &[],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 
     /// Two bundles are in a branch's archive that head office does not have.
@@ -291,8 +301,7 @@ scenarios! {
             (&company.head_office, words(&["replay", text(&archive), "--from", &first]))
         },
         proves: &[Step::BundleCommitted],
-        with_broker: &[],
-        prunes: false,
+        ..Scenario::PLAIN
     };
 }
 

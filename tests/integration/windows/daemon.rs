@@ -160,3 +160,31 @@ fn a_second_one_says_who_is_at_work() {
     head.configure("role = \"head-office\"", &wrong, "[branches.east]");
     head.run(&["apply", "--follow"]).exits(77).says(&["password"]);
 }
+
+#[test]
+fn what_a_person_decides_reaches_the_daemon_at_work() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    east.sql(
+        "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+         SELECT '2021-05-02', 'East', 'Ink', 1, 1, 1, 0, 1 FROM generate_series(1, 1500)",
+    );
+    let daemon = Running::start(head, &["apply", "--follow", "-v"]);
+    east.run(&["sync", "--wait", "1m"]).ok();
+    east.sql("DELETE FROM public.sales WHERE id > 10");
+    east.run(&["sync", "--wait", "1m"]).exits(3);
+    daemon.has_said("it would delete 1490 of east's 1500 rows");
+    assert_eq!(head.value("SELECT count(*) FROM public.sales"), "1500");
+
+    let told = head.run(&["approve", "east", "2"]).ok();
+    told.says(&["recorded", "`apply`", "is at work"]);
+    comes_to(head, "SELECT count(*) FROM public.sales", "10");
+    comes_to(head, "SELECT count(*) FROM salesync.decision WHERE carried_out_at IS NOT NULL", "1");
+    east.run(&["sync", "--wait", "1m"]).ok();
+    assert_eq!(east.run(&["status", "--json"]).ok().json()["unproven"], serde_json::json!([]));
+
+    // So does what it asks of a branch, without another `apply`.
+    head.run(&["request", "east", "--sync-now"]).ok();
+    assert_eq!(east.run(&["sync", "--json", "--wait", "1m"]).ok().json()["proven"], 1);
+    assert_eq!(daemon.stops().ok().stdout(), "");
+}

@@ -6,26 +6,26 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use humantime::format_duration;
 
-use super::count::Count;
 use crate::branch::RecordedBundle;
+use crate::cli::count::Count;
 use crate::domain::Pace;
 
 /// The bundles of a run, in the order in which they are sent, and how fast that goes.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
+pub(in crate::cli) struct Outgoing {
     bundles: Vec<RecordedBundle>,
     /// So many of them have been sent.
     sent: usize,
     pace: Pace,
     /// Answers of head office that were taken in.
-    pub(super) receipts: u64,
+    pub(in crate::cli) receipts: u64,
     /// True if head office has asked for something that takes a person.
-    pub(super) is_owing: bool,
+    pub(in crate::cli) is_owing: bool,
 }
 
 impl Outgoing {
     /// Adds those that are not on the list yet. What is to be sent is sent in the order of its numbers.
-    pub(super) fn add(&mut self, bundles: Vec<RecordedBundle>) {
+    pub(in crate::cli) fn add(&mut self, bundles: Vec<RecordedBundle>) {
         for bundle in bundles {
             if !self.bundles.iter().any(|known| known.bundle_id == bundle.bundle_id) {
                 self.bundles.push(bundle);
@@ -35,38 +35,38 @@ impl Outgoing {
     }
 
     /// Takes those that have not been sent off the list.
-    pub(super) fn forget_unsent(&mut self) {
+    pub(in crate::cli) fn forget_unsent(&mut self) {
         self.bundles.truncate(self.sent);
     }
 
     /// All of them.
-    pub(super) fn bundles(&self) -> &[RecordedBundle] {
+    pub(in crate::cli) fn bundles(&self) -> &[RecordedBundle] {
         &self.bundles
     }
 
     /// All of them, to be brought up to date.
-    pub(super) fn bundles_mut(&mut self) -> &mut [RecordedBundle] {
+    pub(in crate::cli) fn bundles_mut(&mut self) -> &mut [RecordedBundle] {
         &mut self.bundles
     }
 
     /// The one whose turn it is.
-    pub(super) fn next(&mut self) -> Option<&mut RecordedBundle> {
+    pub(in crate::cli) fn next(&mut self) -> Option<&mut RecordedBundle> {
         self.bundles.get_mut(self.sent)
     }
 
     /// How many were sent.
-    pub(super) fn sent(&self) -> usize {
+    pub(in crate::cli) fn sent(&self) -> usize {
         self.sent
     }
 
     /// How many head office has not answered.
-    pub(super) fn unanswered(&self) -> usize {
+    pub(in crate::cli) fn unanswered(&self) -> usize {
         let is_open = |bundle: &&RecordedBundle| ["sealed", "published"].contains(&bundle.state.as_str());
         self.bundles.iter().filter(is_open).count()
     }
 
     /// It was sent, and took so long.
-    pub(super) fn note_sent(&mut self, time: Duration) {
+    pub(in crate::cli) fn note_sent(&mut self, time: Duration) {
         if let Some(bundle) = self.bundles.get(self.sent) {
             self.pace.add(bundle.bytes.unsigned_abs(), time);
             self.sent += 1;
@@ -74,20 +74,20 @@ impl Outgoing {
     }
 
     /// Takes those that were sent off the list.
-    pub(super) fn forget_sent(&mut self) {
+    pub(in crate::cli) fn forget_sent(&mut self) {
         self.bundles.drain(..self.sent);
         self.sent = 0;
     }
 
     /// Sent and all bundles, sent and all bytes.
-    pub(super) fn extent(&self) -> ((usize, usize), (u64, u64)) {
+    pub(in crate::cli) fn extent(&self) -> ((usize, usize), (u64, u64)) {
         let bytes =
             |bundles: &[RecordedBundle]| bundles.iter().map(|bundle| bundle.bytes.unsigned_abs()).sum();
         ((self.sent, self.bundles.len()), (bytes(&self.bundles[..self.sent]), bytes(&self.bundles)))
     }
 
     /// What has not been sent.
-    pub(super) fn left(&self) -> Left {
+    pub(in crate::cli) fn left(&self) -> Left {
         let left = &self.bundles[self.sent..];
         let bytes = left.iter().map(|bundle| bundle.bytes.unsigned_abs()).sum();
         let rows = left.iter().map(|bundle| (bundle.rows + bundle.tombstones).unsigned_abs()).sum();
@@ -97,12 +97,12 @@ impl Outgoing {
 
 /// How much work is left, and how long it takes at the rate that was measured, if one was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Left {
-    pub(super) bundles: usize,
-    pub(super) bytes: u64,
-    pub(super) rows: u64,
-    pub(super) rate: Option<u64>,
-    pub(super) time: Option<Duration>,
+pub(in crate::cli) struct Left {
+    pub(in crate::cli) bundles: usize,
+    pub(in crate::cli) bytes: u64,
+    pub(in crate::cli) rows: u64,
+    pub(in crate::cli) rate: Option<u64>,
+    pub(in crate::cli) time: Option<Duration>,
 }
 
 impl fmt::Display for Left {

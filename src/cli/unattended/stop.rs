@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::exit::Exit;
+use crate::cli::exit::Exit;
 use crate::domain::{Failure, Kind};
 
 /// How long a wait may last before it looks again whether it is to stop.
-pub(super) const SLICE: Duration = Duration::from_millis(100);
+pub(in crate::cli) const SLICE: Duration = Duration::from_millis(100);
 
 /// Whether this process has been asked to stop.
 #[derive(Debug, Clone)]
-pub(super) struct Stop(Arc<AtomicBool>);
+pub(in crate::cli) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// From now on the first signal asks to stop at the next good moment. A second one ends the process at
     /// once, which loses nothing either.
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(in crate::cli) fn listen() -> Result<Self, Failure> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
             flag::register_conditional_shutdown(signal, Exit::Postponed as i32, Arc::clone(&asked))
@@ -32,12 +32,12 @@ impl Stop {
     }
 
     /// Whether it has been asked.
-    pub(super) fn is_asked(&self) -> bool {
+    pub(in crate::cli) fn is_asked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 
     /// Waits so long, or until asked to stop. True if it was.
-    pub(super) fn wait(&self, time: Duration) -> bool {
+    pub(in crate::cli) fn wait(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
         while !self.is_asked() {
             let left = end.saturating_duration_since(Instant::now());

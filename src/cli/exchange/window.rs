@@ -1,16 +1,16 @@
 //! `salesync bundle --until`, `--for`: as long as the line may be used.
 
-use super::context::Context;
-use super::exit::Exit;
-use super::retry::{Retry, may_pass};
 use super::rounds::Rounds;
-use super::settings::Settings;
-use super::stop::Stop;
 use crate::branch::Since;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::settings::Settings;
+use crate::cli::unattended::retry::{Retry, may_pass};
+use crate::cli::unattended::stop::Stop;
 use crate::domain::{Failure, Kind, Window};
 
 /// Tries until everything is sent, or the window closes.
-pub(super) fn run(
+pub(in crate::cli) fn run(
     context: &Context,
     settings: &Settings,
     since: Since,

@@ -1,12 +1,12 @@
 //! One round of exchange after another: what lives longer than a connection.
 
-use super::bundle_report::Report;
-use super::context::Context;
-use super::exchange::Exchange;
-use super::exit::Exit;
+use super::Exchange;
 use super::outgoing::Outgoing;
-use super::settings::Settings;
+use super::report::Report;
 use crate::branch::{Since, follow_changes, unfollow_changes};
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::settings::Settings;
 use crate::domain::{Failure, Kind};
 
 /// What became of the lock on bundling.
@@ -20,7 +20,7 @@ enum LockSoFar {
 }
 
 /// The rounds of a branch. The lock on bundling is held between them, as long as the database is there.
-pub(super) struct Rounds<'a> {
+pub(in crate::cli) struct Rounds<'a> {
     context: &'a Context,
     settings: &'a Settings,
     since: Since,
@@ -29,12 +29,12 @@ pub(super) struct Rounds<'a> {
     has_sealed: bool,
     exchange: Option<Exchange<'a>>,
     lock: LockSoFar,
-    pub(super) outgoing: Outgoing,
+    pub(in crate::cli) outgoing: Outgoing,
 }
 
 impl<'a> Rounds<'a> {
     /// None yet. The first cut collects what there is `since`, the others what has changed after it.
-    pub(super) fn new(context: &'a Context, settings: &'a Settings, since: Since) -> Self {
+    pub(in crate::cli) fn new(context: &'a Context, settings: &'a Settings, since: Since) -> Self {
         Self {
             context,
             settings,
@@ -48,12 +48,12 @@ impl<'a> Rounds<'a> {
     }
 
     /// The same, notified of changes between the rounds.
-    pub(super) fn following(self) -> Self {
+    pub(in crate::cli) fn following(self) -> Self {
         Self { follows: true, ..self }
     }
 
     /// Whether another one was at work when this one began. It has to end then; later it waits.
-    pub(super) fn is_refused(&self) -> bool {
+    pub(in crate::cli) fn is_refused(&self) -> bool {
         self.lock == LockSoFar::Refused
     }
 
@@ -63,17 +63,17 @@ impl<'a> Rounds<'a> {
     }
 
     /// The exchange, while the database is connected.
-    pub(super) fn exchange(&mut self) -> Option<&mut Exchange<'a>> {
+    pub(in crate::cli) fn exchange(&mut self) -> Option<&mut Exchange<'a>> {
         self.exchange.as_mut()
     }
 
     /// Cuts, takes in answers, and publishes as long as the next bundle `may_begin`.
-    pub(super) fn round(&mut self, may_begin: &dyn Fn() -> bool) -> Result<(), Failure> {
+    pub(in crate::cli) fn round(&mut self, may_begin: &dyn Fn() -> bool) -> Result<(), Failure> {
         self.try_round(may_begin).inspect_err(|_| self.drop_what_is_lost())
     }
 
     /// Gives up the connections that are lost, after something has failed.
-    pub(super) fn drop_what_is_lost(&mut self) {
+    pub(in crate::cli) fn drop_what_is_lost(&mut self) {
         if !self.exchange.as_mut().is_some_and(Exchange::survives) {
             self.exchange = None;
         }
@@ -117,7 +117,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// Prints what became of the bundles, if that is known; returns the exit status that calls for.
-    pub(super) fn report(&mut self) -> Result<Exit, Failure> {
+    pub(in crate::cli) fn report(&mut self) -> Result<Exit, Failure> {
         if !self.knows_its_work() {
             return Ok(Exit::Done);
         }
@@ -130,7 +130,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// Ends well.
-    pub(super) fn end(self) {
+    pub(in crate::cli) fn end(self) {
         if let Some(mut exchange) = self.exchange {
             if self.follows
                 && let Err(failure) = unfollow_changes(&mut exchange.client)

@@ -1,21 +1,23 @@
 //! The configuration file, with what the environment overrides.
 
+mod file;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use postgres::Client;
 use serde::Deserialize;
 
+use self::file::{File, duration};
 use crate::archive::Archive;
-use crate::branch::{PartLimits, SMALLEST_BUNDLE};
+use crate::branch::PartLimits;
 use crate::broker::{Broker, BrokerAddress, ConnectOptions};
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, Kind, NodeName, TableName};
-use crate::head_office::{Policy, SchemaChanges};
+use crate::head_office::Policy;
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -56,12 +58,8 @@ pub(super) struct BranchSettings {
     pub(super) expect_every: Option<Duration>,
 }
 
-/// A follower that is asked to stop notices it this late at worst.
-const LONGEST_DEBOUNCE: Duration = Duration::from_secs(10);
 /// What to do where the file that was named is not there.
 const NAMED: &str = "correct --config or SALESYNC_CONFIG, or put the file there";
-/// What no broker takes.
-const LARGEST_BUNDLE: u64 = 512 << 20;
 
 impl Settings {
     /// Reads the file that `--config` names, or the first there is of the usual ones.
@@ -135,173 +133,6 @@ impl Settings {
         Err(Failure::new(Kind::Usage, "looking at this node's role", why)
             .hint("run it there, or name that node's configuration with --config"))
     }
-}
-
-/// The file as it is written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    node: NodeName,
-    role: Role,
-    #[serde(default)]
-    tables: Vec<String>,
-    #[serde(default)]
-    table: Vec<TableSection>,
-    #[serde(default)]
-    database: DatabaseSection,
-    #[serde(default)]
-    broker: BrokerSection,
-    #[serde(default)]
-    archive: ArchiveSection,
-    #[serde(default)]
-    bundle: BundleSection,
-    #[serde(default)]
-    branches: BTreeMap<NodeName, BranchSettings>,
-    #[serde(default)]
-    apply: ApplySection,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TableSection {
-    name: String,
-    day: Option<String>,
-    amount: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DatabaseSection {
-    url: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BrokerSection {
-    url: Option<String>,
-    #[serde(default)]
-    allow_plaintext: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ArchiveSection {
-    dir: PathBuf,
-}
-
-impl Default for ArchiveSection {
-    fn default() -> Self {
-        Self { dir: PathBuf::from("bundles") }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct BundleSection {
-    max_bytes: ByteSize,
-    compression_level: i32,
-    #[serde(deserialize_with = "duration")]
-    debounce: Duration,
-}
-
-impl Default for BundleSection {
-    fn default() -> Self {
-        Self { max_bytes: ByteSize::mib(4), compression_level: 9, debounce: Duration::from_millis(250) }
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ApplySection {
-    schema_changes: Option<SchemaChangesWord>,
-    max_delete_fraction: Option<f64>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum SchemaChangesWord {
-    Apply,
-    Hold,
-}
-
-impl File {
-    fn into_settings(self, base: &Path) -> Result<Settings, Failure> {
-        let (limits, policy) = (self.bundle.limits()?, self.apply.policy()?);
-        let mut tables = BTreeMap::new();
-        for name in &self.tables {
-            tables.insert(name.parse()?, None);
-        }
-        let mut amounts = BTreeMap::new();
-        for section in self.table {
-            let name: TableName = section.name.parse()?;
-            amounts.extend(section.amount.map(|amount| (name.clone(), amount)));
-            tables.insert(name, section.day);
-        }
-        // Absolute, because reports and the ledger name files to people who are elsewhere.
-        let archive = std::path::absolute(base.join(self.archive.dir)).map_err(|error| {
-            Failure::new(Kind::Configuration, "reading archive.dir", error)
-                .hint("name a folder for the bundles")
-        })?;
-        Ok(Settings {
-            archive: Archive::new(archive, &self.node),
-            node: self.node,
-            role: self.role,
-            tables,
-            amounts,
-            limits,
-            debounce: self.bundle.debounce,
-            branches: self.branches,
-            policy,
-            broker_options: ConnectOptions {
-                allow_plaintext: self.broker.allow_plaintext,
-                ..ConnectOptions::default()
-            },
-            database_url: self.database.url,
-            broker_url: self.broker.url,
-        })
-    }
-}
-
-impl ApplySection {
-    fn policy(&self) -> Result<Policy, Failure> {
-        let usual = Policy::default();
-        let schema_changes = self.schema_changes.map_or(usual.schema_changes, |word| match word {
-            SchemaChangesWord::Apply => SchemaChanges::Apply,
-            SchemaChangesWord::Hold => SchemaChanges::Hold,
-        });
-        let max_delete_fraction = self.max_delete_fraction.unwrap_or(usual.max_delete_fraction);
-        if !(0.0..=1.0).contains(&max_delete_fraction) {
-            let why = "max_delete_fraction must be from 0 to 1";
-            return Err(Failure::new(Kind::Configuration, "reading [apply]", why)
-                .hint("0.2 holds what would delete more than a fifth of a branch's rows; 1 holds nothing"));
-        }
-        Ok(Policy { schema_changes, max_delete_fraction })
-    }
-}
-
-impl BundleSection {
-    fn limits(&self) -> Result<PartLimits, Failure> {
-        let wrong = |why: &str| Failure::new(Kind::Configuration, "reading [bundle]", why);
-        if !(SMALLEST_BUNDLE..=LARGEST_BUNDLE).contains(&self.max_bytes.as_u64()) {
-            return Err(wrong("max_bytes must be from 64 KiB to 512 MiB")
-                .hint("4 MiB suits most lines; RabbitMQ 4 refuses more than 16 MiB unless told otherwise"));
-        }
-        if !(1..=19).contains(&self.compression_level) {
-            return Err(wrong("compression_level must be from 1 to 19")
-                .hint("9 suits most lines; more makes bundles hardly smaller and cuts slower"));
-        }
-        if self.debounce > LONGEST_DEBOUNCE {
-            return Err(
-                wrong("debounce must be at most 10s").hint("250ms makes one bundle of what is done at once")
-            );
-        }
-        Ok(PartLimits { max_bytes: self.max_bytes.as_u64(), compression_level: self.compression_level })
-    }
-}
-
-fn duration<'de, D: serde::Deserializer<'de>, T: From<Duration>>(source: D) -> Result<T, D::Error> {
-    let text = String::deserialize(source)?;
-    humantime::parse_duration(&text).map(T::from).map_err(serde::de::Error::custom)
 }
 
 fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {

@@ -4,16 +4,16 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::count::Count;
-use super::exchange::Exchange;
-use super::exit::Exit;
+use super::Exchange;
 use super::outgoing::Outgoing;
 use crate::branch::{RecordedBundle, Unapplied, unapplied_bundles};
+use crate::cli::count::Count;
+use crate::cli::exit::Exit;
 use crate::domain::{Failure, Kind};
 
 /// What was sealed, published and answered.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(in crate::cli) struct Report {
     bundles: Vec<Line>,
     pending: usize,
     pending_rows: u64,
@@ -44,7 +44,7 @@ struct Line {
 
 impl Report {
     /// Of a run that did not ask what head office makes of it.
-    pub(super) fn new(outgoing: &Outgoing) -> Self {
+    pub(in crate::cli) fn new(outgoing: &Outgoing) -> Self {
         let left = outgoing.left();
         Self {
             bundles: outgoing.bundles().iter().map(Line::from).collect(),
@@ -60,25 +60,25 @@ impl Report {
     }
 
     /// The same with what head office holds or has rejected, by its last answers.
-    pub(super) fn with_answers(mut self, exchange: &mut Exchange<'_>) -> Result<Self, Failure> {
+    pub(in crate::cli) fn with_answers(mut self, exchange: &mut Exchange<'_>) -> Result<Self, Failure> {
         self.unapplied = unapplied_bundles(&mut exchange.client)?;
         Ok(self)
     }
 
     /// The same with how many of the bundles are proven to be applied.
-    pub(super) fn with_proof(mut self) -> Self {
+    pub(in crate::cli) fn with_proof(mut self) -> Self {
         self.proven = Some(self.bundles.iter().filter(|line| line.state == "applied").count());
         self
     }
 
     /// The exit status of a run that has sent everything.
-    pub(super) fn exit(&self) -> Exit {
+    pub(in crate::cli) fn exit(&self) -> Exit {
         if self.unapplied.is_empty() && !self.is_owing { Exit::Done } else { Exit::NeedsPerson }
     }
 }
 
 /// With the bundles safely sealed, a broker that is away is no failure but a wait.
-pub(super) fn with_work_left(failure: Failure, left: usize) -> Failure {
+pub(in crate::cli) fn with_work_left(failure: Failure, left: usize) -> Failure {
     if failure.kind() != Kind::Unreachable {
         return failure;
     }

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::context::Context;
-use super::exit::Exit;
-use super::retry::{Retry, is_lasting};
 use super::rounds::Rounds;
-use super::service::{self, CUT, STEP, Service};
-use super::settings::Settings;
-use super::stop::{SLICE, Stop};
 use crate::branch::{Since, Unapplied, unapplied_bundles, wait_for_change};
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::settings::Settings;
+use crate::cli::unattended::retry::{Retry, is_lasting};
+use crate::cli::unattended::service::{self, CUT, STEP, Service};
+use crate::cli::unattended::stop::{SLICE, Stop};
 use crate::domain::Failure;
 
 /// Without a notification it looks this often; a notification can be missed while there is no connection.
@@ -21,7 +21,7 @@ const FIRST_ANSWER: Duration = Duration::from_secs(1);
 /// Changes that keep coming are taken after so many times the quiet that is waited for.
 const RESTLESS: u32 = 4;
 
-pub(super) fn run(context: &Context, settings: &Settings, since: Since) -> Result<Exit, Failure> {
+pub(in crate::cli) fn run(context: &Context, settings: &Settings, since: Since) -> Result<Exit, Failure> {
     let stop = Stop::listen()?;
     let follower = Follower { debounce: settings.debounce, stop: &stop, service: Service::start() };
     let mut rounds = Rounds::new(context, settings, since).following();

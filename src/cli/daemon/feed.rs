@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use super::apply::{Undecided, take};
-use super::retry::Retry;
-use super::verdicts::Verdicts;
 use crate::archive::Archive;
 use crate::broker::{Broker, Delivery};
+use crate::cli::apply::{Undecided, take};
+use crate::cli::unattended::retry::Retry;
+use crate::cli::verdicts::Verdicts;
 use crate::domain::{Failure, Kind, NodeName};
 use crate::head_office::Receiver;
 
 /// The way from a branch's queue to its tables. What stops it stops no other.
-pub(super) struct Feed<'a> {
+pub(in crate::cli) struct Feed<'a> {
     branch: &'a NodeName,
     /// A bundle that could not be tried. It stays here, unanswered, until it can be: giving it back each time
     /// would count as so many failed deliveries, and end among the dead letters.
@@ -22,30 +22,30 @@ pub(super) struct Feed<'a> {
 }
 
 /// What the feeds of all branches work with.
-pub(super) struct Servers<'a, 'r> {
-    pub(super) broker: &'a mut Broker,
-    pub(super) receiver: &'a mut Receiver<'r>,
-    pub(super) archive: &'a Archive,
+pub(in crate::cli) struct Servers<'a, 'r> {
+    pub(in crate::cli) broker: &'a mut Broker,
+    pub(in crate::cli) receiver: &'a mut Receiver<'r>,
+    pub(in crate::cli) archive: &'a Archive,
 }
 
 impl<'a> Feed<'a> {
     /// Not subscribed yet.
-    pub(super) fn new(branch: &'a NodeName) -> Self {
+    pub(in crate::cli) fn new(branch: &'a NodeName) -> Self {
         Self { branch, kept: None, again: None, retry: Retry::new() }
     }
 
     /// There is a new connection; what came on an old one comes again.
-    pub(super) fn begin(&mut self) {
+    pub(in crate::cli) fn begin(&mut self) {
         self.kept = None;
     }
 
     /// The branch whose bundles come here.
-    pub(super) fn branch(&self) -> &'a NodeName {
+    pub(in crate::cli) fn branch(&self) -> &'a NodeName {
         self.branch
     }
 
     /// Whether it has to be put in order, and may be by now.
-    pub(super) fn is_due(&self, broker: &Broker) -> bool {
+    pub(in crate::cli) fn is_due(&self, broker: &Broker) -> bool {
         match self.again {
             Some(again) => Instant::now() >= again,
             None => !broker.is_subscribed(self.branch.as_str()),
@@ -57,7 +57,7 @@ impl<'a> Feed<'a> {
     ///
     /// A message that cannot be read costs the connection. If it is fetched, it is known whose it is, and that
     /// branch is put off; if it is handed over, that is found out after connecting again.
-    pub(super) fn put_in_order(
+    pub(in crate::cli) fn put_in_order(
         &mut self,
         servers: &mut Servers<'_, '_>,
         verdicts: &mut Verdicts,
@@ -89,7 +89,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Receives a bundle. Fails only where all feeds would.
-    pub(super) fn take(
+    pub(in crate::cli) fn take(
         &mut self,
         servers: &mut Servers<'_, '_>,
         delivery: Delivery,

@@ -1,17 +1,19 @@
 //! `salesync apply --follow`: head office, always there.
 
+mod feed;
+
 use std::time::{Duration, Instant};
 
-use super::context::Context;
-use super::count::Count;
-use super::exit::Exit;
-use super::feed::{Feed, Servers};
-use super::progress::Progress;
-use super::retry::{Retry, is_lasting};
-use super::service::{self, BUNDLE, STEP, Service};
-use super::settings::Settings;
-use super::stop::{SLICE, Stop};
-use super::verdicts::Verdicts;
+use self::feed::{Feed, Servers};
+use crate::cli::context::Context;
+use crate::cli::count::Count;
+use crate::cli::exit::Exit;
+use crate::cli::progress::Progress;
+use crate::cli::settings::Settings;
+use crate::cli::unattended::retry::{Retry, is_lasting};
+use crate::cli::unattended::service::{self, BUNDLE, STEP, Service};
+use crate::cli::unattended::stop::{SLICE, Stop};
+use crate::cli::verdicts::Verdicts;
 use crate::database::{Lock, take_lock};
 use crate::domain::{Failure, Kind};
 use crate::head_office::Receiver;
@@ -20,7 +22,7 @@ use crate::head_office::Receiver;
 /// be sent.
 const LOOK: Duration = Duration::from_mins(1);
 
-pub(super) fn run(context: &Context, settings: &Settings) -> Result<Exit, Failure> {
+pub(in crate::cli) fn run(context: &Context, settings: &Settings) -> Result<Exit, Failure> {
     let daemon =
         Daemon { settings, stop: Stop::listen()?, service: Service::start(), progress: context.progress() };
     let outcome = daemon.run();

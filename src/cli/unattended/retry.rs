@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
-use super::context::Context;
+use crate::cli::context::Context;
 use crate::domain::{Failure, Kind};
 
 /// The first wait. Each is twice the one before, and lasts up to twice as long by chance: branches that
@@ -14,20 +14,20 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// What has been tried in vain.
 #[derive(Debug)]
-pub(super) struct Retry {
+pub(in crate::cli) struct Retry {
     delays: ExponentialBackoff,
     told: Option<String>,
 }
 
 impl Retry {
     /// Nothing yet.
-    pub(super) fn new() -> Self {
+    pub(in crate::cli) fn new() -> Self {
         let delays = ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(LONGEST);
         Self { delays: delays.without_max_times().with_jitter().build(), told: None }
     }
 
     /// Tells why it did not go well, unless that is what was told last; returns how long to wait.
-    pub(super) fn after(&mut self, failure: &Failure) -> Duration {
+    pub(in crate::cli) fn after(&mut self, failure: &Failure) -> Duration {
         let text = failure.to_string();
         if self.told.as_ref() != Some(&text) {
             Context::complain(failure);
@@ -37,19 +37,19 @@ impl Retry {
     }
 
     /// True if it was told that something did not go well, and it does again.
-    pub(super) fn is_under_way(&self) -> bool {
+    pub(in crate::cli) fn is_under_way(&self) -> bool {
         self.told.is_some()
     }
 }
 
 /// Whether it may go well another time without anybody doing something about it here.
-pub(super) fn may_pass(failure: &Failure) -> bool {
+pub(in crate::cli) fn may_pass(failure: &Failure) -> bool {
     matches!(failure.kind(), Kind::Unreachable | Kind::Postponed)
 }
 
 /// Whether a service that meets it has to end. One that `was_up` was configured well, and outlives also
 /// what somebody has to mend elsewhere: a full disk, a broker that has yet to load its users.
-pub(super) fn is_lasting(failure: &Failure, was_up: bool) -> bool {
+pub(in crate::cli) fn is_lasting(failure: &Failure, was_up: bool) -> bool {
     match failure.kind() {
         Kind::Usage | Kind::NeedsPerson => true,
         Kind::Unreachable | Kind::Postponed => false,

@@ -1,19 +1,25 @@
 //! A branch's exchange with head office: cut, take in answers, publish. `bundle`, `resend` and `sync` are
 //! one round of it; a window and a follower are many.
 
+pub(in crate::cli) mod follow;
+pub(in crate::cli) mod outgoing;
+pub(in crate::cli) mod report;
+mod rounds;
+pub(in crate::cli) mod window;
+
 use std::time::{Duration, Instant};
 
 use postgres::Client;
 
-use super::context::Context;
-use super::outgoing::Outgoing;
-use super::progress::Progress;
-use super::settings::Settings;
+use self::outgoing::Outgoing;
 use crate::branch::{
     Answers, CutOptions, Node, Since, cut, pending_bundles, prepare_answers, publish, settle,
     unanswered_bundles, unfollow_changes,
 };
 use crate::broker::Broker;
+use crate::cli::context::Context;
+use crate::cli::progress::Progress;
+use crate::cli::settings::Settings;
 use crate::database::{Lock, take_lock};
 use crate::domain::{Failure, Kind};
 
@@ -21,17 +27,21 @@ use crate::domain::{Failure, Kind};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A branch connected to its database and, once it is needed, to the broker.
-pub(super) struct Exchange<'a> {
+pub(in crate::cli) struct Exchange<'a> {
     settings: &'a Settings,
     progress: Progress,
-    pub(super) client: Client,
+    pub(in crate::cli) client: Client,
     broker: Option<Broker>,
 }
 
 impl<'a> Exchange<'a> {
     /// Connects to the database, where `command` is seen in the list of sessions, and takes the lock on
     /// bundling.
-    pub(super) fn begin(context: &Context, settings: &'a Settings, command: &str) -> Result<Self, Failure> {
+    pub(in crate::cli) fn begin(
+        context: &Context,
+        settings: &'a Settings,
+        command: &str,
+    ) -> Result<Self, Failure> {
         let mut client = settings.connect_prepared_database(command)?;
         take_lock(&mut client, Lock::Bundle)?;
         // A follower that was killed has left its wish behind.
@@ -40,7 +50,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Cuts what is unsynced and seals it.
-    pub(super) fn seal(&mut self, since: Since) -> Result<(), Failure> {
+    pub(in crate::cli) fn seal(&mut self, since: Since) -> Result<(), Failure> {
         let (settings, options) = (self.settings, self.options(since));
         cut(&mut self.client, &settings.node, &settings.archive, &options).map(drop)
     }
@@ -51,18 +61,18 @@ impl<'a> Exchange<'a> {
     }
 
     /// What the branch is, after the last [`seal`](Self::seal).
-    pub(super) fn node(&mut self) -> Result<Node, Failure> {
+    pub(in crate::cli) fn node(&mut self) -> Result<Node, Failure> {
         Node::load(&mut self.client, &self.settings.node, &self.settings.archive)
     }
 
     /// Puts everything pending on the list of what is to be sent.
-    pub(super) fn collect(&mut self, node: &Node, outgoing: &mut Outgoing) -> Result<(), Failure> {
+    pub(in crate::cli) fn collect(&mut self, node: &Node, outgoing: &mut Outgoing) -> Result<(), Failure> {
         outgoing.add(pending_bundles(&mut self.client, node, &self.settings.archive)?);
         Ok(())
     }
 
     /// Connects to the broker, unless it is connected.
-    pub(super) fn reach_broker(&mut self) -> Result<(), Failure> {
+    pub(in crate::cli) fn reach_broker(&mut self) -> Result<(), Failure> {
         if !self.broker.as_ref().is_some_and(Broker::is_connected) {
             self.broker = Some(self.settings.connect_broker()?);
         }
@@ -71,7 +81,7 @@ impl<'a> Exchange<'a> {
 
     /// Takes in head office's answers, does what it asks for, and publishes what is on the list, oldest
     /// first. Before each bundle it asks whether that `may_begin`; if not, the rest stays on the list.
-    pub(super) fn visit_broker(
+    pub(in crate::cli) fn visit_broker(
         &mut self,
         node: &Node,
         outgoing: &mut Outgoing,
@@ -103,7 +113,11 @@ impl<'a> Exchange<'a> {
     }
 
     /// Takes in head office's answers.
-    pub(super) fn take_answers(&mut self, node: &Node, outgoing: &mut Outgoing) -> Result<(), Failure> {
+    pub(in crate::cli) fn take_answers(
+        &mut self,
+        node: &Node,
+        outgoing: &mut Outgoing,
+    ) -> Result<(), Failure> {
         self.reach_broker()?;
         let Some(broker) = &mut self.broker else { return Ok(()) };
         match settle(&mut self.client, broker, node) {
@@ -136,18 +150,18 @@ impl<'a> Exchange<'a> {
     }
 
     /// How many bundles were published and have not been answered as applied.
-    pub(super) fn unanswered(&mut self, node: &Node) -> Result<i64, Failure> {
+    pub(in crate::cli) fn unanswered(&mut self, node: &Node) -> Result<i64, Failure> {
         unanswered_bundles(&mut self.client, node)
     }
 
     /// Whether it can go on after something has failed. The broker is then connected anew.
-    pub(super) fn survives(&mut self) -> bool {
+    pub(in crate::cli) fn survives(&mut self) -> bool {
         self.broker = None;
         self.client.is_valid(PATIENCE).is_ok()
     }
 
     /// Says goodbye to the broker.
-    pub(super) fn end(self) {
+    pub(in crate::cli) fn end(self) {
         if let Some(broker) = self.broker {
             broker.close();
         }

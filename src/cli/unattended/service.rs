@@ -10,27 +10,27 @@ use std::time::{Duration, Instant};
 use sd_notify::{NotifyState, notify, watchdog_enabled};
 
 /// The longest that one step may take: each call to a server has a deadline below it.
-pub(super) const STEP: Duration = Duration::from_mins(2);
+pub(in crate::cli) const STEP: Duration = Duration::from_mins(2);
 
 /// The longest for one bundle to go into the database. A broker with the usual `consumer_timeout` has taken
 /// it back by then.
-pub(super) const BUNDLE: Duration = Duration::from_mins(30);
+pub(in crate::cli) const BUNDLE: Duration = Duration::from_mins(30);
 
 /// The longest for a cut, which the first time takes every table whole, or for a bundle to go over the line.
-pub(super) const CUT: Duration = Duration::from_hours(12);
+pub(in crate::cli) const CUT: Duration = Duration::from_hours(12);
 
 /// A service of systemd.
 ///
 /// The watchdog is answered by a thread, because a step can take longer than its interval; but only until
 /// the time that the loop has given itself for its current step is over. A loop that hangs is found out.
 #[derive(Debug)]
-pub(super) struct Service {
+pub(in crate::cli) struct Service {
     alive_until: Arc<Mutex<Instant>>,
 }
 
 impl Service {
     /// Begins to answer the watchdog, if there is one.
-    pub(super) fn start() -> Self {
+    pub(in crate::cli) fn start() -> Self {
         let service = Self { alive_until: Arc::new(Mutex::new(Instant::now() + STEP)) };
         if let Some(interval) = watchdog_enabled() {
             let alive_until = Arc::clone(&service.alive_until);
@@ -48,24 +48,24 @@ impl Service {
     }
 
     /// The loop is alive, and says so again before `longest` is over.
-    pub(super) fn step(&self, longest: Duration) {
+    pub(in crate::cli) fn step(&self, longest: Duration) {
         *self.alive_until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + longest;
     }
 }
 
 /// It is up and does this.
-pub(super) fn ready(doing: &str) {
+pub(in crate::cli) fn ready(doing: &str) {
     tell(&NotifyState::Ready);
     status(doing);
 }
 
 /// It does this now.
-pub(super) fn status(doing: &str) {
+pub(in crate::cli) fn status(doing: &str) {
     tell(&NotifyState::Status(&doing.replace('\n', " ")));
 }
 
 /// It has been asked to stop and does so.
-pub(super) fn stopping() {
+pub(in crate::cli) fn stopping() {
     tell(&NotifyState::Stopping);
 }
 
