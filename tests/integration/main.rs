@@ -41,6 +41,7 @@ mod keys;
 mod layers;
 mod manual;
 mod operations;
+mod protocol;
 mod prune;
 mod random_days;
 mod rebuild;
