@@ -37,6 +37,7 @@ mod golden;
 mod hostile;
 mod import;
 mod init;
+mod json;
 mod keys;
 mod layers;
 mod manual;

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use self::document::{assert_shows, titles};
 use self::situations::TITLES;
 use self::world::World;
+use crate::documents::text_of;
 
 /// What may befall an operator, from the beginning to the end.
 struct Situation {
@@ -51,4 +52,17 @@ fn title_of(name: &str) -> String {
 fn the_document_has_every_situation_and_no_other() {
     let played: BTreeSet<String> = TITLES.iter().map(|name| title_of(name)).collect();
     assert_eq!(titles(), played);
+}
+
+/// An example of its own would be an invention.
+#[test]
+fn the_readme_quotes_the_document() {
+    let (readme, document) = (text_of("README.md"), text_of(document::FILE));
+    let quoted: Vec<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with("salesync: "))
+        .collect();
+    assert_eq!(quoted.len(), 1, "{quoted:?}");
+    assert!(quoted.iter().all(|line| document.lines().any(|shown| shown == *line)), "{quoted:?}");
 }

@@ -9,7 +9,7 @@ use regex::{Captures, Regex};
 
 use crate::documents::{section, text_of};
 
-const FILE: &str = "docs/operations.md";
+pub(super) const FILE: &str = "docs/operations.md";
 const FENCE: &str = "```console\n";
 
 /// Situations are played at the same time, and one of them writes at a time.
