@@ -53,7 +53,7 @@ pub fn cut(
     archive: &Archive,
     options: &CutOptions,
 ) -> Result<Vec<SealedBundle>, Failure> {
-    let node = load(client, name, archive, options.since)?;
+    let node = load(client, name, archive, options)?;
     archive.remove_drafts()?;
     discard_unrecorded(archive, &node)?;
     let tracked = tracked_tables(client)?;
@@ -83,8 +83,18 @@ pub fn cut(
 }
 
 /// A new epoch is how a restored database goes on, so it is not held against it.
-fn load(client: &mut Client, name: &NodeName, archive: &Archive, since: Since) -> Result<Node, Failure> {
-    if since == Since::All {
+fn load(
+    client: &mut Client,
+    name: &NodeName,
+    archive: &Archive,
+    options: &CutOptions,
+) -> Result<Node, Failure> {
+    if options.since == Since::All {
+        // An epoch without a cut would only give up what is pending in the one before it.
+        for table in tracked_tables(client)? {
+            check_day(&table, &options.tables)?;
+            check_capture(client, &table)?;
+        }
         // In the archive of a restored database it may be what was sent.
         if let Ok(ending) = Node::load(client, name, archive) {
             discard_unrecorded(archive, &ending)?;
@@ -137,7 +147,7 @@ fn collect(
     for table in parents_first(transaction, tracked)? {
         let description = check_capture(transaction, &table)?;
         let cut = match &base {
-            Some((sequence, watermark)) if table.is_complete && table.whole_in <= *sequence => {
+            Some((sequence, watermark)) if table.has_travelled_by(*sequence) => {
                 TableCut::since(transaction, table, description, mode, watermark)?
             }
             _ => TableCut::whole(table, description),

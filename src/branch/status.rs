@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::changes::TableCut;
 use super::settle::{Unapplied, unapplied_bundles};
-use super::tracking::{TrackedTable, tracked_tables};
+use super::tracking::{TrackedTable, is_captured, tracked_tables};
 use crate::database::{database_failure, describe};
 use crate::domain::{Failure, Mode, TableName, quote_identifier};
 
@@ -23,7 +23,8 @@ pub struct BranchStatus {
     pub last_published: Option<i64>,
     /// The last bundle that head office has confirmed as applied.
     pub last_applied: Option<i64>,
-    /// Whatever was committed here before this moment is proven to be at head office.
+    /// Whatever was committed here before this moment is proven to be at head office; none also while a
+    /// table has yet to travel whole.
     pub proven_through: Option<DateTime<Utc>>,
     /// When head office applied it, by its clock.
     pub proven_at: Option<DateTime<Utc>>,
@@ -77,6 +78,9 @@ pub fn branch_status(
     let unsynced = changed_since(client, cut.as_ref(), &BTreeMap::new())?;
     let mut unproven = changed_since(client, proven_cut.as_ref(), amounts)?;
     unproven.retain(|table| table.rows > 0);
+    // Of a table that had not travelled then nothing is proven, whenever its rows were committed.
+    let tables = tracked_tables(client)?;
+    let proven = proven.filter(|cut| tables.iter().all(|table| table.has_travelled_by(cut.get(0))));
     Ok(BranchStatus {
         unsynced: unsynced.iter().map(|table| table.rows).sum(),
         pending: row.get(0),
@@ -123,7 +127,7 @@ fn changed_in(
     let Some(description) = describe(transaction, &table.name)? else { return Ok(None) };
     let name = table.name.to_string();
     let cut = match base {
-        Some(base) if table.is_complete && table.whole_in <= base.sequence => {
+        Some(base) if table.has_travelled_by(base.sequence) && is_captured(&table, &description) => {
             TableCut::since(transaction, table, description, Mode::Repair, &base.watermark)?
         }
         _ => TableCut::whole(table, description),

@@ -29,6 +29,14 @@ pub struct TrackedTable {
     capture: String,
 }
 
+impl TrackedTable {
+    /// True if it has travelled whole with the cut whose last bundle this is, or before it: the log has what
+    /// came after that cut.
+    pub(super) fn has_travelled_by(&self, sequence: i64) -> bool {
+        self.is_complete && self.whole_in <= sequence
+    }
+}
+
 /// What `init` did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct InitReport {
@@ -106,11 +114,11 @@ pub(super) fn check_capture(
 ) -> Result<TableDescription, Failure> {
     let doing = format!("checking the capture of {}", table.name);
     let description = capturable(client, &table.name, table.day.as_deref())?;
-    let capture = Capture::new(table.id, &table.name, &description, table.day.as_deref());
-    if capture_digest(&capture) != table.capture {
+    if !is_captured(table, &description) {
         return Err(Failure::new(Kind::Failed, doing, "its primary key is not the one that is captured")
             .hint("run `salesync init`; the whole table travels again with the next bundle"));
     }
+    let capture = Capture::new(table.id, &table.name, &description, table.day.as_deref());
     let missing = missing_triggers(client, &description, &capture)?;
     if missing.is_empty() {
         return Ok(description);
@@ -118,6 +126,12 @@ pub(super) fn check_capture(
     let why = format!("trigger {} is missing or disabled, so changes may be unrecorded", missing.join(", "));
     Err(Failure::new(Kind::Failed, doing, why)
         .hint("run `salesync init`; the whole table travels again with the next bundle"))
+}
+
+/// True if the log of the table has the keys that the table, which is `description` now, has.
+pub(super) fn is_captured(table: &TrackedTable, description: &TableDescription) -> bool {
+    let day = table.day.as_deref();
+    capture_digest(&Capture::new(table.id, &table.name, description, day)) == table.capture
 }
 
 /// The log knows of the business day that is configured, and of no other.

@@ -8,7 +8,6 @@ use super::exchange::report::{Report, with_work_left};
 use super::exchange::{follow, window};
 use super::exit::Exit;
 use super::settings::{Role, Settings};
-use crate::branch::Node;
 use crate::domain::{Failure, Kind};
 
 pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
@@ -48,7 +47,7 @@ fn publish_pending(
         context.print(&Report::new(&outgoing))?;
         return Ok(Exit::Done);
     }
-    publish_all(context, exchange, &node, outgoing)
+    publish_all(context, exchange, outgoing)
 }
 
 /// Takes in receipts, publishes these bundles in their order, prints what became of each, and fails if
@@ -56,10 +55,9 @@ fn publish_pending(
 pub(super) fn publish_all(
     context: &Context,
     mut exchange: Exchange<'_>,
-    node: &Node,
     mut outgoing: Outgoing,
 ) -> Result<Exit, Failure> {
-    let outcome = exchange.visit_broker(node, &mut outgoing, &|| true);
+    let outcome = exchange.visit_broker(&mut outgoing, &|| true);
     let left = outgoing.left().bundles;
     let report = Report::new(&outgoing).with_answers(&mut exchange)?;
     exchange.end();

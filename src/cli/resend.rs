@@ -17,5 +17,5 @@ pub(super) fn run(context: &Context, args: &Resend) -> Result<Exit, Failure> {
     let (first, last) = args.bundles;
     let mut outgoing = Outgoing::default();
     outgoing.add(numbered_bundles(&mut exchange.client, &node, &settings.archive, first, last)?);
-    publish_all(context, exchange, &node, outgoing)
+    publish_all(context, exchange, outgoing)
 }

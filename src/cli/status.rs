@@ -55,6 +55,7 @@ impl fmt::Display for BranchReport {
         writeln!(f, "  last bundle proven to be at head office: {}", shown(status.last_applied))?;
         match status.proven_through {
             Some(moment) => writeln!(f, "  proven: everything up to {}", time(moment))?,
+            None if status.last_applied.is_some() => writeln!(f, "  proven: not every table yet")?,
             None => writeln!(f, "  proven: nothing yet")?,
         }
         for table in &status.unproven {
@@ -70,7 +71,7 @@ impl fmt::Display for BranchReport {
                 writeln!(f, "  this clock is behind head office's by {} s or more", least / 1000)
             }
             (_, Some(most)) if most < -TOLERABLE_SKEW_MS => {
-                writeln!(f, "  this clock is ahead of head office's by {} s or more", -most / 1000)
+                writeln!(f, "  this clock is ahead of head office's by {} s or more", most / -1000)
             }
             _ => Ok(()),
         }
@@ -189,7 +190,7 @@ impl fmt::Display for BranchLine {
         }
         writeln!(f, "{}", if self.late { "; LATE" } else { "" })?;
         if let Some(ahead) = self.clock_skew_ms.filter(|skew| *skew < -TOLERABLE_SKEW_MS) {
-            writeln!(f, "    its clock is ahead by {} s or more", -ahead / 1000)?;
+            writeln!(f, "    its clock is ahead by {} s or more", ahead / -1000)?;
         }
         for WaitingLine { sequence, hold, reason } in &self.waiting {
             if *hold != "gap" {

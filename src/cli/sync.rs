@@ -10,7 +10,7 @@ use super::exchange::outgoing::Outgoing;
 use super::exchange::report::{Report, with_work_left};
 use super::exit::Exit;
 use super::settings::Role;
-use crate::branch::{Node, Since, renew_state};
+use crate::branch::{Since, renew_state};
 use crate::domain::{Failure, Kind};
 
 /// How often to look for an answer.
@@ -26,8 +26,8 @@ pub(super) fn run(context: &Context, args: &Sync) -> Result<Exit, Failure> {
     let mut outgoing = Outgoing::default();
     exchange.collect(&node, &mut outgoing)?;
     let outcome = exchange
-        .visit_broker(&node, &mut outgoing, &|| true)
-        .and_then(|()| wait_for_answers(&mut exchange, &node, &mut outgoing, args.wait));
+        .visit_broker(&mut outgoing, &|| true)
+        .and_then(|()| wait_for_answers(&mut exchange, &mut outgoing, args.wait));
     let report = Report::new(&outgoing).with_answers(&mut exchange)?.with_proof();
     exchange.end();
     context.print(&report)?;
@@ -58,7 +58,6 @@ fn without_answer(failure: Failure) -> Failure {
 /// Takes in answers until each of the bundles has one, or the time is over.
 fn wait_for_answers(
     exchange: &mut Exchange<'_>,
-    node: &Node,
     outgoing: &mut Outgoing,
     time: Duration,
 ) -> Result<(), Failure> {
@@ -71,6 +70,6 @@ fn wait_for_answers(
             return Ok(());
         }
         thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
-        exchange.take_answers(node, outgoing)?;
+        exchange.take_answers(outgoing)?;
     }
 }

@@ -1,6 +1,6 @@
 //! Head office's answer to a bundle.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{BundleId, DayTotals, Digest, Epoch, Manifest, MemberKind, NodeName, Sequence, Totals};
@@ -156,6 +156,9 @@ impl Receipt {
         }
         if receipt.reason.as_ref().is_some_and(|reason| reason.contains('\0')) {
             return Err("its reason is no text that a database can keep".to_owned());
+        }
+        if ![receipt.received_at, receipt.decided_at].iter().all(|time| (1..=9999).contains(&time.year())) {
+            return Err("its times are none that a clock shows".to_owned());
         }
         Ok(receipt)
     }

@@ -77,6 +77,13 @@ fn the_documents_have_the_exit_statuses_of_the_help() {
     for file in ["README.md", "docs/json.md"] {
         assert_eq!(statuses(section(&text_of(file), "Exit status")), known, "{file}");
     }
+    let meanings = |file: &str, column: usize| -> BTreeSet<(String, String)> {
+        let text = text_of(file);
+        let rows = section(&text, "Exit status").lines().filter_map(|line| line.strip_prefix("| "));
+        let rows = rows.map(|row| row.trim_end_matches('|').split(" | ").collect::<Vec<_>>());
+        rows.map(|cells| (cells[0].to_owned(), cells[column].trim().to_owned())).collect()
+    };
+    assert_eq!(meanings("README.md", 1), meanings("docs/json.md", 2));
 }
 
 /// What is run unattended is a command line that the program takes: it gets as far as the configuration.

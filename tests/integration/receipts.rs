@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::company::{Company, SALES};
 use crate::forge::forged;
+use crate::running::Running;
 
 #[test]
 fn a_receipt_proves_the_bundle_and_lets_the_log_forget() {
@@ -255,5 +256,90 @@ fn head_office_having_applied_what_the_branch_does_not_know_stops_the_branch() {
         east.run(&["bundle"]).ok();
         east.sell("Paper");
         east.run(&["bundle", "--offline"]).ok();
+    }
+}
+
+#[test]
+fn answers_that_come_while_a_new_epoch_is_waited_for_are_taken_for_that_epoch() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    for product in ["Ink", "Pens", "Paper"] {
+        east.sell(product);
+        company.sync();
+    }
+    east.run(&["bundle"]).ok();
+    head.run(&["request", "east", "--full"]).ok();
+    let applier = Running::start(head, &["apply", "--follow"]);
+    east.run(&["sync", "--wait", "1m"]).ok();
+    applier.stops().ok();
+    assert_eq!(east.value("SELECT pruned_through FROM salesync.node"), "1", "not the old epoch's bundle 3");
+    // So the log forgets what the new epoch proves.
+    east.sell("Tape");
+    company.sync();
+    east.run(&["bundle"]).ok();
+    assert_eq!(east.value("SELECT count(*) FROM salesync.log_1"), "0");
+    east.sell("Glue");
+    east.run(&["bundle", "--since", "2"]).ok();
+}
+
+#[test]
+fn a_receipt_of_a_time_that_no_clock_shows_stops_nothing() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    east.sell("Ink");
+    company.sync();
+    let answer = head.value("SELECT body FROM salesync.receipt");
+    let mut receipt: Value = serde_json::from_str(&answer).unwrap();
+    for (field, time) in [
+        ("decided_at", "+262142-01-01T00:00:00Z"),
+        ("decided_at", "-20000-01-01T00:00:00Z"),
+        ("received_at", "+10000-01-01T00:00:00Z"),
+    ] {
+        let usual = std::mem::replace(&mut receipt[field], json!(time));
+        company.broker().publish_receipt("east", "x", receipt.to_string().as_bytes()).unwrap();
+        receipt[field] = usual;
+        east.run(&["bundle"]).ok().says(&["a receipt cannot be read and is not used: its times"]);
+        east.run(&["status"]).ok();
+    }
+    receipt["clock_skew_ms"] = json!(i64::MIN);
+    company.broker().publish_receipt("east", "x", receipt.to_string().as_bytes()).unwrap();
+    east.run(&["bundle"]).ok();
+    east.run(&["status"]).ok();
+}
+
+#[test]
+fn nothing_is_proven_through_a_moment_of_a_table_that_has_yet_to_arrive() {
+    let company = Company::of_sales(&["east"]);
+    let east = company.branch();
+    east.sql("CREATE TABLE public.item (id integer PRIMARY KEY); INSERT INTO public.item VALUES (1)");
+    east.sell("Ink");
+    company.sync();
+    east.run(&["bundle"]).ok();
+    let through = || east.run(&["status", "--json"]).ok().json()["proven_through"].take();
+    assert!(through().is_string());
+    let both = format!("{SALES}[[table]]\nname = \"public.item\"\n");
+    east.configure("role = \"branch\"", &company.broker_url, &both);
+    east.run(&["init"]).ok();
+    // Its row was committed before that moment.
+    assert_eq!(through(), Value::Null);
+    assert!(east.run(&["status"]).ok().stdout().contains("proven: not every table yet\n"));
+    company.sync();
+    assert_eq!(through(), Value::Null, "it is on its way");
+    east.run(&["bundle"]).ok();
+    assert!(through().is_string());
+}
+
+#[test]
+fn status_counts_a_table_whole_whose_key_is_no_more_the_captured_one() {
+    let company = Company::of_sales(&["east"]);
+    let east = company.branch();
+    for product in ["Ink", "Pens"] {
+        east.sell(product);
+    }
+    company.sync();
+    for key in ["region, id", "product"] {
+        east.sql(&format!("ALTER TABLE public.sales DROP CONSTRAINT sales_pkey, ADD PRIMARY KEY ({key})"));
+        assert_eq!(east.run(&["status", "--json"]).ok().json()["unsynced"], 2);
+        east.run(&["bundle"]).exits(1).says(&["primary key is not the one that is captured"]);
     }
 }

@@ -171,3 +171,35 @@ fn a_request_waits_for_the_broker_and_nonsense_is_passed_over() {
     assert_eq!(east.value("SELECT count(*) FROM salesync.request"), "1");
     assert_eq!(east.value("SELECT count(DISTINCT epoch) FROM salesync.bundle"), "1");
 }
+
+#[test]
+fn what_is_sealed_goes_though_the_answer_to_a_request_has_to_wait() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    east.sell("Ink");
+    company.sync();
+    east.sell("Pens");
+    east.run(&["bundle", "--offline"]).ok();
+    east.sell("Paper");
+    head.run(&["request", "east", "--full"]).ok();
+    east.sql("ALTER TABLE public.sales DISABLE TRIGGER salesync_update");
+    for _ in 0..2 {
+        east.run(&["bundle"]).exits(1).says(&["salesync_update is missing or disabled"]);
+    }
+    // No epoch has begun that could not be cut, neither this way nor by hand.
+    east.run(&["bundle", "--since", "all"]).exits(1);
+    let epoch_is_old =
+        "SELECT epoch = (SELECT min(epoch::text) FROM salesync.bundle)::uuid FROM salesync.node";
+    assert_eq!(east.value(epoch_is_old), "true");
+    assert_eq!(east.value("SELECT state FROM salesync.bundle WHERE sequence = 2"), "published");
+    head.run(&["apply"]).ok();
+    assert_eq!(head.value("SELECT count(*) FROM public.sales"), "2");
+    assert_eq!(requests(head).as_array().unwrap().len(), 1, "it is still open");
+
+    east.run(&["init"]).ok();
+    east.run(&["bundle"]).ok();
+    head.run(&["apply"]).ok();
+    company.assert_equal("public.sales");
+    assert_eq!(requests(head), json!([]));
+    assert_eq!(east.value("SELECT count(DISTINCT epoch) FROM salesync.bundle"), "2");
+}

@@ -83,13 +83,19 @@ impl<'a> Exchange<'a> {
     /// first. Before each bundle it asks whether that `may_begin`; if not, the rest stays on the list.
     pub(in crate::cli) fn visit_broker(
         &mut self,
-        node: &Node,
         outgoing: &mut Outgoing,
         may_begin: &dyn Fn() -> bool,
     ) -> Result<(), Failure> {
-        self.take_answers(node, outgoing)?;
-        let answers = self.prepare_answers(outgoing)?;
+        self.take_answers(outgoing)?;
+        let answers = self.prepare_answers(outgoing);
+        if let Err(failure) = &answers
+            && matches!(failure.kind(), Kind::NeedsPerson | Kind::Usage)
+        {
+            return answers.map(drop);
+        }
+        // What is sealed does not have to wait for what stopped an answer.
         self.publish(outgoing, may_begin)?;
+        let answers = answers?;
         if outgoing.left().bundles == 0 { answers.are_published(&mut self.client) } else { Ok(()) }
     }
 
@@ -113,14 +119,12 @@ impl<'a> Exchange<'a> {
     }
 
     /// Takes in head office's answers.
-    pub(in crate::cli) fn take_answers(
-        &mut self,
-        node: &Node,
-        outgoing: &mut Outgoing,
-    ) -> Result<(), Failure> {
+    pub(in crate::cli) fn take_answers(&mut self, outgoing: &mut Outgoing) -> Result<(), Failure> {
         self.reach_broker()?;
+        // A request may have begun a new epoch since the last time.
+        let node = self.node()?;
         let Some(broker) = &mut self.broker else { return Ok(()) };
-        match settle(&mut self.client, broker, node) {
+        match settle(&mut self.client, broker, &node) {
             Ok(receipts) => outgoing.receipts += receipts,
             // That receipts cannot be had is no reason to keep sales back.
             Err(failure) if matches!(failure.kind(), Kind::Configuration | Kind::Permission) => {

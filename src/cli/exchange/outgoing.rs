@@ -31,11 +31,14 @@ impl Outgoing {
         Self { lacks_cut: true, ..Self::default() }
     }
 
-    /// Adds those that are not on the list yet. What is to be sent is sent in the order of its numbers.
+    /// Adds those that are not on the list yet; what is known of the others by now counts. What is to be sent
+    /// is sent in the order of its numbers.
     pub(in crate::cli) fn add(&mut self, bundles: Vec<RecordedBundle>) {
         for bundle in bundles {
-            if !self.bundles.iter().any(|known| known.bundle_id == bundle.bundle_id) {
-                self.bundles.push(bundle);
+            match self.bundles.iter().position(|known| known.bundle_id == bundle.bundle_id) {
+                Some(place) if place < self.sent => {}
+                Some(place) => self.bundles[place] = bundle,
+                None => self.bundles.push(bundle),
             }
         }
         self.bundles[self.sent..].sort_by_key(|bundle| (bundle.epoch, bundle.sequence));

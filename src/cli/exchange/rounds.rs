@@ -96,7 +96,7 @@ impl<'a> Rounds<'a> {
         }
         let node = exchange.node()?;
         exchange.collect(&node, &mut self.outgoing)?;
-        let sent = exchange.visit_broker(&node, &mut self.outgoing, may_begin);
+        let sent = exchange.visit_broker(&mut self.outgoing, may_begin);
         sealed.and(sent)
     }
 

@@ -103,6 +103,34 @@ fn a_bundle_too_large_is_refused_once_and_goes_when_the_limit_is_raised() {
 }
 
 #[test]
+fn a_follower_uploads_a_bundle_too_large_once_and_sends_it_when_that_is_asked_for() {
+    let server = troubled();
+    let company = company_at(&server.url("large"));
+    let east = company.branch();
+    let line = Line::to(&company.broker_url);
+    at_branch(&company, line.url());
+    let follower = Running::start(east, &["bundle", "--follow"]);
+    let followed = || Ok((east.value("SELECT followed FROM salesync.node") == "true").then_some(()));
+    wait_until(Duration::from_mins(1), "the follower", followed).unwrap();
+    let limit = small_messages(&server);
+    let before = line.carried(Way::Up);
+    east.sell_much();
+    follower.has_said("max_message_size");
+    // It tries again, and again.
+    follower.has_said("the broker takes at most 200000 bytes");
+    line.wait_for_calls(1);
+    let size: u64 = east.value("SELECT max(byte_count) FROM salesync.bundle").parse().unwrap();
+    let carried = line.carried(Way::Up) - before;
+    assert!((size..size * 3 / 2).contains(&carried), "{carried} bytes went for a bundle of {size}");
+    drop(limit);
+    company.head_office.run(&["request", "east", "--resend", "2"]).ok();
+    wait_until(Duration::from_mins(2), "the bundle to go", || Ok((pending(&company) == "0").then_some(())))
+        .unwrap();
+    follower.stops().ok();
+    assert_goes_on(&company);
+}
+
+#[test]
 fn a_bundle_too_large_goes_in_smaller_ones_with_a_new_epoch() {
     let server = troubled();
     let company = company_at(&server.url("large"));
