@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::Situation;
 use super::Step::{Happens, Shows};
 use super::title_of;
+use super::world::World;
 use crate::servers::{fresh_database, fresh_vhost};
 
 /// Declares the situations, each with a test.
@@ -115,7 +116,8 @@ situations! {
                 }
                 world.branch("east").sql("ALTER TABLE public.sales ALTER qty TYPE bigint");
                 world.branch("west").sql("ALTER TABLE public.sales DROP COLUMN note");
-                ["east", "west"].iter().for_each(|name| world.sells_and_bundles(name));
+                world.sells_and_bundles("east");
+                world.sells_and_bundles("west");
             }),
             Shows(&["head$ salesync apply"]),
             Shows(&[
@@ -163,17 +165,11 @@ situations! {
     head_office_is_lost = Situation {
         branches: &["east", "west"],
         steps: &[
-            Happens(|world| {
-                world.company.head_office.database_url = fresh_database();
-                let known = "[branches.east]\n[branches.west]\n";
-                world.head().configure("role = \"head-office\"", &world.company.broker_url, known);
-            }),
+            Happens(World::loses_head_offices_database),
             Shows(&["head$ salesync status"]),
             Shows(&["head$ salesync init", "head$ salesync apply", "head$ salesync compare"]),
             Happens(|world| {
-                world.company.head_office.database_url = fresh_database();
-                let known = "[branches.east]\n[branches.west]\n";
-                world.head().configure("role = \"head-office\"", &world.company.broker_url, known);
+                world.loses_head_offices_database();
                 fs::remove_dir_all(world.head().folder.join("bundles")).unwrap();
             }),
             Shows(&["east$ cp -r /var/lib/salesync/bundles/east /media/usb"]),
@@ -221,11 +217,11 @@ situations! {
                 world.loses_broker();
             }),
             Shows(&["east$ salesync bundle"]),
-            Happens(|world| world.calls(world.east(), &world.company.broker_url.replace(":sandbox@", ":wrong@"))),
+            Happens(|world| world.calls(&world.company.broker_url.replace(":sandbox@", ":wrong@"))),
             Shows(&["east$ salesync bundle"]),
-            Happens(|world| world.calls(world.east(), &fresh_vhost())),
+            Happens(|world| world.calls(&fresh_vhost())),
             Shows(&["east$ salesync bundle"]),
-            Happens(|world| world.calls(world.east(), &world.company.broker_url)),
+            Happens(|world| world.calls(&world.company.broker_url)),
             Shows(&["east$ salesync bundle"]),
         ],
     };
@@ -241,7 +237,7 @@ situations! {
                 world.fills_disk();
             }),
             Shows(&["east$ salesync bundle", "east$ salesync status"]),
-            Happens(|world| world.frees_disk()),
+            Happens(World::frees_disk),
             Shows(&["east$ salesync bundle"]),
         ],
     };

@@ -36,13 +36,17 @@ pub(super) struct World {
     limit: &'static str,
 }
 
+/// Head office's sections: it expects every branch daily.
+fn expected(company: &Company) -> String {
+    let section = |name: &str| ["[branches.", name, "]\nexpect_every = \"26h\"\n"].concat();
+    company.branches.iter().map(|branch| section(&branch.name)).collect()
+}
+
 impl World {
     /// Every branch has one sale, which is at head office; head office expects each branch daily.
     pub(super) fn new(branches: &[&str]) -> Self {
         let company = Company::of_sales(branches);
-        let expected: String =
-            branches.iter().map(|branch| format!("[branches.{branch}]\nexpect_every = \"26h\"\n")).collect();
-        company.head_office.configure("role = \"head-office\"", &company.broker_url, &expected);
+        company.head_office.configure("role = \"head-office\"", &company.broker_url, &expected(&company));
         company.branches.iter().for_each(|branch| branch.sell("Ink"));
         company.sync();
         company.branches.iter().for_each(|branch| drop(branch.run(&["bundle"]).ok()));
@@ -92,23 +96,27 @@ impl World {
         broker.acknowledge(lost).unwrap();
     }
 
-    /// Head office or the first branch with another broker's address, or the same with another password.
-    pub(super) fn calls(&self, node: &Node, url: &str) {
-        let is_head = node.name == "head";
-        let (role, options) = if is_head { ("head-office", "[branches.east]\n") } else { ("branch", SALES) };
-        node.configure(&format!("role = \"{role}\""), url, options);
+    /// Head office has an empty database.
+    pub(super) fn loses_head_offices_database(&mut self) {
+        self.company.head_office.database_url = fresh_database();
+        self.head().configure("role = \"head-office\"", &self.company.broker_url, &expected(&self.company));
+    }
+
+    /// The first branch looks for the broker at this URL.
+    pub(super) fn calls(&self, url: &str) {
+        self.east().configure("role = \"branch\"", url, SALES);
     }
 
     /// Nothing listens where the first branch looks for the broker.
     pub(super) fn loses_broker(&self) {
         let gone = Line::to(&self.company.broker_url);
-        self.calls(self.east(), gone.url());
+        self.calls(gone.url());
     }
 
     /// The first branch has a line of its own to the broker.
     pub(super) fn gets_line(&mut self) -> &Line {
         let line = Line::to(&self.company.broker_url);
-        self.calls(self.east(), line.url());
+        self.calls(line.url());
         self.line.insert(line)
     }
 
@@ -128,9 +136,8 @@ impl World {
     pub(super) fn moves(&mut self, folder: &str, database_url: String) {
         let folder = self.head().folder.with_file_name(folder);
         fs::create_dir_all(&folder).unwrap();
-        let node = Node { name: "east".into(), folder, database_url };
-        self.calls(&node, &self.company.broker_url);
-        self.company.branches[0] = node;
+        self.company.branches[0] = Node { name: "east".into(), folder, database_url };
+        self.calls(&self.company.broker_url);
     }
 
     /// The first branch's database as of now, restored from a dump.
