@@ -158,7 +158,9 @@ fn days_of_every_kind_are_right_at_head_office() {
     ] {
         east.sql(writes);
         company.sync();
-        days.iter().for_each(|(name, _)| company.assert_equal(&format!("public.{name}")));
+        for (name, _) in &days {
+            company.assert_equal(&format!("public.{name}"));
+        }
         assert_eq!(head.run(&["compare", "--json"]).ok().json()["different"], 0, "{writes}");
     }
 }
