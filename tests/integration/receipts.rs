@@ -343,3 +343,18 @@ fn status_counts_a_table_whole_whose_key_is_no_more_the_captured_one() {
         east.run(&["bundle"]).exits(1).says(&["primary key is not the one that is captured"]);
     }
 }
+
+#[test]
+fn the_log_forgets_also_if_the_run_that_took_the_receipt_was_killed_before_it_could() {
+    let company = Company::of_sales(&["east"]);
+    let east = company.branch();
+    east.sell("Ink");
+    company.sync();
+    east.run(&["bundle"]).ok();
+    east.sell("Pens");
+    east.run(&["bundle"]).ok();
+    assert_eq!(east.value("SELECT count(*) FROM salesync.log_1"), "1");
+    east.sql("UPDATE salesync.bundle SET state = 'applied' WHERE sequence = 2");
+    east.run(&["bundle"]).ok();
+    assert_eq!(east.value("SELECT count(*) FROM salesync.log_1"), "0");
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use salesync::sandbox::{BrokerServer, Definitions, PostgresServer, Sandbox};
+use salesync::sandbox::{BrokerServer, Definitions, PostgresServer, Sandbox, wait_until};
 
 use super::{arrives, comes_to};
 use crate::company::{Company, Node, SALES};
@@ -130,8 +130,11 @@ fn the_trouble_of_one_branch_does_not_stop_another() {
     }
     arrives(&company, east);
     // Not because the message would have been removed for having been delivered too often.
-    let queues = broker.control(&["list_queues", "-p", "v", "name", "messages"]).unwrap();
-    assert!(queues.contains("salesync.bundles.bad\t1"), "{queues}");
+    wait_until(Duration::from_secs(30), "the queue to be counted", || {
+        let queues = broker.control(&["list_queues", "-p", "v", "name", "messages"])?;
+        Ok(queues.contains("salesync.bundles.bad\t1").then_some(()))
+    })
+    .unwrap();
     // After the cause is mended the others go on too.
     head.sql("ALTER TABLE public.sales DROP CONSTRAINT sales_product_check");
     west.run(&["resend", "1"]).exits(3);
