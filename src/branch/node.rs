@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use postgres::{Client, GenericClient, Transaction};
 use serde::{Deserialize, Serialize};
 
+use super::tracking::tracked_tables;
 use crate::archive::{Archive, Placed};
 use crate::database::database_failure;
 use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
@@ -124,7 +125,13 @@ impl Node {
             )
             .map_err(failed)?;
         let sql = "UPDATE salesync.tracked_table SET is_complete = false";
-        transaction.execute(sql, &[]).map(|_| ()).map_err(failed)
+        transaction.execute(sql, &[]).map_err(failed)?;
+        // What is logged by now will be in the tables when they travel whole. On a younger server the old numbers
+        // of transactions would come up again and again.
+        for table in tracked_tables(transaction)? {
+            transaction.execute(&format!("DELETE FROM salesync.log_{}", table.id), &[]).map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Writes down outside the database where it stands, whatever stood there.

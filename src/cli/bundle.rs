@@ -5,10 +5,10 @@ use super::context::Context;
 use super::exchange::Exchange;
 use super::exchange::outgoing::Outgoing;
 use super::exchange::report::{Report, with_work_left};
-use super::exchange::{follow, window};
+use super::exchange::{follow, forbids_sending, window};
 use super::exit::Exit;
 use super::settings::{Role, Settings};
-use crate::domain::{Failure, Kind};
+use crate::domain::Failure;
 
 pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
@@ -23,8 +23,7 @@ fn run_once(context: &Context, settings: &Settings, args: &Bundle) -> Result<Exi
     let mut exchange = Exchange::begin(context, settings, "bundle")?;
     match exchange.seal(args.since) {
         Ok(()) => publish_pending(context, exchange, Outgoing::default(), args.offline),
-        Err(failure) if matches!(failure.kind(), Kind::NeedsPerson | Kind::Usage) => Err(failure),
-        // What was sealed earlier does not have to wait for what stopped this cut.
+        Err(failure) if forbids_sending(&failure) => Err(failure),
         Err(failure) => {
             match publish_pending(context, exchange, Outgoing::without_cut(), args.offline) {
                 Err(also) if also.to_string() != failure.to_string() => Context::complain(&also),

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::args::Sync;
 use super::context::Context;
-use super::exchange::Exchange;
 use super::exchange::outgoing::Outgoing;
 use super::exchange::report::{Report, with_work_left};
+use super::exchange::{Exchange, forbids_sending};
 use super::exit::Exit;
 use super::settings::Role;
 use crate::branch::{Since, renew_state};
@@ -21,7 +21,10 @@ const ASK_AGAIN: &str = "nothing is lost, the broker has them; the next `salesyn
 pub(super) fn run(context: &Context, args: &Sync) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
     let mut exchange = Exchange::begin(context, &settings, "sync")?;
-    exchange.seal(Since::Last)?;
+    let sealed = exchange.seal(Since::Last);
+    if sealed.as_ref().is_err_and(forbids_sending) {
+        return sealed.map(|()| Exit::Done);
+    }
     let node = exchange.node()?;
     let mut outgoing = Outgoing::default();
     exchange.collect(&node, &mut outgoing)?;
@@ -31,6 +34,7 @@ pub(super) fn run(context: &Context, args: &Sync) -> Result<Exit, Failure> {
     let report = Report::new(&outgoing).with_answers(&mut exchange)?.with_proof();
     exchange.end();
     context.print(&report)?;
+    sealed?;
     outcome.map_err(|failure| match outgoing.left().bundles {
         0 => without_answer(failure),
         left => with_work_left(failure, left),

@@ -23,6 +23,7 @@ mod broker_away;
 mod broker_faults;
 mod compare;
 mod concurrency;
+mod contested;
 mod contract;
 mod crash;
 mod crash_points;

@@ -159,6 +159,34 @@ fn a_branch_restored_from_a_dump_is_refused_until_a_person_decides() {
     begins_anew(&world);
 }
 
+/// The server is younger than the one that was dumped: its transactions have lower numbers than those in the log.
+#[test]
+fn a_branch_restored_on_a_new_server_has_no_use_for_its_old_log() {
+    let mut world = World::of_branch();
+    let east = world.company.branch();
+    east.sql("DO $$BEGIN FOR i IN 1..1000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END$$");
+    east.sql("UPDATE public.sales SET region = 'West'");
+    for product in ["Pens", "Paper"] {
+        east.sell(product);
+    }
+    let dump = world.dump(&[]);
+    let young = PostgresServer::start(&world.sandbox, "young").unwrap();
+    world.server = young;
+    world.server.create_database("own").unwrap();
+    world.run_program("pg_restore", &["-d", "own", &dump]);
+    world.company.branches[0].database_url = world.server.url("own");
+    let broker_url = world.company.broker_url.clone();
+    world.company.branches[0].configure("role = \"branch\"", &broker_url, SALES);
+    begins_anew(&world);
+    let east = world.company.branch();
+    east.sql("DELETE FROM public.sales WHERE product = 'Pens'; UPDATE public.sales SET region = 'North' WHERE product = 'Paper'");
+    world.company.sync();
+    world.company.assert_equal("public.sales");
+    assert_eq!(world.company.head_office.value("SELECT count(*) FROM salesync.incident"), "0");
+    east.run(&["bundle"]).ok();
+    assert_eq!(east.value("SELECT count(*) FROM salesync.log_1"), "0");
+}
+
 #[test]
 fn a_branch_rewound_by_its_files_is_refused_until_a_person_decides() {
     let mut world = World::of_branch();

@@ -26,6 +26,12 @@ use crate::domain::{Failure, Kind};
 /// How long a database may take to say that it is there after something has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Whether a cut failed so that nothing may be sent either: this may not be the database that sealed it. Of
+/// other failures what was sealed earlier does not have to wait for the end.
+pub(in crate::cli) fn forbids_sending(failure: &Failure) -> bool {
+    matches!(failure.kind(), Kind::NeedsPerson | Kind::Usage)
+}
+
 /// A branch connected to its database and, once it is needed, to the broker.
 pub(in crate::cli) struct Exchange<'a> {
     settings: &'a Settings,
@@ -88,12 +94,9 @@ impl<'a> Exchange<'a> {
     ) -> Result<(), Failure> {
         self.take_answers(outgoing)?;
         let answers = self.prepare_answers(outgoing);
-        if let Err(failure) = &answers
-            && matches!(failure.kind(), Kind::NeedsPerson | Kind::Usage)
-        {
+        if answers.as_ref().is_err_and(forbids_sending) {
             return answers.map(drop);
         }
-        // What is sealed does not have to wait for what stopped an answer.
         self.publish(outgoing, may_begin)?;
         let answers = answers?;
         if outgoing.left().bundles == 0 { answers.are_published(&mut self.client) } else { Ok(()) }

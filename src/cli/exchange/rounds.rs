@@ -1,8 +1,8 @@
 //! One round of exchange after another: what lives longer than a connection.
 
-use super::Exchange;
 use super::outgoing::Outgoing;
 use super::report::Report;
+use super::{Exchange, forbids_sending};
 use crate::branch::{Since, follow_changes, unfollow_changes};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -91,7 +91,7 @@ impl<'a> Rounds<'a> {
         let sealed = exchange.seal(self.since);
         match &sealed {
             Ok(()) => (self.since, self.has_sealed) = (Since::Last, true),
-            Err(failure) if matches!(failure.kind(), Kind::NeedsPerson | Kind::Usage) => return sealed,
+            Err(failure) if forbids_sending(failure) => return sealed,
             Err(_) => {}
         }
         let node = exchange.node()?;

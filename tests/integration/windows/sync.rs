@@ -34,3 +34,16 @@ fn sync_ends_well_only_when_head_office_has_applied_everything() {
     assert_eq!(run.json()["unapplied"][0]["state"], "rejected");
     follower.stops().ok();
 }
+
+#[test]
+fn what_is_sealed_goes_though_the_cut_has_failed() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    east.sell("Ink");
+    east.run(&["bundle", "--offline"]).ok();
+    east.sql("ALTER TABLE public.sales DISABLE TRIGGER salesync_update");
+    let applier = Running::start(head, &["apply", "--follow"]);
+    let run = east.run(&["sync", "--wait", "1m", "--json"]).exits(1).says(&["salesync_update is missing"]);
+    assert_eq!((&run.json()["proven"], &run.json()["pending"]), (&1.into(), &0.into()));
+    applier.stops().ok();
+}
