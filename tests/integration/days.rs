@@ -264,11 +264,10 @@ fn whatever_is_written_the_days_that_have_changed_are_stated_and_equal() {
         let context = || format!("round {round} of SALESYNC_SEED={seed}: {written:#?}");
         let tables = if east.bundles().len() > bundles { tables_of_last(east) } else { Vec::new() };
         let deed = tables.iter().find(|table| table["day_totals"].is_object());
-        let stated: Vec<String> =
-            deed.map(days_of).unwrap_or_default().into_iter().map(|(day, _)| day).collect();
+        let said = deed.map(days_of).unwrap_or_default();
         let is_whole = deed.is_some_and(|table| table["mode"] == "range");
         for day in before.keys().chain(now.keys()).filter(|day| before.get(*day) != now.get(*day)) {
-            let is_known = stated.contains(day) || is_whole && !now.contains_key(day);
+            let is_known = said.iter().any(|(name, _)| name == day) || is_whole && !now.contains_key(day);
             assert!(is_known, "{day} is not stated in {}", context());
         }
         head.run(&["apply"]).ok();
