@@ -44,6 +44,7 @@ CREATE TABLE salesync.branch_table (
     table_name      text NOT NULL,
     columns         jsonb NOT NULL,              -- as in the manifest: name, type, key
     deleted_in_cut  bigint NOT NULL DEFAULT 0,   -- rows that the parts of the current cut have deleted
+    inserted_in_cut bigint NOT NULL DEFAULT 0,   -- and added
     PRIMARY KEY (branch, schema_name, table_name)
 );
 
@@ -95,6 +96,7 @@ CREATE TABLE salesync.decision (
     epoch            uuid,                       -- the bundle, if it was about one
     sequence         bigint,
     watermark        text,                       -- the cut that was approved, with all its parts
+    hold             text,                       -- what it waited for: nothing else of it is approved
     reason           text,
     decided_by       text NOT NULL,              -- the operator's login and machine
     decided_at       timestamptz NOT NULL DEFAULT clock_timestamp(),

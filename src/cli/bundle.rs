@@ -22,10 +22,10 @@ pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
 fn run_once(context: &Context, settings: &Settings, args: &Bundle) -> Result<Exit, Failure> {
     let mut exchange = Exchange::begin(context, settings, "bundle")?;
     match exchange.seal(args.since) {
-        Ok(()) => publish_pending(context, exchange, args.offline),
+        Ok(()) => publish_pending(context, exchange, Outgoing::default(), args.offline),
         Err(failure) if forbids_sending(&failure) => Err(failure),
         Err(failure) => {
-            match publish_pending(context, exchange, args.offline) {
+            match publish_pending(context, exchange, Outgoing::without_cut(), args.offline) {
                 Err(also) if also.to_string() != failure.to_string() => Context::complain(&also),
                 _ => {}
             }
@@ -34,9 +34,13 @@ fn run_once(context: &Context, settings: &Settings, args: &Bundle) -> Result<Exi
     }
 }
 
-fn publish_pending(context: &Context, mut exchange: Exchange<'_>, offline: bool) -> Result<Exit, Failure> {
+fn publish_pending(
+    context: &Context,
+    mut exchange: Exchange<'_>,
+    mut outgoing: Outgoing,
+    offline: bool,
+) -> Result<Exit, Failure> {
     let node = exchange.node()?;
-    let mut outgoing = Outgoing::default();
     exchange.collect(&node, &mut outgoing)?;
     if offline {
         context.print(&Report::new(&outgoing))?;

@@ -99,7 +99,8 @@ impl DayTotal {
     pub fn in_words(&self, summed: &[String]) -> String {
         let totals = summed.iter().zip(&self.totals);
         let sums: Vec<String> = totals.map(|(column, total)| format!("{column} {}", total.sum)).collect();
-        format!("{} rows ({})", self.rows, sums.join(", "))
+        let noun = if self.rows == 1 { "row" } else { "rows" };
+        format!("{} {noun} ({})", self.rows, sums.join(", "))
     }
 }
 

@@ -8,6 +8,7 @@ use super::branches::lock_branch;
 use super::check_days::check_days;
 use super::decisions::approved;
 use super::deletions::check_deletions;
+use super::hold::HoldKind;
 use super::ledger::{Delivery, Incoming, knows_epoch, record_bundle, record_incident, recorded};
 use super::place::{Place, Recorded, place};
 use super::policy::Policy;
@@ -92,7 +93,7 @@ fn load<R: Read + Seek>(
     policy: Policy,
 ) -> Result<Vec<TableEffect>, Refusal> {
     let branch = manifest.branch.as_str();
-    let is_approved = approved(transaction, manifest)?;
+    let is_approved = approved(transaction, manifest, HoldKind::Schema)?;
     fit_tables(transaction, manifest, policy, is_approved)?;
     set_branch(transaction, branch)?;
     let mut loader = Loader::new(bundle, Target { table: TableName::sql, branch: Some(branch) });
@@ -104,7 +105,7 @@ fn load<R: Read + Seek>(
         loader.tombstones(transaction, change, effect)?;
         effect.members = loader.totals_of(change);
     }
-    if !is_approved {
+    if !approved(transaction, manifest, HoldKind::Deletion)? {
         check_deletions(transaction, manifest, &effects, policy)?;
     }
     // Constraints that were put off are judged now, while it is still known whose bundle it is.
@@ -144,7 +145,7 @@ fn record(
     Ok(record_receipt(transaction, &receipt.with_effects(effects))?)
 }
 
-/// What the branch's tables are now, and how many rows its current cut has deleted.
+/// What the branch's tables are now, and how many rows its current cut has deleted and added.
 fn record_tables(
     transaction: &mut Transaction<'_>,
     manifest: &Manifest,
@@ -152,17 +153,20 @@ fn record_tables(
 ) -> Result<(), postgres::Error> {
     let branch = manifest.branch.as_str();
     if manifest.cut.part == 1 {
-        let sql =
-            "UPDATE salesync.branch_table SET deleted_in_cut = 0 WHERE branch = $1 AND deleted_in_cut > 0";
+        let sql = "UPDATE salesync.branch_table SET deleted_in_cut = 0, inserted_in_cut = 0
+             WHERE branch = $1 AND deleted_in_cut + inserted_in_cut > 0";
         transaction.execute(sql, &[&branch])?;
     }
-    let sql = "INSERT INTO salesync.branch_table AS known (branch, schema_name, table_name, columns, deleted_in_cut)
-               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (branch, schema_name, table_name) DO UPDATE
-               SET columns = excluded.columns, deleted_in_cut = known.deleted_in_cut + excluded.deleted_in_cut";
+    let sql = "INSERT INTO salesync.branch_table AS known (branch, schema_name, table_name, columns, deleted_in_cut,
+                                                             inserted_in_cut)
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (branch, schema_name, table_name) DO UPDATE
+               SET columns = excluded.columns, deleted_in_cut = known.deleted_in_cut + excluded.deleted_in_cut,
+                   inserted_in_cut = known.inserted_in_cut + excluded.inserted_in_cut";
     for (change, effect) in manifest.tables.iter().zip(effects) {
         let columns = serde_json::json!(change.columns);
-        let deleted = effect.deleted.cast_signed();
-        transaction.execute(sql, &[&branch, &change.name.schema, &change.name.table, &columns, &deleted])?;
+        let (deleted, inserted) = (effect.deleted.cast_signed(), effect.inserted.cast_signed());
+        let (schema, table) = (&change.name.schema, &change.name.table);
+        transaction.execute(sql, &[&branch, schema, table, &columns, &deleted, &inserted])?;
     }
     Ok(())
 }

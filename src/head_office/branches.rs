@@ -84,7 +84,8 @@ const STATE: &str = "
            ARRAY(SELECT DISTINCT i.sequence FROM salesync.incident i
                  WHERE i.branch = b.name AND i.kind = 'rejected' AND i.resolved_at IS NULL
                    AND i.epoch = coalesce(h.epoch, b.epoch)),
-           (SELECT count(*) FROM salesync.incident i
+           (SELECT count(DISTINCT ROW(i.epoch, i.sequence, CASE WHEN i.sequence IS NULL THEN i.incident_id END))
+            FROM salesync.incident i
             WHERE i.branch = b.name AND i.kind = 'rejected' AND i.resolved_at IS NULL
               AND i.happened_at > coalesce(b.last_applied_at, '-infinity')),
            (SELECT floor(extract(epoch FROM min(l.received_at - l.created_at)) * 1000)::bigint FROM (

@@ -82,8 +82,9 @@ impl Receiver<'_> {
         let waited_for = hold_of(self.client, manifest, bundle.manifest_sha256())
             .map_err(|error| database_failure("looking up why the bundle is held", &error))?;
         let needs_word = waited_for.as_ref().is_some_and(|hold| hold.kind == HoldKind::Deletion);
-        if needs_word && !approved(self.client, manifest)? {
-            return Ok(None);
+        if needs_word && !approved(self.client, manifest, HoldKind::Deletion)? {
+            let told_again = waited_for.filter(|_| self.tells_again).map(Outcome::Held);
+            return Ok(told_again.map(|held| Verdict::on(manifest, held)));
         }
         let verdict = self.apply(bundle, path, Source::Archive)?;
         let is_news = self.tells_again || waited_for.map(Outcome::Held).as_ref() != Some(&verdict.outcome);

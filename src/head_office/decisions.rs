@@ -8,13 +8,14 @@ use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::{Client, GenericClient, Row};
 
 use super::branches::{BranchState, branch_states};
-use super::hold::Hold;
-use super::ledger::Source;
+use super::hold::{Hold, HoldKind};
+use super::ledger::{Source, hold_of};
 use super::place::Place;
 use super::receive::Receiver;
 use super::refusal::Refusal;
 use super::verdict::{Arrival, Verdict};
 use crate::archive::{Archive, open_bundle};
+use crate::bundle::Bundle;
 use crate::database::database_failure;
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence};
 
@@ -30,7 +31,7 @@ pub struct Decider<'a> {
 /// What a person decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ruling {
-    /// This bundle, which waits for a person, may pass, and with it all parts of its cut.
+    /// What this bundle, which waits for a person, is held for may pass, with all parts of its cut.
     Approve(Sequence),
     /// This bundle, which is held, is rejected. The branch is told, and has to begin a new epoch.
     Reject(Sequence),
@@ -67,7 +68,7 @@ pub fn decide(
     by: Decider<'_>,
 ) -> Result<(), Failure> {
     let state = branch_state(client, branch)?;
-    let (mut bundle, mut watermark) = (None, None);
+    let (mut bundle, mut cut) = (None, None);
     if let Ruling::Approve(sequence) | Ruling::Reject(sequence) = ruling {
         let doing = format!("deciding on bundle {sequence} of {branch}");
         let (epoch, hold) = held(&doing, &state, sequence)?;
@@ -76,10 +77,10 @@ pub fn decide(
                 .hint("`salesync status` shows what is missing; `salesync request` asks the branch for it"));
         }
         let file = open_bundle(&archive.file(branch, epoch, sequence))?;
-        watermark = Some(file.manifest().cut.watermark.clone());
+        cut = Some((file.manifest().cut.watermark.clone(), hold.kind));
         bundle = Some((epoch, sequence));
     }
-    record(client, branch, ruling, bundle, watermark.as_deref(), by)
+    record(client, branch, ruling, bundle, cut.as_ref(), by)
 }
 
 /// The branch as it stands; it is a mistake to name one that is not known.
@@ -111,39 +112,46 @@ pub(super) fn record(
     branch: &NodeName,
     ruling: Ruling,
     bundle: Option<(Epoch, Sequence)>,
-    watermark: Option<&str>,
+    cut: Option<&(String, HoldKind)>,
     by: Decider<'_>,
 ) -> Result<(), Failure> {
     client
         .execute(
             "WITH decision AS (
-                 INSERT INTO salesync.decision (branch, verdict, epoch, sequence, watermark, reason, decided_by, carried_out_at)
+                 INSERT INTO salesync.decision (branch, verdict, epoch, sequence, watermark, reason, decided_by, carried_out_at,
+                                                  hold)
                  VALUES ($1, $2, $3, $4, $5, $6, $7 || ' as ' || session_user,
-                         CASE $2 WHEN 'request' THEN clock_timestamp() END))
+                         CASE $2 WHEN 'request' THEN clock_timestamp() END, $9))
              SELECT pg_notify($8, '')",
             &[
                 &branch.as_str(),
                 &ruling.as_str(),
                 &bundle.map(|(epoch, _)| epoch.0),
                 &bundle.map(|(_, sequence)| sequence.as_bigint()),
-                &watermark,
+                &cut.map(|(watermark, _)| watermark),
                 &by.reason,
                 &by.name,
                 &CHANNEL,
+                &cut.map(|(_, hold)| hold.as_str()),
             ],
         )
         .map(|_| ())
         .map_err(|error| database_failure("recording the decision", &error))
 }
 
-/// True if a person has approved the cut that this bundle is a part of.
-pub(super) fn approved(client: &mut impl GenericClient, manifest: &Manifest) -> Result<bool, Failure> {
-    let sql = "SELECT EXISTS (SELECT FROM salesync.decision
-                              WHERE verdict = 'approve' AND branch = $1 AND epoch = $2 AND watermark = $3)";
-    let parameters: [&(dyn postgres::types::ToSql + Sync); 3] =
-        [&manifest.branch.as_str(), &manifest.epoch.0, &manifest.cut.watermark];
+/// True if a person has approved the cut that this bundle is a part of, seeing that it was held for this, and nobody
+/// has rejected a part of it since.
+pub(super) fn approved(
+    client: &mut impl GenericClient,
+    manifest: &Manifest,
+    hold: HoldKind,
+) -> Result<bool, Failure> {
+    let sql = "SELECT coalesce((SELECT verdict = 'approve' FROM salesync.decision
+                                WHERE branch = $1 AND epoch = $2 AND watermark = $3 AND (hold = $4 OR verdict = 'reject')
+                                ORDER BY decision_id DESC LIMIT 1), false)";
+    let Manifest { branch, epoch, cut, .. } = manifest;
     let row = client
-        .query_one(sql, &parameters)
+        .query_one(sql, &[&branch.as_str(), &epoch.0, &cut.watermark, &hold.as_str()])
         .map_err(|error| database_failure("looking up what was approved", &error))?;
     Ok(row.get(0))
 }
@@ -223,11 +231,23 @@ impl Receiver<'_> {
             (Ruling::Reject(sequence), Some(epoch)) => {
                 let path = self.archive.file(branch, epoch, sequence);
                 let bundle = open_bundle(&path)?;
+                self.expect_held(&bundle)?;
                 let refusal = Err(Refusal::Rejected(decision.words.clone()));
                 Ok(vec![self.decide(refusal, &bundle, &path, Source::Archive)?])
             }
             (Ruling::Approve(_), epoch) => self.catch_up(branch, epoch),
             _ => self.retry(branch),
+        }
+    }
+
+    /// A bundle may have been applied, or decided on, between a decision and its turn.
+    fn expect_held(&mut self, bundle: &Bundle<File>) -> Result<(), Failure> {
+        let manifest = bundle.manifest();
+        let doing = format!("deciding on bundle {} of {}", manifest.sequence, manifest.branch);
+        match hold_of(self.client, manifest, bundle.manifest_sha256()) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(Failure::new(Kind::NeedsPerson, doing, "it is not held any more")),
+            Err(error) => Err(database_failure(doing, &error)),
         }
     }
 
@@ -253,19 +273,25 @@ impl Receiver<'_> {
 
     /// The newest rejected file whose turn it would be.
     fn next_rejected(&mut self, branch: &NodeName) -> Result<Option<PathBuf>, Failure> {
-        let sql = "SELECT DISTINCT ON (epoch, sequence, file) file, incident_id FROM salesync.incident
-                   WHERE branch = $1 AND kind = 'rejected' AND resolved_at IS NULL
-                     AND file IS NOT NULL AND sequence IS NOT NULL
-                   ORDER BY epoch, sequence, file, incident_id DESC";
+        let sql = "SELECT max(i.incident_id), i.file, i.sequence
+                   FROM salesync.incident i JOIN salesync.branch b ON b.name = i.branch
+                   WHERE i.branch = $1 AND i.kind = 'rejected' AND i.resolved_at IS NULL AND i.file IS NOT NULL
+                     AND (b.epoch IS NULL OR i.epoch > b.epoch OR i.epoch = b.epoch AND i.sequence > b.last_sequence)
+                   GROUP BY i.epoch, i.sequence, i.file ORDER BY 1 DESC";
         let rows = self
             .client
             .query(sql, &[&branch.as_str()])
             .map_err(|error| database_failure("looking for rejected bundles", &error))?;
-        let mut files: Vec<(i64, String)> = rows.iter().map(|row| (row.get(1), row.get(0))).collect();
-        files.sort_unstable_by(|one, other| other.cmp(one));
-        for (_, file) in files {
-            // A file that is gone or damaged cannot be tried; the branch has to send it again.
-            let Ok(bundle) = open_bundle(Path::new(&file)) else { continue };
+        for row in rows {
+            let (file, sequence): (String, i64) = (row.get(1), row.get(2));
+            let bundle = match open_bundle(Path::new(&file)) {
+                Ok(bundle) => bundle,
+                Err(failure) => {
+                    let again = format!("`salesync request {branch} --resend {sequence}` brings it again");
+                    tracing::warn!("{failure}; {again}");
+                    continue;
+                }
+            };
             let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
             if manifest.branch == *branch && self.find_place(&manifest, digest)? == Place::Next {
                 return Ok(Some(PathBuf::from(file)));

@@ -1,7 +1,7 @@
 //! A bundle that deletes a large part of a branch's rows waits for a person: a wrong restore at a
 //! branch must not empty head office.
 
-use postgres::Transaction;
+use postgres::{Row, Transaction};
 
 use super::hold::{Hold, HoldKind};
 use super::policy::Policy;
@@ -20,29 +20,32 @@ pub(super) fn check_deletions(
     policy: Policy,
 ) -> Result<(), Refusal> {
     for (change, effect) in manifest.tables.iter().zip(effects).filter(|(_, effect)| effect.deleted > 0) {
-        let before = if manifest.cut.part == 1 { 0 } else { deleted_before(transaction, manifest, change)? };
-        let deleted = before + effect.deleted;
+        let before =
+            if manifest.cut.part == 1 { (0, 0) } else { done_before(transaction, manifest, change)? };
+        let (deleted, inserted) = (before.0 + effect.deleted, before.1 + effect.inserted);
         if deleted >= HARMLESS {
-            check_table(transaction, manifest, change, effect, deleted, policy.max_delete_fraction)?;
+            check_table(transaction, manifest, change, (deleted, inserted), policy.max_delete_fraction)?;
         }
     }
     Ok(())
 }
 
-fn deleted_before(
+/// How many rows the earlier parts of the cut have deleted and added.
+fn done_before(
     transaction: &mut Transaction<'_>,
     manifest: &Manifest,
     change: &TableChange,
-) -> Result<u64, Refusal> {
-    let sql = "SELECT deleted_in_cut FROM salesync.branch_table
+) -> Result<(u64, u64), Refusal> {
+    let sql = "SELECT deleted_in_cut, inserted_in_cut FROM salesync.branch_table
                WHERE branch = $1 AND schema_name = $2 AND table_name = $3";
     let row = transaction
         .query_opt(sql, &[&manifest.branch.as_str(), &change.name.schema, &change.name.table])
-        .map_err(|error| judged("looking up what the cut has deleted so far", &error))?;
-    Ok(row.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
+        .map_err(|error| judged("looking up what the cut has done so far", &error))?;
+    let count = |row: &Row, column| row.get::<_, i64>(column).unsigned_abs();
+    Ok(row.map_or((0, 0), |row| (count(&row, 0), count(&row, 1))))
 }
 
-/// Counts no more rows than it takes to know that enough are left.
+/// Counts no more rows than it takes to know that enough are left, of those that were there before the cut.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -52,19 +55,18 @@ fn check_table(
     transaction: &mut Transaction<'_>,
     manifest: &Manifest,
     change: &TableChange,
-    effect: &TableEffect,
-    deleted: u64,
+    (deleted, inserted): (u64, u64),
     fraction: f64,
 ) -> Result<(), Refusal> {
     // As many as must be left for `deleted` to be no more than this fraction of what there was.
     let enough = (deleted as f64 * (1.0 - fraction) / fraction).ceil();
-    let limit = (enough + effect.inserted as f64) as i64;
+    let limit = (enough + inserted as f64) as i64;
     let sql =
         format!("SELECT count(*) FROM (SELECT FROM {} WHERE branch = $1 LIMIT $2) t", change.name.sql());
     let row = transaction
         .query_one(&sql, &[&manifest.branch.as_str(), &limit])
         .map_err(|error| judged("counting the rows that are left", &error))?;
-    let left = row.get::<_, i64>(0).unsigned_abs().saturating_sub(effect.inserted);
+    let left = row.get::<_, i64>(0).unsigned_abs().saturating_sub(inserted);
     if left as f64 >= enough {
         return Ok(());
     }

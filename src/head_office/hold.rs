@@ -50,7 +50,10 @@ impl Hold {
     /// The words may contain a bundle's own, which must not fill a receipt nor speak to a terminal.
     pub(super) fn new(kind: HoldKind, reason: &str) -> Self {
         let printable = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-        let reason = reason[..reason.floor_char_boundary(LONGEST_REASON)].chars().map(printable).collect();
+        let mut reason: String =
+            reason[..reason.floor_char_boundary(LONGEST_REASON)].chars().map(printable).collect();
+        // Cut when all is said, or what is read back would not be what was written.
+        reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
         Self { kind, reason }
     }
 }
@@ -58,5 +61,20 @@ impl Hold {
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_back_is_what_was_written_whatever_is_in_it() {
+        let reasons = ["plain".to_owned(), "\u{1b}[31m".repeat(900), "\u{7}é".repeat(4000)];
+        for reason in reasons {
+            let hold = Hold::new(HoldKind::Schema, &reason);
+            assert!(hold.reason.len() <= LONGEST_REASON && !hold.reason.contains(char::is_control));
+            assert_eq!(Hold::new(HoldKind::Schema, &hold.reason), hold);
+        }
     }
 }

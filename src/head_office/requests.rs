@@ -110,7 +110,8 @@ fn record_request(client: &mut impl GenericClient, request: &Request) -> Result<
         .map_err(|error| database_failure(doing, &error))
 }
 
-/// Notes which requests the arrival of this bundle answers. A newer epoch says everything an older one did.
+/// Notes which requests the arrival of this bundle answers. A newer epoch says everything an older one did. What
+/// came before a request for something new had left cannot be its answer.
 pub(super) fn note_answer(
     client: &mut impl GenericClient,
     manifest: &Manifest,
@@ -119,10 +120,10 @@ pub(super) fn note_answer(
         "UPDATE salesync.request r SET answered_at = clock_timestamp()
          WHERE r.branch = $1 AND r.answered_at IS NULL
            AND CASE r.wanted
-               WHEN 'sync' THEN true
+               WHEN 'sync' THEN r.published_at IS NOT NULL
                WHEN 'full' THEN $3::bigint = 1 AND NOT EXISTS (
                    SELECT FROM salesync.bundle b WHERE b.branch = $1 AND b.epoch = $2 AND b.received_at < r.requested_at)
-               ELSE r.epoch < $2 OR r.epoch IS NOT DISTINCT FROM $2 AND r.last_sequence = $3 END",
+               ELSE r.epoch < $2 OR coalesce(r.epoch, $2) = $2 AND r.last_sequence = $3 END",
         &[&manifest.branch.as_str(), &manifest.epoch.0, &manifest.sequence.as_bigint()],
     )?;
     Ok(())

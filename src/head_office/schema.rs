@@ -4,6 +4,8 @@
 //! |---|---|
 //! | a table or a column is new | makes it, or waits for a person, as the policy says |
 //! | a column that the branch's earlier bundles had is gone or renamed | waits for a person |
+//! | a column is new again, and head office's rows have values of an earlier one | waits until the table travels whole |
+//! | changes of a table that head office has had, and has no more | wait until the table is back, or travels whole |
 //! | a type that head office's column does not hold | waits until the column is changed |
 //! | another primary key | waits until the table is changed |
 
@@ -14,7 +16,7 @@ use super::policy::{Policy, SchemaChanges};
 use super::refusal::{Refusal, judged, judged_definition};
 use super::target::{BRANCH_SETTING, check_name, check_type, set_default};
 use crate::database::{TableDescription, describe};
-use crate::domain::{Column, Manifest, TableChange, key_columns, quote_identifier, quote_literal};
+use crate::domain::{Column, Manifest, Mode, TableChange, key_columns, quote_identifier, quote_literal};
 
 /// One difference between a branch's table and head office's.
 enum Difference {
@@ -68,13 +70,18 @@ fn differences(
     change: &TableChange,
 ) -> Result<Vec<Difference>, Refusal> {
     check_name(change)?;
+    let known = known_columns(transaction, manifest, change)?;
     let Some(table) = describe(transaction, &change.name)? else {
+        if !known.is_empty() && change.range.as_ref().is_none_or(|range| range.after.is_some()) {
+            let why =
+                format!("table {}: head office has lost it; {}", change.name, everything_anew(manifest));
+            return Ok(vec![Difference::Unfit(why)]);
+        }
         change.columns.iter().try_for_each(|column| check_type(transaction, &change.name, column))?;
         let (what, statement) = (format!("table {}", change.name), create_table(change));
         return Ok(vec![Difference::Missing { what, statement }]);
     };
     let mut differences = Vec::new();
-    let known = known_columns(transaction, manifest, change)?;
     differences.extend(gone(change, &known).map(Difference::Gone));
     for column in &change.columns {
         let Column { name, type_name, .. } = column;
@@ -88,6 +95,18 @@ fn differences(
                 differences.push(Difference::Unfit(format!(
                     "table {}, column {name:?}: the branch has type {type_name}, head office has {}",
                     change.name, present.type_name
+                )));
+            }
+            Some(_)
+                if change.mode != Mode::Range
+                    && !known.is_empty()
+                    && !known.contains(name)
+                    && has_values(transaction, manifest, change, column)? =>
+            {
+                differences.push(Difference::Unfit(format!(
+                    "table {}, column {name:?}: it is new at the branch, and head office's rows have values; {}",
+                    change.name,
+                    everything_anew(manifest)
                 )));
             }
             Some(_) => {}
@@ -109,6 +128,25 @@ fn known_columns(
         .query(sql, &[&manifest.branch.as_str(), &change.name.schema, &change.name.table])
         .map_err(|error| judged("looking up the branch's columns", &error))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// What mends that head office's rows are not those to which the branch's changes belong.
+fn everything_anew(manifest: &Manifest) -> String {
+    format!("`salesync request {} --full` brings everything anew", manifest.branch)
+}
+
+/// Whether head office's rows of the branch have values in this column.
+fn has_values(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+    change: &TableChange,
+    column: &Column,
+) -> Result<bool, Refusal> {
+    let (table, name) = (change.name.sql(), quote_identifier(&column.name));
+    let sql = format!("SELECT EXISTS (SELECT FROM {table} WHERE branch = $1 AND {name} IS NOT NULL)");
+    let doing = format!("looking for values in {}, column {:?}", change.name, column.name);
+    let row = transaction.query_one(&sql, &[&manifest.branch.as_str()]);
+    Ok(row.map_err(|error| judged_definition(&doing, &error))?.get(0))
 }
 
 fn gone(change: &TableChange, known: &[String]) -> Option<String> {

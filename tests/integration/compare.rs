@@ -55,7 +55,7 @@ fn what_was_changed_at_head_office_shows_on_its_day_with_both_figures() {
     assert_eq!((&gone["branch_rows"], &gone["head_office_rows"]), (&1.into(), &0.into()));
     let shown = head.run(&["compare", "east"]).exits(3).stdout();
     assert!(shown.starts_with("east: 1 day equal, 2 DIFFERENT\n"), "{shown}");
-    assert!(shown.contains("public.sales, 2021-05-02: the branch has 1 rows (qty 1, cost 10.00,"), "{shown}");
+    assert!(shown.contains("public.sales, 2021-05-02: the branch has 1 row (qty 1, cost 10.00,"), "{shown}");
 
     // By branch and by day.
     assert_eq!(compared(head, &["west"], 0)["branches"].as_array().unwrap().len(), 1);

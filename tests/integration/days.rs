@@ -57,7 +57,7 @@ fn a_day_that_only_lost_rows_is_stated_and_compared() {
     east.sql("DELETE FROM public.sales WHERE id = (SELECT max(id) FROM public.sales)");
     east.run(&["bundle"]).ok();
     let told = head.run(&["apply"]).exits(3).stdout();
-    let figures = ["day 2021-06-01: the branch has 1 rows (qty 1,", "head office has 0 rows (qty 0,"];
+    let figures = ["day 2021-06-01: the branch has 1 row (qty 1,", "head office has 0 rows (qty 0,"];
     assert!(figures.iter().all(|figure| told.contains(figure)), "{told}");
 }
 
@@ -158,7 +158,7 @@ fn days_of_every_kind_are_right_at_head_office() {
     ] {
         east.sql(writes);
         company.sync();
-        for (name, _) in days {
+        for (name, _) in &days {
             company.assert_equal(&format!("public.{name}"));
         }
         assert_eq!(head.run(&["compare", "--json"]).ok().json()["different"], 0, "{writes}");

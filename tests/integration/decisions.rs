@@ -5,21 +5,21 @@ use serde_json::{Value, json};
 use crate::company::{Company, Node, SALES};
 
 /// A branch with so many sales, synced.
-fn with_sales(count: u32) -> Company {
+pub fn with_sales(count: u32) -> Company {
     let company = Company::of_sales(&["east"]);
     sell_many(company.branch(), count);
     company.sync();
     company
 }
 
-fn sell_many(branch: &Node, count: u32) {
+pub fn sell_many(branch: &Node, count: u32) {
     branch.sql(&format!(
         "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
          SELECT date '2021-05-02' + n % 30, 'East', 'Ink', 1, 2, 2, 0.14, 2.14 FROM generate_series(1, {count}) n"
     ));
 }
 
-fn waiting(head: &Node) -> Vec<Value> {
+pub fn waiting(head: &Node) -> Vec<Value> {
     let status = head.run(&["status", "--json"]).ok().json();
     status["branches"][0]["waiting"].as_array().unwrap().clone()
 }

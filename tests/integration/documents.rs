@@ -5,17 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
 use walkdir::WalkDir;
-
-use crate::company::{Company, Node, SALES};
-use crate::servers::fresh_database;
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn text_of(file: &str) -> String {
+pub fn text_of(file: &str) -> String {
     let path = project().join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -32,14 +28,14 @@ fn help() -> String {
 }
 
 /// What is between the heading `## title` and the next one of its kind.
-fn section<'t>(text: &'t str, title: &str) -> &'t str {
+pub fn section<'t>(text: &'t str, title: &str) -> &'t str {
     let heading = format!("\n## {title}\n");
     let (_, rest) = text.split_once(&heading).unwrap_or_else(|| panic!("no section {title:?}"));
     rest.split("\n## ").next().unwrap()
 }
 
 /// The first cells of a table's rows.
-fn first_cells(text: &str) -> impl Iterator<Item = &str> {
+pub fn first_cells(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
 }
 
@@ -81,6 +77,14 @@ fn the_documents_have_the_exit_statuses_of_the_help() {
     for file in ["README.md", "docs/json.md"] {
         assert_eq!(statuses(section(&text_of(file), "Exit status")), known, "{file}");
     }
+    let meanings = |file: &str, column: usize| -> BTreeSet<(String, String)> {
+        let text = text_of(file);
+        let rows = section(&text, "Exit status").lines().filter_map(|line| line.strip_prefix("| "));
+        let rows = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+        let rows = rows.filter(|cells| cells[0] != "status");
+        rows.map(|cells| (cells[0].to_owned(), cells[column].to_owned())).collect()
+    };
+    assert_eq!(meanings("README.md", 1), meanings("docs/json.md", 2));
 }
 
 /// What is run unattended is a command line that the program takes: it gets as far as the configuration.
@@ -188,88 +192,4 @@ fn links_between_the_documents_lead_somewhere() {
         }
     }
     assert_eq!(broken, Vec::<String>::new());
-}
-
-/// The fields that a section of `docs/json.md` describes: `bundles`, `bundles[].branch` and `.sequence`
-/// as `bundles`, `branch`, `sequence`.
-fn described_fields(section: &str) -> BTreeSet<String> {
-    let fields = first_cells(section).flat_map(|cell| cell.split(", "));
-    fields.map(|field| field.trim_matches('`').rsplit('.').next().unwrap().to_owned()).collect()
-}
-
-/// The names of an object's fields and of those of the objects in its lists.
-fn fields_of(value: &Value, found: &mut BTreeSet<String>) {
-    for (name, value) in value.as_object().unwrap() {
-        found.insert(name.clone());
-        let objects = value.as_array().into_iter().flatten().filter(|item| item.is_object());
-        objects.for_each(|object| fields_of(object, found));
-    }
-}
-
-fn assert_described(title: &str, printed: &Value) {
-    let text = text_of("docs/json.md");
-    let described = described_fields(section(&text, title));
-    let mut fields = BTreeSet::new();
-    fields_of(printed, &mut fields);
-    let missing: Vec<_> = fields.difference(&described).collect();
-    assert!(missing.is_empty(), "docs/json.md, {title}: {missing:?} not described");
-}
-
-#[test]
-fn the_json_examples_have_only_fields_that_are_described() {
-    let text = text_of("docs/json.md");
-    let mut count = 0;
-    for part in text.split("\n## ").skip(1) {
-        let title = part.lines().next().unwrap();
-        for example in part.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
-            assert_described(title, &serde_json::from_str(example).unwrap());
-            count += 1;
-        }
-    }
-    assert!(count >= 9, "only {count} examples");
-}
-
-#[test]
-fn everything_that_is_printed_as_json_is_described() {
-    let company = Company::of_sales(&["east"]);
-    let (east, head_office) = (company.branch(), &company.head_office);
-    let print = |node: &Node, title: &str, arguments: &[&str], input: &str| {
-        let arguments = [arguments, &["--json"]].concat();
-        assert_described(title, &node.run_with(&arguments, input.as_bytes()).json());
-    };
-    let header = "Date,Region,Product,Qty,Cost\n";
-    print(east, "init", &["init"], "");
-    print(head_office, "init", &["init"], "");
-    print(east, "import", &["import", "-"], &format!("{header}2021-04-29,East,Paper,x,12.95\n"));
-    for _ in 0..2 {
-        print(east, "import", &["import", "-"], &format!("{header}2021-04-29,East,Paper,1,12.95\n"));
-        print(east, "bundle, resend, sync", &["bundle", "--offline"], "");
-    }
-    let files = east.bundles();
-    let [first, second] = [0, 1].map(|at: usize| files[at].to_str().unwrap());
-    let damaged = east.folder.join("damaged.bundle").display().to_string();
-    fs::write(&damaged, "no bundle").unwrap();
-    print(head_office, "apply, replay", &["apply", second, &damaged], "");
-    print(head_office, "status", &["status"], "");
-    // Head office's first visit to the broker sends the receipt of the held bundle.
-    print(head_office, "apply, replay", &["apply"], "");
-    print(east, "bundle, resend, sync", &["bundle"], "");
-    print(head_office, "apply, replay", &["apply", "--check", first], "");
-    print(head_office, "apply, replay", &["apply"], "");
-    print(head_office, "apply, replay", &["replay", "bundles"], "");
-    print(east, "bundle, resend, sync", &["resend", "1"], "");
-    print(east, "bundle, resend, sync", &["sync", "--wait", "0s"], "");
-    print(east, "status", &["status"], "");
-    print(head_office, "compare", &["compare"], "");
-    print(head_office, "prune", &["prune", "--newest-epoch-too", "--keep", "0s", "--dry-run"], "");
-    let lost = east.folder.with_file_name("lost");
-    fs::create_dir(&lost).unwrap();
-    let new = Node { name: "east".into(), folder: lost, database_url: fresh_database() };
-    new.configure("role = \"branch\"", &company.broker_url, SALES);
-    print(&new, "replay --into-branch", &["replay", "--into-branch", "../head/bundles"], "");
-    print(east, "verify", &["verify", "bundles", &damaged], "");
-    // The manifest has its own document.
-    let mut inspected = east.run(&["inspect", "--rows", first, "--json"]).ok().json();
-    inspected["manifest"] = Value::Null;
-    assert_described("inspect", &inspected);
 }

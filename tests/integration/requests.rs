@@ -21,7 +21,7 @@ fn with_a_lost_bundle() -> Company {
 }
 
 /// The message that is `behind` others in the queue of east is lost.
-fn lose_the_next(company: &Company, behind: usize) {
+pub fn lose_the_next(company: &Company, behind: usize) {
     let mut broker = company.broker();
     let mut messages: Vec<_> = (0..=behind).map(|_| broker.next_bundle("east").unwrap().unwrap()).collect();
     let lost = messages.pop().unwrap();
@@ -32,7 +32,7 @@ fn lose_the_next(company: &Company, behind: usize) {
     broker.close();
 }
 
-fn requests(head: &Node) -> Value {
+pub fn requests(head: &Node) -> Value {
     let mut status = head.run(&["status", "--json"]).ok().json();
     let mut requests = status["branches"][0]["requests"].take();
     for request in requests.as_array_mut().unwrap() {

@@ -28,9 +28,11 @@ pub(super) struct Args {
 const EXIT_STATUSES: &str = "\
 Exit status:
   0 done, or nothing to do      1 failed            2 wrong usage
-  3 done, but something needs a person: a bundle is rejected or held, a day differs
+  3 done, but something needs a person: a bundle is rejected or held, a branch is late, a day
+    differs, a database was restored
   65 a bundle is damaged        69 database or broker unreachable
-  75 broker away or window closed with work left: it is safe, the next run goes on
+  75 broker away or window closed with work left, no answer yet, or another run at work:
+     everything is safe, the next run goes on
   77 permission denied          78 wrong configuration";
 
 /// Flags of every command.

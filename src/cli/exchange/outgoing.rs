@@ -21,9 +21,16 @@ pub(in crate::cli) struct Outgoing {
     pub(in crate::cli) receipts: u64,
     /// True if head office has asked for something that takes a person.
     pub(in crate::cli) is_owing: bool,
+    /// True if what has changed could not be cut, and is not among them.
+    pub(in crate::cli) lacks_cut: bool,
 }
 
 impl Outgoing {
+    /// Nothing yet, and what has changed could not be cut.
+    pub(in crate::cli) fn without_cut() -> Self {
+        Self { lacks_cut: true, ..Self::default() }
+    }
+
     /// Adds those that are not on the list yet; what is known of the others by now counts. What is to be sent
     /// is sent in the order of its numbers.
     pub(in crate::cli) fn add(&mut self, bundles: Vec<RecordedBundle>) {

@@ -24,6 +24,9 @@ pub(in crate::cli) struct Report {
     /// True if head office has asked for something that takes a person.
     #[serde(skip)]
     is_owing: bool,
+    /// True if what has changed could not be cut.
+    #[serde(skip)]
+    lacks_cut: bool,
     /// How many of the bundles are proven to be applied; `sync` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     proven: Option<usize>,
@@ -55,6 +58,7 @@ impl Report {
             receipts: outgoing.receipts,
             unapplied: Vec::new(),
             is_owing: outgoing.is_owing,
+            lacks_cut: outgoing.lacks_cut,
             proven: None,
         }
     }
@@ -109,7 +113,11 @@ impl From<&RecordedBundle> for Line {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.bundles.is_empty() {
-            writeln!(f, "nothing has changed, and nothing is pending")?;
+            writeln!(
+                f,
+                "{}nothing is pending",
+                if self.lacks_cut { "" } else { "nothing has changed, and " }
+            )?;
         }
         for Line { branch, sequence, rows, tombstones, bytes, state, .. } in &self.bundles {
             let (rows, tombstones) = (Count(*rows, "row"), Count(*tombstones, "tombstone"));
