@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 /// More than there are tests that ask for one. Declaring them at boot costs 35 ms each, declaring one
 /// later a second.
-const VHOSTS: usize = 300;
+const VHOSTS: usize = 420;
 
 struct Servers {
     postgres: PostgresServer,
