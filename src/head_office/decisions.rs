@@ -9,7 +9,7 @@ use postgres::{Client, GenericClient, Row};
 
 use super::branches::{BranchState, branch_states};
 use super::hold::Hold;
-use super::ledger::Source;
+use super::ledger::{Source, hold_of};
 use super::place::Place;
 use super::receive::Receiver;
 use super::refusal::Refusal;
@@ -17,6 +17,7 @@ use super::verdict::{Arrival, Verdict};
 use crate::archive::{Archive, open_bundle};
 use crate::database::database_failure;
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence};
+use crate::halt::{self, Step};
 
 /// Who decides, and why.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +80,9 @@ pub fn decide(
         watermark = Some(file.manifest().cut.watermark.clone());
         bundle = Some((epoch, sequence));
     }
-    record(client, branch, ruling, bundle, watermark.as_deref(), by)
+    record(client, branch, ruling, bundle, watermark.as_deref(), by)?;
+    halt::after(Step::DecisionRecorded);
+    Ok(())
 }
 
 /// The branch as it stands; it is a mistake to name one that is not known.
@@ -210,6 +213,7 @@ impl Receiver<'_> {
                     Some(failure.to_string())
                 }
             };
+            halt::after(Step::DecisionCarriedOut);
             let done = "UPDATE salesync.decision SET carried_out_at = clock_timestamp(), trouble = $2
                         WHERE decision_id = $1";
             self.client.execute(done, &[&decision.id, &trouble]).map_err(failed)?;
@@ -220,15 +224,40 @@ impl Receiver<'_> {
     fn carry_out(&mut self, decision: &Open) -> Result<Vec<Verdict>, Failure> {
         let branch = &decision.branch;
         match (decision.ruling, decision.epoch) {
-            (Ruling::Reject(sequence), Some(epoch)) => {
-                let path = self.archive.file(branch, epoch, sequence);
-                let bundle = open_bundle(&path)?;
-                let refusal = Err(Refusal::Rejected(decision.words.clone()));
-                Ok(vec![self.decide(refusal, &bundle, &path, Source::Archive)?])
-            }
+            (Ruling::Reject(sequence), Some(epoch)) => self.reject(branch, epoch, sequence, &decision.words),
             (Ruling::Approve(_), epoch) => self.catch_up(branch, epoch),
             _ => self.retry(branch),
         }
+    }
+
+    /// A run that was killed meanwhile may have put the file aside, and may have recorded that.
+    fn reject(
+        &mut self,
+        branch: &NodeName,
+        epoch: Epoch,
+        sequence: Sequence,
+        words: &str,
+    ) -> Result<Vec<Verdict>, Failure> {
+        let mut paths = vec![self.archive.file(branch, epoch, sequence)];
+        if !paths[0].exists() {
+            paths.extend(self.archive.rejected_files(branch)?);
+        }
+        let mut is_aside = false;
+        for path in &paths {
+            let Ok(bundle) = open_bundle(path) else { continue };
+            let (manifest, digest) = (bundle.manifest(), bundle.manifest_sha256());
+            if (&manifest.branch, manifest.epoch, manifest.sequence) != (branch, epoch, sequence) {
+                continue;
+            }
+            let hold = hold_of(self.client, manifest, digest)
+                .map_err(|error| database_failure("looking up whether the bundle is held", &error))?;
+            if hold.is_some() {
+                let refusal = Err(Refusal::Rejected(words.to_owned()));
+                return Ok(vec![self.decide(refusal, &bundle, path, Source::Archive)?]);
+            }
+            is_aside = true;
+        }
+        if is_aside { Ok(Vec::new()) } else { open_bundle(&paths[0]).map(|_| Vec::new()) }
     }
 
     fn retry(&mut self, branch: &NodeName) -> Result<Vec<Verdict>, Failure> {
