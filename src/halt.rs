@@ -43,6 +43,8 @@ steps! {
 
     /// The branch's database is in a new epoch; the marker beside it is not.
     EpochBegun,
+    /// The same with a branch's database that is made again from its bundles.
+    BranchRebuilt,
     /// A cut has its snapshot.
     SnapshotTaken,
     /// Bundles and watermark are recorded, not committed.
@@ -93,6 +95,10 @@ steps! {
     RejectionRecorded,
     /// It is committed.
     RejectionCommitted,
+    /// What a person has decided is recorded, and nothing of it is carried out.
+    DecisionRecorded,
+    /// It is carried out, and that is not noted.
+    DecisionCarriedOut,
     /// It is decided what becomes of a message; nobody has been told.
     MessageDecided,
     /// The broker has confirmed a receipt.

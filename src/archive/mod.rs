@@ -83,6 +83,11 @@ impl Archive {
         self.root.join(REJECTED).join(folder).join(format!("{content}.{EXTENSION}"))
     }
 
+    /// The rejected files that came from this branch.
+    pub fn rejected_files(&self, branch: &NodeName) -> Result<Vec<PathBuf>, Failure> {
+        entries(&self.root.join(REJECTED).join(branch.as_str()))
+    }
+
     /// Moves a file that turned out to be rejected out of the way of others.
     pub fn reject(&self, path: &Path, whose: Option<&NodeName>) -> Result<PathBuf, Failure> {
         let failed = |error: io::Error| Failure::file("putting the rejected bundle aside", path, &error);

@@ -18,6 +18,7 @@ use crate::archive::{Archive, open_bundle};
 use crate::bundle::Bundle;
 use crate::database::database_failure;
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence};
+use crate::halt::{self, Step};
 
 /// Who decides, and why.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +81,9 @@ pub fn decide(
         cut = Some((file.manifest().cut.watermark.clone(), hold.kind));
         bundle = Some((epoch, sequence));
     }
-    record(client, branch, ruling, bundle, cut.as_ref(), by)
+    record(client, branch, ruling, bundle, cut.as_ref(), by)?;
+    halt::after(Step::DecisionRecorded);
+    Ok(())
 }
 
 /// The branch as it stands; it is a mistake to name one that is not known.
@@ -218,6 +221,7 @@ impl Receiver<'_> {
                     Some(failure.to_string())
                 }
             };
+            halt::after(Step::DecisionCarriedOut);
             let done = "UPDATE salesync.decision SET carried_out_at = clock_timestamp(), trouble = $2
                         WHERE decision_id = $1";
             self.client.execute(done, &[&decision.id, &trouble]).map_err(failed)?;
@@ -228,13 +232,7 @@ impl Receiver<'_> {
     fn carry_out(&mut self, decision: &Open) -> Result<Vec<Verdict>, Failure> {
         let branch = &decision.branch;
         match (decision.ruling, decision.epoch) {
-            (Ruling::Reject(sequence), Some(epoch)) => {
-                let path = self.archive.file(branch, epoch, sequence);
-                let bundle = open_bundle(&path)?;
-                self.expect_held(&bundle)?;
-                let refusal = Err(Refusal::Rejected(decision.words.clone()));
-                Ok(vec![self.decide(refusal, &bundle, &path, Source::Archive)?])
-            }
+            (Ruling::Reject(sequence), Some(epoch)) => self.reject(branch, epoch, sequence, &decision.words),
             (Ruling::Approve(_), epoch) => self.catch_up(branch, epoch),
             _ => self.retry(branch),
         }
@@ -249,6 +247,35 @@ impl Receiver<'_> {
             Ok(None) => Err(Failure::new(Kind::NeedsPerson, doing, "it is not held any more")),
             Err(error) => Err(database_failure(doing, &error)),
         }
+    }
+
+    /// A run that was killed meanwhile may have put the file aside, and may have recorded that.
+    fn reject(
+        &mut self,
+        branch: &NodeName,
+        epoch: Epoch,
+        sequence: Sequence,
+        words: &str,
+    ) -> Result<Vec<Verdict>, Failure> {
+        let refusal = || Err(Refusal::Rejected(words.to_owned()));
+        let path = self.archive.file(branch, epoch, sequence);
+        if path.exists() {
+            let bundle = open_bundle(&path)?;
+            self.expect_held(&bundle)?;
+            return Ok(vec![self.decide(refusal(), &bundle, &path, Source::Archive)?]);
+        }
+        let mut is_aside = false;
+        for aside in self.archive.rejected_files(branch)? {
+            let Ok(bundle) = open_bundle(&aside) else { continue };
+            let manifest = bundle.manifest();
+            if (&manifest.branch, manifest.epoch, manifest.sequence) == (branch, epoch, sequence) {
+                if self.expect_held(&bundle).is_ok() {
+                    return Ok(vec![self.decide(refusal(), &bundle, &aside, Source::Archive)?]);
+                }
+                is_aside = true;
+            }
+        }
+        if is_aside { Ok(Vec::new()) } else { open_bundle(&path).map(|_| Vec::new()) }
     }
 
     fn retry(&mut self, branch: &NodeName) -> Result<Vec<Verdict>, Failure> {

@@ -79,6 +79,7 @@ fn without_database(scenario: &Scenario) {
 /// The commands run again heal everything, and by themselves: no bundle was lost on its way, so that head office
 /// had to ask for it.
 fn assert_healed(company: &Company, scenario: &Scenario) {
+    (scenario.mend)(company);
     company.heal();
     company.assert_whole_but_for_pruned_files(scenario.prunes);
     let asked = company.head_office.value(&format!(

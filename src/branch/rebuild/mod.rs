@@ -25,6 +25,7 @@ use super::tracking::install;
 use crate::archive::Archive;
 use crate::database::{Lock, Role, database_failure, migrate, take_lock};
 use crate::domain::{Epoch, Failure, Kind, NodeName, Sequence, TableName};
+use crate::halt::{self, Step};
 
 const DOING: &str = "rebuilding this branch";
 
@@ -106,6 +107,7 @@ pub fn rebuild(
     install(&mut transaction, name, options.tables)?;
     Node::renew(&mut transaction, name, archive, Some(chain.epoch))?;
     transaction.commit().map_err(failed)?;
+    halt::after(Step::BranchRebuilt);
     let node = Node::note(client, name, archive)?;
     Ok(Rebuilt {
         from_epoch: chain.epoch,

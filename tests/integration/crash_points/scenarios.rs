@@ -23,6 +23,8 @@ pub(super) struct Scenario {
     pub(super) prunes: bool,
     /// Whether a bundle comes before an earlier one, so that head office asks for that.
     pub(super) has_gap: bool,
+    /// What a person has to do before the usual commands can heal it.
+    pub(super) mend: fn(&Company),
 }
 
 impl Scenario {
@@ -33,6 +35,7 @@ impl Scenario {
         with_broker: &[],
         prunes: false,
         has_gap: false,
+        mend: |_| (),
     };
 }
 
@@ -281,6 +284,65 @@ scenarios! {
         ..Scenario::PLAIN
     };
 
+    /// A bundle that deletes a lot is held, and the next one behind it.
+    approve = Scenario {
+        prepare: |company| held_for_deletion(company),
+        command: |company| (&company.head_office, on_first_held(company, &["approve"])),
+        proves: &[Step::DecisionRecorded, Step::DecisionCarriedOut],
+        with_broker: &[Step::DecisionRecorded, Step::DecisionCarriedOut],
+        ..Scenario::PLAIN
+    };
+
+    /// The same. The branch begins a new epoch, which deletes as much and may.
+    reject = Scenario {
+        prepare: |company| held_for_deletion(company),
+        command: |company| (&company.head_office, on_first_held(company, &["reject", "--reason", "a mistake"])),
+        proves: &[Step::DecisionRecorded, Step::FileSetAside, Step::RejectionCommitted, Step::DecisionCarriedOut],
+        mend: |company| {
+            let head = &company.head_office;
+            head.run(&["apply"]).exits_with_any(&[0, 3]);
+            company.branch().run(&["bundle", "--since", "all"]).exits_with_any(&[0, 3]);
+            head.run(&["apply"]).exits(3);
+            let approve = on_first_held(company, &["approve"]);
+            head.run(&approve.iter().map(String::as_str).collect::<Vec<_>>()).ok();
+        },
+        ..Scenario::PLAIN
+    };
+
+    /// A bundle was rejected by a constraint that is gone, and the next two are held behind it.
+    retry = Scenario {
+        prepare: |company| {
+            let (east, head) = (company.branch(), &company.head_office);
+            head.sql("ALTER TABLE public.sales ADD CONSTRAINT no_pens CHECK (product <> 'Pens') NOT VALID");
+            east.sell("Pens");
+            east.run(&["bundle"]).ok();
+            for _ in 0..2 {
+                trade(east);
+                east.run(&["bundle"]).ok();
+            }
+            head.run(&["apply"]).exits(3);
+            head.sql("ALTER TABLE public.sales DROP CONSTRAINT no_pens");
+        },
+        command: |company| (&company.head_office, words(&["retry", "east"])),
+        proves: &[Step::DecisionRecorded, Step::BundleCommitted, Step::DecisionCarriedOut],
+        ..Scenario::PLAIN
+    };
+
+    /// The branch's machine is lost; head office has its bundles.
+    rebuild = Scenario {
+        prepare: |company| {
+            let east = company.branch();
+            east.sql("DROP SCHEMA salesync CASCADE; TRUNCATE public.sales, public.shop, public.visit");
+            fs::remove_dir_all(east.folder.join("bundles")).unwrap();
+        },
+        command: |company| {
+            let archive = company.head_office.folder.join("bundles");
+            (company.branch(), words(&["replay", "--into-branch", text(&archive)]))
+        },
+        proves: &[Step::BranchRebuilt],
+        ..Scenario::PLAIN
+    };
+
     /// Two bundles come by stick.
     apply_files = Scenario {
         prepare: |company| drop(sealed(company)),
@@ -351,6 +413,33 @@ fn fill_two_parts(branch: &Node) {
         "INSERT INTO public.visit SELECT (SELECT max(id) FROM public.shop), no, public.noise()
          FROM generate_series(100, 170) no",
     );
+}
+
+/// So many rows that nobody deletes them all without being asked. The next trade does.
+fn fill_with_many_rows(branch: &Node) {
+    branch.sql(
+        "INSERT INTO public.visit SELECT (SELECT max(id) FROM public.shop), no FROM generate_series(1000, 2100) no
+         ON CONFLICT DO NOTHING",
+    );
+}
+
+/// Of two bundles in the queue, the first deletes those rows, and waits for a person.
+fn held_for_deletion(company: &Company) {
+    fill_with_many_rows(company.branch());
+    company.sync();
+    for _ in 0..2 {
+        trade(company.branch());
+        company.branch().run(&["bundle"]).ok();
+    }
+    company.head_office.run(&["apply"]).exits(3);
+}
+
+/// What a person decides on the first bundle that is held.
+fn on_first_held(company: &Company, decision: &[&str]) -> Vec<String> {
+    let sql = "SELECT min(sequence) FROM salesync.bundle WHERE state = 'held' AND epoch =
+               (SELECT epoch FROM salesync.bundle ORDER BY epoch DESC LIMIT 1)";
+    let held = company.head_office.value(sql);
+    words(&[decision, &["east", &held]].concat())
 }
 
 /// Two bundles that head office has applied, and the branch knows it.
