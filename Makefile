@@ -1,6 +1,6 @@
 # The commands of a working day. `make help` lists them.
 
-.PHONY: help demo test soak lint servers
+.PHONY: help demo test soak bench lint servers
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ test: servers ## Every test, against private servers (ARGS="-- name of a test")
 soak: servers ## Days of chance for MINUTES=10: writes, kills, broken lines (SALESYNC_SEED=n repeats a life)
 	SALESYNC_SOAK_MINUTES=$(or $(MINUTES),10) cargo test --test integration -- --nocapture --exact \
 	    random_days::after_days_of_chance_nothing_is_lost_doubled_or_stuck
+
+bench: servers ## Measure beside PostgreSQL's own means (ARGS="catch-up files", ROWS=100000, RUNS=1)
+	cargo bench --bench performance -- --rows $(or $(ROWS),1000000) --runs $(or $(RUNS),3) $(ARGS)
 
 lint: ## Formatting and lints, as strict as the continuous integration
 	cargo fmt --check

@@ -50,6 +50,11 @@ impl PostgresServer {
     /// Makes an empty server and waits until it accepts connections, about 1 s. Its home in the folder is
     /// called `name`, so each server of a sandbox needs another. Several may be started in parallel.
     pub fn start(sandbox: &Sandbox, name: &str) -> Result<Self, Failure> {
+        Self::start_with(sandbox, name, &[])
+    }
+
+    /// The same with more settings, each `name=value`, in place of its own where they name the same.
+    pub fn start_with(sandbox: &Sandbox, name: &str, settings: &[&str]) -> Result<Self, Failure> {
         let folder = sandbox.folder();
         let program = find_postgres("postgres")?;
         let home = folder.make_home(name)?;
@@ -57,7 +62,8 @@ impl PostgresServer {
         initialise(&folder, &data)?;
         let port = free_port()?;
         let program = Program::new(&program).arg("-D").arg(&data).arg("-p").arg(port.to_string());
-        let program = SETTINGS.iter().fold(program, |program, setting| program.arg("-c").arg(setting));
+        let settings = SETTINGS.iter().chain(settings);
+        let program = settings.fold(program, |program, setting| program.arg("-c").arg(setting));
         let mut server = Self { leash: None, program, home, port, folder };
         server.start_again()?;
         Ok(server)
