@@ -143,16 +143,16 @@ pub fn message_per_row(company: &Company, count: usize) -> f64 {
                     sender.publish_bundle(&message).unwrap();
                 }
             });
-            let mut received = 0;
-            while received < rows.len() {
+            let mut arrived = 0;
+            while arrived < rows.len() {
                 if let Some(message) = receiver.next_bundle(&branch.name).unwrap() {
                     let row = String::from_utf8(message.payload.clone()).unwrap();
                     client.execute(&insert, &[&row]).unwrap();
                     receiver.acknowledge(message).unwrap();
-                    received += 1;
+                    arrived += 1;
                 }
             }
         });
     });
-    count as f64 / taken
+    count as f64 / arrived
 }

@@ -85,6 +85,8 @@ fn follow(company: &Company, runs: usize) -> Vec<f64> {
         committed.elapsed().as_secs_f64() - DEBOUNCE
     };
     let taken = (0..runs * OFTENER).map(|_| burst()).collect();
-    followers.into_iter().for_each(|follower| drop(follower.stops().ok()));
+    for follower in followers {
+        drop(follower.stops().ok());
+    }
     taken
 }

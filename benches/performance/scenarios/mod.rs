@@ -50,7 +50,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
     let groups =
-        digits[first..].as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
+        digits.as_bytes()[first..].chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
     let head = (first > 0).then(|| digits[..first].to_owned());
     head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
 }
