@@ -154,5 +154,5 @@ pub fn message_per_row(company: &Company, count: usize) -> f64 {
             }
         });
     });
-    count as f64 / arrived
+    count as f64 / taken
 }
