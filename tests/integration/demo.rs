@@ -18,8 +18,10 @@ fn temporary_folder() -> TempDir {
     folder
 }
 
+/// As a shell starts it in the background: Ctrl-C is to be ignored until the program says otherwise.
 fn demo(folder: &TempDir, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_salesync"));
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' INT; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_salesync")]);
     command.arg("demo").args(arguments).env("TMPDIR", folder.path()).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

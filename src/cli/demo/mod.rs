@@ -21,11 +21,13 @@ use self::company::Company;
 use self::story::Story;
 use super::args::Demo;
 use super::exit::Exit;
+use super::unattended::stop;
 use crate::domain::Failure;
 use crate::sandbox::Sandbox;
 
 /// Plays the demo. The sandbox ends with this process, whatever ends it.
 pub(super) fn run(args: &Demo) -> Result<Exit, Failure> {
+    stop::end_at_once()?;
     let story = Story::new();
     let began = Instant::now();
     let sandbox = Sandbox::new()?;
