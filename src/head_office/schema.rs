@@ -15,7 +15,7 @@ use super::hold::{Hold, HoldKind};
 use super::policy::{Policy, SchemaChanges};
 use super::refusal::{Refusal, judged, judged_definition};
 use super::target::{BRANCH_SETTING, check_name, check_type, set_default};
-use crate::database::{TableDescription, describe};
+use crate::database::{TableDescription, describe, lock_definitions};
 use crate::domain::{Column, Manifest, Mode, TableChange, key_columns, quote_identifier, quote_literal};
 
 /// One difference between a branch's table and head office's.
@@ -36,6 +36,29 @@ pub(super) fn fit_tables(
     policy: Policy,
     is_approved: bool,
 ) -> Result<(), Refusal> {
+    let mut statements = missing(transaction, manifest, policy, is_approved)?;
+    if !statements.is_empty() {
+        // Another branch's bundle may be making the same.
+        lock_definitions(transaction)
+            .map_err(|error| judged("waiting for others who change head office's tables", &error))?;
+        statements = missing(transaction, manifest, policy, is_approved)?;
+    }
+    for (what, statement) in statements {
+        tracing::info!("making {what}");
+        transaction
+            .batch_execute(&statement)
+            .map_err(|error| judged_definition(&format!("making {what}"), &error))?;
+    }
+    manifest.tables.iter().try_for_each(|change| set_default(transaction, &change.name))
+}
+
+/// What head office lacks, and the statements that make it.
+fn missing(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+    policy: Policy,
+    is_approved: bool,
+) -> Result<Vec<(String, String)>, Refusal> {
     let mut statements = Vec::new();
     let mut held = Vec::new();
     for change in &manifest.tables {
@@ -52,16 +75,10 @@ pub(super) fn fit_tables(
             }
         }
     }
-    if !held.is_empty() {
-        return Err(Refusal::Held(Hold::new(HoldKind::Schema, &held.join("; "))));
+    if held.is_empty() {
+        return Ok(statements);
     }
-    for (what, statement) in statements {
-        tracing::info!("making {what}");
-        transaction
-            .batch_execute(&statement)
-            .map_err(|error| judged_definition(&format!("making {what}"), &error))?;
-    }
-    manifest.tables.iter().try_for_each(|change| set_default(transaction, &change.name))
+    Err(Refusal::Held(Hold::new(HoldKind::Schema, &held.join("; "))))
 }
 
 fn differences(
