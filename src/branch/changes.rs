@@ -222,10 +222,7 @@ impl TableCut {
     /// `FROM` and `WHERE` of what the log says since the snapshot.
     fn entries(&self) -> String {
         let since = quote_literal(self.since.as_deref().unwrap_or_default());
-        format!(
-            "salesync.log_{} WHERE NOT pg_visible_in_snapshot(xid, {since}::pg_snapshot)",
-            self.table.id
-        )
+        format!("salesync.log_{} WHERE NOT pg_visible_in_snapshot(xid, {since}::pg_snapshot)", self.table.id)
     }
 
     /// The query for the keys and operations of these entries.
