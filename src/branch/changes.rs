@@ -3,11 +3,19 @@
 //! Per key, *existed at the last cut = exists now - inserts logged + deletes logged*, in whatever
 //! order they were logged. So the log's counts and one look at the live table say whether a row is
 //! new to head office, known to it, or gone, and what was born and died in between drops out.
+//!
+//! Usually all that was logged are inserts. Then the log itself is the list of keys, each of them new, and
+//! nothing is collected first. That every one of them is there, and once, is seen when they have been read.
+//!
+//! The planner cannot know how much of a log is new, so it is told: every look at the entries is limited to
+//! their number. Without that it would take a thousand for most of the log, and read all of a large table.
 
 use postgres::{GenericClient, Transaction};
 
 use super::tracking::TrackedTable;
-use crate::database::{Days, KeyColumn, TableDescription, database_failure, day_expression, day_totals};
+use crate::database::{
+    Days, KeyColumn, TableDescription, database_failure, day_expression, day_totals, key_order,
+};
 use crate::domain::{
     Column, DayTotals, Failure, Kind, MOST_DAYS, MemberKind, Mode, quote_identifier, quote_literal,
 };
@@ -20,17 +28,23 @@ pub(super) struct TableCut {
     pub(super) mode: Mode,
     /// The snapshot after which its changes are collected; none in range mode.
     since: Option<String>,
+    /// Entries of the log since then.
+    logged: i64,
     /// How many rows there are of each kind; in range mode nobody has counted.
     counts: [i64; 3],
+    /// Whether the keys are in a temporary table; else they are read from the log, and all are inserts.
+    is_collected: bool,
 }
 
 impl TableCut {
     /// The whole table, in range mode.
     pub(super) fn whole(table: TrackedTable, description: TableDescription) -> Self {
-        Self { table, description, mode: Mode::Range, since: None, counts: [0; 3] }
+        let (mode, since) = (Mode::Range, None);
+        Self { table, description, mode, since, logged: 0, counts: [0; 3], is_collected: false }
     }
 
-    /// The keys logged since the snapshot `since`. They go to a temporary table of this transaction.
+    /// The keys logged since the snapshot `since`. If they go to a temporary table, it is one of this
+    /// transaction.
     pub(super) fn since(
         transaction: &mut Transaction<'_>,
         table: TrackedTable,
@@ -40,28 +54,44 @@ impl TableCut {
     ) -> Result<Self, Failure> {
         let doing = format!("collecting the changes of {}", table.name);
         let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
-        let mut cut = Self { table, description, mode, since: Some(since.to_owned()), counts: [0; 3] };
-        transaction.batch_execute(&cut.collect_keys(since)).map_err(failed)?;
-        let conditions = [MemberKind::Inserts, MemberKind::Updates, MemberKind::Tombstones]
-            .map(|kind| cut.condition(kind));
-        let counts = conditions.map(|condition| format!("count(*) FILTER (WHERE {condition})")).join(", ");
-        let sql =
-            format!("SELECT {counts}, count(*) FILTER (WHERE c.had NOT IN (0, 1)) FROM {} c", cut.keys());
+        let since = Some(since.to_owned());
+        let mut cut =
+            Self { table, description, mode, since, logged: 0, counts: [0; 3], is_collected: false };
+        let sql = format!("SELECT count(*), count(*) FILTER (WHERE op <> 'I') FROM {}", cut.entries());
         let row = transaction.query_one(&sql, &[]).map_err(failed)?;
-        cut.counts = [row.get(0), row.get(1), row.get(2)];
-        let impossible: i64 = row.get(3);
-        if impossible > 0 && mode == Mode::Changes {
-            let why = format!(
-                "{impossible} keys were logged in a way that cannot be: the log of {} has been changed",
-                cut.table.name
-            );
-            return Err(Failure::new(Kind::Failed, "reading the change log", why)
-                .hint("run `salesync bundle --since all`: head office is then made equal to this database"));
+        let others: i64 = row.get(1);
+        cut.logged = row.get(0);
+        if mode == Mode::Changes && others == 0 {
+            cut.counts[MemberKind::Inserts as usize] = cut.logged;
+        } else {
+            cut.collect_keys(transaction).map_err(failed)?;
+            let impossible = cut.count_keys(transaction).map_err(failed)?;
+            if impossible > 0 && mode == Mode::Changes {
+                return Err(cut.log_was_changed(impossible));
+            }
         }
         if cut.has_unlogged_values(transaction).map_err(failed)? {
             return Ok(Self::whole(cut.table, cut.description));
         }
         Ok(cut)
+    }
+
+    /// The rows of one kind have been read, so many: none may be missing.
+    pub(super) fn check_rows(&self, kind: MemberKind, read: u64) -> Result<(), Failure> {
+        let missing = self.counts[kind as usize] - read.cast_signed();
+        if self.mode == Mode::Range || missing == 0 {
+            return Ok(());
+        }
+        Err(self.log_was_changed(missing))
+    }
+
+    fn log_was_changed(&self, keys: i64) -> Failure {
+        let why = format!(
+            "{keys} keys were logged in a way that cannot be: the log of {} has been changed",
+            self.table.name
+        );
+        Failure::new(Kind::Failed, "reading the change log", why)
+            .hint("run `salesync bundle --since all`: head office is then made equal to this database")
     }
 
     /// True if the table's definition has changed so that rows have other values than head office knows
@@ -156,7 +186,7 @@ impl TableCut {
                 let day = day_expression(&self.description.columns, day, "t");
                 format!("SELECT {day} AS day FROM ONLY {} t", self.table.name.sql())
             }
-            Some(since) => format!("SELECT day FROM {}", log_since(self.table.id, since)),
+            Some(_) => format!("SELECT day FROM {}", self.entries()),
         };
         let sql = format!(
             "SELECT d.day::text FROM (SELECT DISTINCT day FROM ({touched}) d WHERE day IS NOT NULL \
@@ -174,9 +204,14 @@ impl TableCut {
         }
     }
 
-    /// The temporary table with the changed keys.
+    /// `FROM` item with the changed keys, each once.
     fn keys(&self) -> String {
-        format!("pg_temp.salesync_changed_{}", self.table.id)
+        if self.is_collected {
+            return format!("pg_temp.salesync_changed_{}", self.table.id);
+        }
+        // By sorting: the keys are wanted in order, and a hash table of many would not fit into memory.
+        let keys = self.places("l").join(", ");
+        format!("(SELECT DISTINCT ON ({keys}) {keys} FROM ({}) l ORDER BY {keys})", self.logged_keys())
     }
 
     /// `c.k1`, `c.k2` …
@@ -184,28 +219,54 @@ impl TableCut {
         (1..=self.description.key.len()).map(|place| format!("{row}.k{place}")).collect()
     }
 
-    fn collect_keys(&self, since: &str) -> String {
+    /// `FROM` and `WHERE` of what the log says since the snapshot.
+    fn entries(&self) -> String {
+        let since = quote_literal(self.since.as_deref().unwrap_or_default());
+        format!("salesync.log_{} WHERE NOT pg_visible_in_snapshot(xid, {since}::pg_snapshot)", self.table.id)
+    }
+
+    /// The query for the keys and operations of these entries.
+    fn logged_keys(&self) -> String {
         let ordered = |(place, key): (usize, &KeyColumn)| {
             let place = format!("k{}", place + 1);
-            format!("{} AS {place}", crate::database::key_order(&place, &key.type_name))
+            format!("{} AS {place}", key_order(&place, &key.type_name))
         };
         let keys: Vec<String> = self.description.key.iter().enumerate().map(ordered).collect();
-        let numbers: Vec<String> = (1..=keys.len()).map(|place| place.to_string()).collect();
-        format!(
-            "CREATE TEMPORARY TABLE salesync_changed_{id} ON COMMIT DROP AS
+        format!("SELECT {}, op FROM {} LIMIT {}", keys.join(", "), self.entries(), self.logged)
+    }
+
+    /// Puts the keys into a temporary table. Grouped by sorting: see [`TableCut::keys`].
+    fn collect_keys(&mut self, transaction: &mut Transaction<'_>) -> Result<(), postgres::Error> {
+        let sql = format!(
+            "SET LOCAL enable_hashagg = off;
+             CREATE TEMPORARY TABLE salesync_changed_{id} ON COMMIT DROP AS
              SELECT c.*, t.tableoid IS NOT NULL AS is_there,
                     (t.tableoid IS NOT NULL)::int - c.born + c.died AS had
              FROM (SELECT {keys}, count(*) FILTER (WHERE op = 'I') AS born, count(*) FILTER (WHERE op = 'D') AS died
-                   FROM {log} GROUP BY {numbers}) c
+                   FROM ({logged}) l GROUP BY {keys}) c
              LEFT JOIN ONLY {table} t ON {same_key};
+             SET LOCAL enable_hashagg TO DEFAULT;
              ANALYZE salesync_changed_{id}",
             id = self.table.id,
-            keys = keys.join(", "),
-            numbers = numbers.join(", "),
-            log = log_since(self.table.id, since),
+            keys = self.places("l").join(", "),
+            logged = self.logged_keys(),
             table = self.table.name.sql(),
             same_key = self.same_key(),
-        )
+        );
+        transaction.batch_execute(&sql)?;
+        self.is_collected = true;
+        Ok(())
+    }
+
+    /// Counts the collected keys of each kind, and those that cannot be.
+    fn count_keys(&mut self, transaction: &mut Transaction<'_>) -> Result<i64, postgres::Error> {
+        let kinds = [MemberKind::Inserts, MemberKind::Updates, MemberKind::Tombstones];
+        let counts = kinds.map(|kind| format!("count(*) FILTER (WHERE {})", self.condition(kind)));
+        let (counts, keys) = (counts.join(", "), self.keys());
+        let sql = format!("SELECT {counts}, count(*) FILTER (WHERE c.had NOT IN (0, 1)) FROM {keys} c");
+        let row = transaction.query_one(&sql, &[])?;
+        self.counts = [row.get(0), row.get(1), row.get(2)];
+        Ok(row.get(3))
     }
 
     /// True where the live row `t` has the changed key `c`. The first comparison is the table's own, so
@@ -225,6 +286,8 @@ impl TableCut {
     /// `c` is a changed key. Its names are qualified: the live table may have columns of the same.
     fn condition(&self, kind: MemberKind) -> &'static str {
         match (self.mode, kind) {
+            (Mode::Changes, MemberKind::Inserts) if !self.is_collected => "true",
+            (Mode::Changes, _) if !self.is_collected => "false",
             (Mode::Changes, MemberKind::Inserts) => "c.is_there AND c.had = 0",
             (Mode::Changes, MemberKind::Updates) => "c.is_there AND c.had = 1",
             (Mode::Changes, MemberKind::Tombstones) => "NOT c.is_there AND c.had = 1",
@@ -233,10 +296,4 @@ impl TableCut {
             (_, MemberKind::Tombstones) => "NOT c.is_there",
         }
     }
-}
-
-/// `FROM` and `WHERE` of what a log says since a snapshot.
-fn log_since(table: i32, since: &str) -> String {
-    let since = quote_literal(since);
-    format!("salesync.log_{table} WHERE NOT pg_visible_in_snapshot(xid, {since}::pg_snapshot)")
 }

@@ -207,27 +207,31 @@ fn seal(
     for (table, kind) in rows.chain(tombstones) {
         if let Some(query) = tables[table].rows(kind) {
             parts.begin(table, kind)?;
-            stream(transaction, &tables[table].table.name, &query, &mut parts)?;
+            let read = stream(transaction, &tables[table].table.name, &query, &mut parts)?;
+            tables[table].check_rows(kind, read)?;
         }
     }
     parts.finish()
 }
 
+/// Returns how many rows there were.
 fn stream(
     transaction: &mut Transaction<'_>,
     table: &TableName,
     query: &str,
     parts: &mut Parts<'_>,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let doing = || format!("reading {table}");
     let copy = transaction
         .copy_out(&format!("COPY ({query}) TO STDOUT (FORMAT csv)"))
         .map_err(|error| database_failure(doing(), &error))?;
     let mut rows = RowReader::new(copy);
+    let mut read = 0;
     while let Some(row) = rows.next_row().map_err(|error| copy_failure(doing(), &error))? {
         parts.row(row)?;
+        read += 1;
     }
-    Ok(())
+    Ok(read)
 }
 
 fn record(

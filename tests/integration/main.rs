@@ -21,6 +21,7 @@ mod whole;
 mod broker;
 mod broker_away;
 mod broker_faults;
+mod changes;
 mod compare;
 mod concurrency;
 mod contested;

@@ -1,0 +1,154 @@
+//! How a cut reads the change log: straight where it has inserts only, and at the cost of the change.
+
+use std::time::Duration;
+
+use salesync::sandbox::wait_until;
+use serde_json::Value;
+
+use crate::company::{Company, Node};
+
+/// One table, public.item, that has travelled.
+fn company_of_items(definition: &str, rows: &str) -> Company {
+    let company = Company::new(&["east"], "tables = [\"public.item\"]\n");
+    company.head_office.run(&["init"]).ok();
+    let east = company.branch();
+    east.sql(&format!("CREATE TABLE public.item ({definition}); INSERT INTO public.item {rows}"));
+    east.run(&["init"]).ok();
+    company.sync();
+    company
+}
+
+/// The mode of the only table in the branch's last bundle, and its members' kinds with their rows.
+fn last_change(branch: &Node) -> (String, Vec<(String, u64)>) {
+    let last = branch.bundles().pop().unwrap();
+    let bundle = branch.run(&["inspect", "--json", last.to_str().unwrap()]).ok().json();
+    let table = &bundle["manifest"]["tables"][0];
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let member = |member: &Value| (text(&member["kind"]), member["rows"].as_u64().unwrap());
+    (text(&table["mode"]), table["members"].as_array().unwrap().iter().map(member).collect())
+}
+
+/// What the log says cannot be: a key is new and not there, or new twice. With other changes around it and without.
+#[test]
+fn a_log_that_was_tampered_with_stops_the_cut_and_a_new_epoch_mends_it() {
+    let wrong = [
+        ("INSERT INTO salesync.log_{log} (k1, op) VALUES (77, 'I'), (78, 'I')", 2),
+        ("INSERT INTO salesync.log_{log} (k1, op) VALUES (1000, 'I')", 1),
+        (
+            "DELETE FROM salesync.log_{log} WHERE op = 'D'; INSERT INTO salesync.log_{log} (k1, op) VALUES (1, 'D')",
+            1,
+        ),
+    ];
+    for around in ["", "UPDATE public.item SET name = name || 'x'; DELETE FROM public.item WHERE id = 2"] {
+        for (tampering, keys) in wrong {
+            let company = company_of_items(
+                "id int PRIMARY KEY, name text",
+                "SELECT n, n FROM generate_series(1, 20) n",
+            );
+            let (east, head) = (company.branch(), &company.head_office);
+            east.sql(&format!(
+                "INSERT INTO public.item SELECT n, n FROM generate_series(1000, 1009) n; {around}"
+            ));
+            let log = east.value("SELECT table_id FROM salesync.tracked_table");
+            east.sql(&tampering.replace("{log}", &log));
+            let sealed = east.bundles();
+            let why = format!(
+                "{keys} keys were logged in a way that cannot be: the log of public.item has been changed"
+            );
+            for arguments in [&["bundle"][..], &["bundle", "--offline"]] {
+                east.run(arguments).exits(1).says(&[&why, "--since all"]);
+            }
+            assert_eq!(east.value("SELECT count(*) FROM salesync.bundle"), sealed.len().to_string());
+            east.run(&["bundle", "--since", "all"]).ok();
+            head.run(&["apply"]).ok();
+            company.assert_equal("public.item");
+        }
+    }
+}
+
+/// Nothing is collected before inserts are read, so this is what must find each once, in the key's order.
+#[test]
+fn inserts_of_many_transactions_travel_once_each_whatever_their_key_is() {
+    for (definition, row) in [
+        ("id bigint PRIMARY KEY, note text", "n * 7919 % 5003, 'x'"),
+        ("a text COLLATE \"C\", b numeric, note text, PRIMARY KEY (b, a)", "'a' || n % 7, n / 4.0, 'x'"),
+        (
+            "a varchar(9) PRIMARY KEY, op int, k1 int, c int, l int, t int",
+            "chr(65 + n % 50) || n, 1, 2, 3, 4, 5",
+        ),
+        ("a char(9), b uuid, note text, PRIMARY KEY (a, b)", "chr(97 + n % 20), md5(n::text)::uuid, 'x'"),
+        ("id int[] PRIMARY KEY, note text", "ARRAY[n % 3, n], 'x'"),
+        (
+            "\"from\" bytea, \"select\" date, PRIMARY KEY (\"from\", \"select\")",
+            "int4send(n), date '2021-01-01' + n % 9",
+        ),
+    ] {
+        let company = company_of_items(definition, &format!("SELECT {row} FROM generate_series(1, 500) n"));
+        let east = company.branch();
+        let write = |from: usize| {
+            format!("INSERT INTO public.item SELECT {row} FROM generate_series({from}, {from} + 9) n")
+        };
+        let mut open = east.client();
+        open.batch_execute(&format!("BEGIN; {}", write(501))).unwrap();
+        for from in [700, 600, 650] {
+            east.sql(&write(from));
+        }
+        company.sync();
+        assert_eq!(
+            last_change(east),
+            ("changes".to_owned(), vec![("inserts".to_owned(), 30)]),
+            "{definition}"
+        );
+        // What was still open is in the next one.
+        open.batch_execute("COMMIT").unwrap();
+        east.sql(&write(800));
+        company.sync();
+        assert_eq!(
+            last_change(east),
+            ("changes".to_owned(), vec![("inserts".to_owned(), 20)]),
+            "{definition}"
+        );
+        company.assert_equal("public.item");
+    }
+}
+
+/// However much of the log an earlier cut has taken and no receipt has pruned, and whatever the planner knows of it.
+#[test]
+fn a_cut_of_few_rows_never_reads_a_large_table() {
+    let company = Company::of_sales(&["east"]);
+    let east = company.branch();
+    let sell = |day: &str, count: usize| {
+        format!(
+            "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+             SELECT '{day}', 'East', 'Ink', 1, 2, 2, 0.14, 2.14 FROM generate_series(1, {count})"
+        )
+    };
+    east.sql(&sell("2021-06-01", 60_000));
+    east.run(&["bundle", "--offline"]).ok();
+    east.sql(&sell("2021-06-02", 60_000));
+    east.run(&["bundle", "--offline"]).ok();
+    let log = east.value("SELECT 'salesync.log_' || table_id FROM salesync.tracked_table");
+    let scans = || {
+        let sql = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relid = 'public.sales'::regclass";
+        east.value(sql).parse::<u64>().unwrap()
+    };
+    let mut day = 3;
+    for known in ["SELECT", &format!("ANALYZE {log}"), &format!("ANALYZE {log}, public.sales")] {
+        for others in ["SELECT", "UPDATE public.sales SET product = 'Pens' WHERE id IN (120001, 120101)"] {
+            east.sql(known);
+            east.sql(&sell(&format!("2021-06-{day:02}"), 100));
+            day += 1;
+            let gone = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'salesync%'
+                        AND datname = current_database()";
+            let settled = || {
+                let ended = || Ok((east.value(gone) == "0").then_some(()));
+                wait_until(Duration::from_secs(20), "the end of earlier sessions", ended).unwrap();
+                scans()
+            };
+            let before = settled();
+            east.sql(others);
+            east.run(&["bundle", "--offline"]).ok();
+            assert_eq!(settled(), before, "after {known}, with {others}");
+        }
+    }
+}
