@@ -258,3 +258,17 @@ fn a_new_partition_waits_for_no_reader_and_no_writer() {
     reader.commit().unwrap();
     assert_eq!(places(head, "public.sales"), ["east sales_east", "west sales_west"]);
 }
+
+#[test]
+fn a_table_is_divided_by_hand_as_the_document_says() {
+    let document = include_str!("../../docs/operations.md");
+    let page = document.split("## A table is to be divided by branch").nth(1).unwrap();
+    let statements = page.split("```sql").nth(1).unwrap().split("```").next().unwrap();
+    let company = underway(&["east", "west"]);
+    let head = &company.head_office;
+    head.sql(BY_HAND);
+    head.run(&["apply"]).ok();
+    head.sql(statements);
+    travels(&company);
+    assert_eq!(places(head, "public.sales"), ["east sales_east", "west sales_west"]);
+}
