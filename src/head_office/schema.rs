@@ -16,8 +16,8 @@ use super::hold::{Hold, HoldKind};
 use super::partitions::{create_partition, partition_name};
 use super::policy::{Policy, SchemaChanges};
 use super::refusal::{Refusal, judged, judged_definition, judged_making};
-use super::target::{Fittings, add_column, check_name, check_type, create_table, lock_definitions};
-use crate::database::{TableDescription, describe};
+use super::target::{Fittings, add_column, check_name, check_type, create_table};
+use crate::database::{TableDescription, describe, lock_definitions};
 use crate::domain::{Column, Manifest, Mode, TableChange, key_columns, quote_identifier};
 
 /// One difference between a branch's table and head office's.
@@ -68,7 +68,7 @@ pub(super) fn fit_tables(
 ) -> Result<(), Refusal> {
     let mut differences = all_differences(transaction, manifest)?;
     if differences.iter().any(|difference| difference.made_by().is_some()) {
-        lock_definitions(transaction)?;
+        lock_definitions(transaction).map_err(|error| judged("waiting for others to make tables", &error))?;
         // Another branch's bundle may have made it meanwhile.
         differences = all_differences(transaction, manifest)?;
     }

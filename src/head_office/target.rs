@@ -53,13 +53,6 @@ pub(super) fn check_type(
     Err(Refusal::Rejected(format!("table {table}: head office has no type {type_name} for column {name:?}")))
 }
 
-/// Nobody else makes or changes a table for a bundle until the end of the transaction: two branches may bring the
-/// same new one at once.
-pub(super) fn lock_definitions(transaction: &mut Transaction<'_>) -> Result<(), Refusal> {
-    let locked = transaction.execute("SELECT FROM salesync.node FOR UPDATE", &[]);
-    locked.map(|_| ()).map_err(|error| judged("waiting for others to make tables", &error))
-}
-
 /// The statements that make head office's table, with the partition for the bundle's branch.
 pub(super) fn create_table(change: &TableChange, partition: &TableName, manifest: &Manifest) -> String {
     let column = |column: &Column| format!("{} {}", quote_identifier(&column.name), column.type_name);
