@@ -26,6 +26,24 @@ pub(super) fn create_partition(table: &TableName, partition: &TableName, manifes
     )
 }
 
+/// The partition that has the rows of this branch, all of them and no others, if there is one.
+pub(super) fn own_partition(
+    transaction: &mut Transaction<'_>,
+    table: &TableName,
+    branch: &str,
+) -> Result<Option<TableName>, postgres::Error> {
+    let sql = "SELECT m.nspname::text, c.relname::text
+               FROM pg_namespace n JOIN pg_class t ON t.relnamespace = n.oid
+               JOIN pg_partitioned_table p ON p.partrelid = t.oid
+               JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = p.partattrs[0]
+               JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class c ON c.oid = i.inhrelid
+               JOIN pg_namespace m ON m.oid = c.relnamespace
+               WHERE n.nspname = $1 AND t.relname = $2 AND p.partstrat = 'l' AND p.partnatts = 1 AND a.attname = 'branch'
+                 AND pg_get_expr(c.relpartbound, c.oid) = format('FOR VALUES IN (%L)', $3::text)";
+    let row = transaction.query_opt(sql, &[&table.schema, &table.table, &branch])?;
+    Ok(row.map(|row| TableName { schema: row.get(0), table: row.get(1) }))
+}
+
 /// A name for the partition that nothing else has, nor any table of the bundle. The error is a sentence.
 pub(super) fn partition_name(
     transaction: &mut Transaction<'_>,

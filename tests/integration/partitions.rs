@@ -197,7 +197,7 @@ fn a_branch_cannot_bring_a_table_that_is_called_like_a_partition() {
 fn waits_for_a_lock(head: &Node) {
     let mut client = head.client();
     let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
-                                AND application_name = 'salesync apply' AND wait_event_type = 'Lock')";
+                                AND application_name ~ '^salesync apply' AND wait_event_type = 'Lock')";
     let look = || Ok(client.query_one(waits, &[]).unwrap().get::<_, bool>(0).then_some(()));
     wait_until(LIMIT, "seeing the program wait for a lock", look).unwrap();
 }
@@ -210,7 +210,7 @@ fn two_branches_bring_the_same_new_table_at_once() {
     let mut west = other.transaction().unwrap();
     // What another session does that applies a bundle of west's.
     west.batch_execute(&format!(
-        "SELECT FROM salesync.node FOR UPDATE; {BY_HAND} PARTITION BY LIST (branch);
+        "SELECT pg_advisory_xact_lock(x'73616c65'::int, 5); {BY_HAND} PARTITION BY LIST (branch);
          CREATE TABLE public.sales_west (LIKE public.sales INCLUDING DEFAULTS);
          ALTER TABLE public.sales ATTACH PARTITION public.sales_west FOR VALUES IN ('west')"
     ))
@@ -257,4 +257,29 @@ fn a_new_partition_waits_for_no_reader_and_no_writer() {
     head.run(&["apply"]).ok();
     reader.commit().unwrap();
     assert_eq!(places(head, "public.sales"), ["east sales_east", "west sales_west"]);
+}
+
+#[test]
+fn a_table_is_divided_by_hand_as_the_document_says() {
+    let document = include_str!("../../docs/operations.md");
+    let page = document.split("## A table is to be divided by branch").nth(1).unwrap();
+    let statements = page.split("```sql").nth(1).unwrap().split("```").next().unwrap();
+    let company = underway(&["east", "west"]);
+    let head = &company.head_office;
+    head.sql(BY_HAND);
+    head.run(&["apply"]).ok();
+    head.sql(statements);
+    travels(&company);
+    assert_eq!(places(head, "public.sales"), ["east sales_east", "west sales_west"]);
+}
+
+#[test]
+fn four_workers_bring_the_same_new_table_at_once() {
+    let branches = ["east", "north", "south", "west"];
+    let company = underway(&branches);
+    let head = &company.head_office;
+    head.run(&["apply", "--workers", "4"]).ok();
+    travels(&company);
+    let expected = branches.map(|branch| format!("{branch} sales_{branch}"));
+    assert_eq!(places(head, "public.sales"), expected);
 }
