@@ -105,7 +105,7 @@ impl<'a> Parts<'a> {
         let cut = &self.tables[table];
         if !self.present.iter().any(|(present, _)| *present == table) {
             let size = manifest_size(cut);
-            if self.draft.size() + self.reserve + size > self.limits.max_bytes && !self.draft.is_empty() {
+            if !self.draft.is_empty() && self.is_full_with(size)? {
                 self.seal(false)?;
             }
             self.reserve += size;
@@ -120,8 +120,7 @@ impl<'a> Parts<'a> {
 
     /// Adds a row to what was begun last; to the next part if this one is full.
     pub(super) fn row(&mut self, row: &[u8]) -> Result<(), Failure> {
-        let size = self.draft.size() + row.len() as u64 + self.reserve;
-        if size > self.limits.max_bytes && !self.draft.is_empty() {
+        if !self.draft.is_empty() && self.is_full_with(row.len() as u64)? {
             self.split()?;
         }
         self.draft.write_row(row).map_err(|error| self.draft_failure(&error))?;
@@ -138,8 +137,7 @@ impl<'a> Parts<'a> {
         let days: usize = self.day_totals.iter().flatten().map(json_size).sum();
         let with_days = self.tables.iter().zip(&self.day_totals).filter(|(_, totals)| totals.is_some());
         let reserve: u64 = with_days.map(|(cut, _)| manifest_size(cut)).sum();
-        let size = self.draft.size() + self.reserve + reserve + days as u64;
-        if days > 0 && size > self.limits.max_bytes && !self.draft.is_empty() {
+        if days > 0 && !self.draft.is_empty() && self.is_full_with(reserve + days as u64)? {
             self.seal(false)?;
         }
         self.seal(true)?;
@@ -170,6 +168,12 @@ impl<'a> Parts<'a> {
             *range = Some(rest);
         }
         Ok(())
+    }
+
+    /// True if this part has no room for so many bytes more.
+    fn is_full_with(&mut self, bytes: u64) -> Result<bool, Failure> {
+        let outgrows = self.draft.outgrows(self.reserve + bytes, self.limits.max_bytes);
+        outgrows.map_err(|error| self.draft_failure(&error))
     }
 
     fn range_is_open(&self) -> bool {

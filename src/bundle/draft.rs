@@ -1,15 +1,13 @@
 //! A bundle in the making: rows come in, members go to a spool, the file comes out.
 //!
 //! The manifest stands first in the file and can only be written last, so the members wait in an
-//! anonymous temporary file. It holds compressed bytes only, never more than one bundle.
+//! anonymous temporary file. It holds compressed bytes only, never more than one bundle. They are compressed in
+//! a thread of their own (`compressor.rs`).
 
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
-use zstd::stream::write::Encoder;
-
+use super::compressor::{Compressor, Done, Ended};
 use super::csv::header_line;
 use super::layout::{BLOCK, END_MARK, MANIFEST_NAME, header, padding};
 use super::tally::Tally;
@@ -17,10 +15,11 @@ use crate::domain::{Column, Digest, Manifest, Member, MemberKind};
 
 /// A bundle in the making.
 pub struct Draft {
-    level: i32,
-    spool: Option<Spool>,
+    compressor: Compressor,
     open: Option<OpenMember>,
     members: Vec<Spooled>,
+    /// Room for the next blocks.
+    rooms: Vec<Vec<u8>>,
 }
 
 /// A finished member in the spool.
@@ -34,39 +33,87 @@ struct Spooled {
 impl Draft {
     /// An empty draft whose spool is an anonymous file in `folder`; `level` is zstd's, 1 to 19.
     pub fn new(folder: &Path, level: i32) -> io::Result<Self> {
-        let spool = Spool::new(tempfile::tempfile_in(folder)?);
-        Ok(Self { level, spool: Some(spool), open: None, members: Vec::new() })
+        let compressor = Compressor::start(tempfile::tempfile_in(folder)?, level)?;
+        Ok(Self { compressor, open: None, members: Vec::new(), rooms: Vec::new() })
     }
 
     /// Begins the member with the rows of this kind of `table`, a number of the caller's choosing that
     /// is greater for tables that stand later in the manifest. `columns` are those of the member.
     pub fn begin(&mut self, table: usize, kind: MemberKind, columns: &[Column]) -> io::Result<()> {
         self.end()?;
-        let spool = self.spool.take().ok_or_else(lost_spool)?;
-        self.open = Some(OpenMember::new(spool, self.level, table, kind, columns)?);
+        self.open = Some(OpenMember::new(table, kind, columns, self.rooms.pop().unwrap_or_default()));
         Ok(())
     }
 
     /// Adds one row, line end included, to the member that was begun last.
     pub fn write_row(&mut self, row: &[u8]) -> io::Result<()> {
-        self.open.as_mut().ok_or_else(lost_spool)?.write_row(row)
-    }
-
-    /// Ends the member that was begun last, if there is one. A member without rows is left out.
-    pub fn end(&mut self) -> io::Result<()> {
-        if let Some(open) = self.open.take() {
-            let (spool, spooled) = open.finish()?;
-            self.spool = Some(spool);
-            self.members.extend(spooled);
+        let open = self.open.as_mut().ok_or_else(no_member)?;
+        open.tally.feed(row).map_err(io::Error::other)?;
+        open.raw_bytes += row.len() as u64;
+        open.block.extend_from_slice(row);
+        if open.block.len() >= BLOCK_OF_ZSTD {
+            while let Some(done) = self.compressor.poll() {
+                self.note(done);
+            }
+            self.hand_over()?;
         }
         Ok(())
     }
 
+    /// Gives the compressor what has been gathered.
+    fn hand_over(&mut self) -> io::Result<()> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.waiting += open.block.len() as u64;
+        let block = std::mem::replace(&mut open.block, self.rooms.pop().unwrap_or_default());
+        self.compressor.compress(block)
+    }
+
+    /// Ends the member that was begun last, if there is one. A member without rows is left out.
+    pub fn end(&mut self) -> io::Result<()> {
+        if let Some(open) = &self.open {
+            open.tally.finish().map_err(io::Error::other)?;
+            self.hand_over()?;
+            self.compressor.end()?;
+        }
+        while self.open.is_some() {
+            let done = self.compressor.wait()?;
+            self.note(done);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, done: Done) {
+        match (done, &mut self.open) {
+            (Done::Flushed(block, raw_bytes, flushed), Some(open)) => {
+                open.waiting -= raw_bytes;
+                open.flushed = flushed;
+                self.rooms.push(block);
+            }
+            (Done::Ended(ended), open) => {
+                self.members.extend(open.take().and_then(|open| open.spooled(ended)));
+            }
+            (Done::Flushed(..), None) => {}
+        }
+    }
+
     /// An upper bound for the bytes the members will have in the file if no row is added any more.
-    pub fn size(&self) -> u64 {
+    pub(super) fn size(&self) -> u64 {
         let whole = |bytes: u64| BLOCK + bytes + padding(bytes);
         let finished: u64 = self.members.iter().map(|spooled| whole(spooled.member.bytes)).sum();
         finished + self.open.as_ref().map_or(0, |open| whole(open.size()))
+    }
+
+    /// True if the members and `more` bytes may need more than `limit` bytes in the file. The answer does not
+    /// depend on how far the compressor is: before it is yes, what is compressed is known to the last block.
+    pub fn outgrows(&mut self, more: u64, limit: u64) -> io::Result<bool> {
+        while self.size() + more > limit {
+            if self.open.as_ref().is_none_or(|open| open.waiting == 0) {
+                return Ok(true);
+            }
+            let done = self.compressor.wait()?;
+            self.note(done);
+        }
+        Ok(false)
     }
 
     /// True if no row has been added.
@@ -92,14 +139,14 @@ impl Draft {
     pub fn assemble(mut self, manifest: &Manifest, file: &mut impl Write) -> io::Result<Digest> {
         self.end()?;
         let bytes = manifest.to_bytes().map_err(io::Error::other)?;
-        let mut spool = self.spool.take().ok_or_else(lost_spool)?.into_file()?;
         if manifest.members().count() != self.members.len() {
             return Err(io::Error::other("the manifest leaves out a member of the bundle"));
         }
+        let mut spool = self.compressor.into_spool()?;
         write_member(file, MANIFEST_NAME, bytes.len() as u64, &mut bytes.as_slice())?;
         for member in manifest.members() {
             let spooled = self.members.iter().find(|spooled| spooled.member == *member);
-            spool.seek(SeekFrom::Start(spooled.ok_or_else(lost_spool)?.offset))?;
+            spool.seek(SeekFrom::Start(spooled.ok_or_else(no_member)?.offset))?;
             write_member(file, &member.name, member.bytes, &mut (&mut spool).take(member.bytes))?;
         }
         file.write_all(&END_MARK)?;
@@ -116,124 +163,57 @@ fn write_member(file: &mut impl Write, name: &str, size: u64, content: &mut impl
     Ok(())
 }
 
-fn lost_spool() -> io::Error {
-    io::Error::other("an earlier error left this bundle unfinished")
+fn no_member() -> io::Error {
+    io::Error::other("there is no such member in this bundle")
 }
 
 /// The member that rows go to.
 struct OpenMember {
-    encoder: Encoder<'static, Spool>,
     tally: Tally,
     table: usize,
     kind: MemberKind,
     raw_bytes: u64,
-    /// Of these, what came after the last flush: the encoder may still hold all of it.
-    raw_bytes_held: u64,
-    /// What the spool had of this member after the last flush.
-    bytes_flushed: u64,
+    /// Rows that the compressor has not been given.
+    block: Vec<u8>,
+    /// Bytes that it has been given, and has not yet said what they have become.
+    waiting: u64,
+    /// What the spool has of this member, as far as it has said.
+    flushed: u64,
 }
 
-/// The encoder is made to let go of what it holds when that is more than this, zstd's own block
-/// size. Blocks end a little later than they would by themselves, which costs next to nothing, and
-/// the size of the member is known to within one of them.
-const BLOCK_OF_ZSTD: u64 = 128 << 10;
+/// Rows are compressed in blocks of this size or a little more, zstd's own. Each is flushed, which costs next to
+/// nothing, and so the size of the member is known to within one of them.
+const BLOCK_OF_ZSTD: usize = 128 << 10;
 /// What a frame has besides its blocks.
 const FRAME_OVERHEAD: u64 = 64;
 
 impl OpenMember {
-    fn new(
-        mut spool: Spool,
-        level: i32,
-        table: usize,
-        kind: MemberKind,
-        columns: &[Column],
-    ) -> io::Result<Self> {
-        spool.begin_member();
-        let mut encoder = Encoder::new(spool, level)?;
-        encoder.include_checksum(true)?;
-        let line = header_line(columns);
-        encoder.write_all(&line)?;
-        let raw_bytes = line.len() as u64;
-        let tally = Tally::new(columns);
-        Ok(Self { encoder, tally, table, kind, raw_bytes, raw_bytes_held: raw_bytes, bytes_flushed: 0 })
+    fn new(table: usize, kind: MemberKind, columns: &[Column], mut block: Vec<u8>) -> Self {
+        block.extend_from_slice(&header_line(columns));
+        let raw_bytes = block.len() as u64;
+        Self { tally: Tally::new(columns), table, kind, raw_bytes, block, waiting: 0, flushed: 0 }
     }
 
-    fn write_row(&mut self, row: &[u8]) -> io::Result<()> {
-        self.tally.feed(row).map_err(io::Error::other)?;
-        self.encoder.write_all(row)?;
-        self.raw_bytes += row.len() as u64;
-        self.raw_bytes_held += row.len() as u64;
-        if self.raw_bytes_held >= BLOCK_OF_ZSTD {
-            self.encoder.flush()?;
-            (self.bytes_flushed, self.raw_bytes_held) = (self.encoder.get_ref().member_bytes, 0);
-        }
-        Ok(())
-    }
-
-    /// What is out, and what the encoder holds at its raw size: compression cannot be foreseen. What
-    /// cannot be compressed grows by three bytes per block, far less than the share allowed for it.
+    /// What is out, and what the compressor holds or will be given at its raw size: compression cannot be
+    /// foreseen. What cannot be compressed grows by three bytes per block, far less than the share allowed for it.
     fn size(&self) -> u64 {
-        self.bytes_flushed + self.raw_bytes_held + self.raw_bytes_held / 1024 + FRAME_OVERHEAD
+        let held = self.waiting + self.block.len() as u64;
+        self.flushed + held + held / 1024 + FRAME_OVERHEAD
     }
 
-    fn finish(self) -> io::Result<(Spool, Option<Spooled>)> {
-        self.tally.finish().map_err(io::Error::other)?;
-        let mut spool = self.encoder.finish()?;
-        let offset = spool.member_offset;
-        let (bytes, sha256) = spool.end_member();
+    fn spooled(self, ended: Ended) -> Option<Spooled> {
         if self.tally.rows() == 0 {
-            return Ok((spool, None));
+            return None;
         }
         let member = Member {
             name: String::new(),
             kind: self.kind,
             rows: self.tally.rows(),
-            bytes,
+            bytes: ended.bytes,
             raw_bytes: self.raw_bytes,
-            sha256,
+            sha256: ended.sha256,
             totals: self.tally.totals(),
         };
-        Ok((spool, Some(Spooled { table: self.table, offset, member })))
-    }
-}
-
-/// The temporary file, and the checksum of the member that is being written to it.
-#[derive(Debug)]
-struct Spool {
-    file: BufWriter<File>,
-    hasher: Sha256,
-    member_offset: u64,
-    member_bytes: u64,
-}
-
-impl Spool {
-    fn new(file: File) -> Self {
-        Self { file: BufWriter::new(file), hasher: Sha256::new(), member_offset: 0, member_bytes: 0 }
-    }
-
-    fn begin_member(&mut self) {
-        self.member_offset += self.member_bytes;
-        self.member_bytes = 0;
-    }
-
-    fn end_member(&mut self) -> (u64, Digest) {
-        (self.member_bytes, Digest::from_hasher(std::mem::take(&mut self.hasher)))
-    }
-
-    fn into_file(self) -> io::Result<File> {
-        self.file.into_inner().map_err(io::IntoInnerError::into_error)
-    }
-}
-
-impl Write for Spool {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        self.member_bytes += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        Some(Spooled { table: self.table, offset: ended.offset, member })
     }
 }

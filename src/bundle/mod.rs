@@ -1,5 +1,6 @@
 //! The bundle file, format `salesync-bundle/1`. `bundles/README.md` is its byte-exact description.
 
+mod compressor;
 mod csv;
 mod defect;
 mod draft;

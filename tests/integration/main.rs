@@ -43,6 +43,7 @@ mod keys;
 mod layers;
 mod manual;
 mod operations;
+mod partitions;
 mod protocol;
 mod prune;
 mod random_days;
