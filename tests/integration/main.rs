@@ -57,3 +57,4 @@ mod sandbox;
 mod split;
 mod types;
 mod windows;
+mod workers;
