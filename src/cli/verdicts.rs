@@ -71,9 +71,12 @@ impl Verdicts {
         self.progress.of_count(self.applied.len());
     }
 
-    /// No more will be added.
-    pub(super) fn end(&self) {
+    /// No more will be added. They are told by branch, each branch's as they came.
+    pub(super) fn end(&mut self) {
         self.progress.clear();
+        self.applied.sort_by(|one, other| one.branch.cmp(&other.branch));
+        self.waiting.sort_by(|one, other| one.branch.cmp(&other.branch));
+        self.rejected.sort_by(|one, other| one.branch.cmp(&other.branch));
     }
 
     fn add_one(&mut self, verdict: Verdict) {

@@ -58,3 +58,4 @@ mod sandbox;
 mod split;
 mod types;
 mod windows;
+mod workers;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::feed::AtWork;
 use super::workers::Done;
 use super::{Intake, Trouble};
 use crate::broker::{Broker, Delivery};
@@ -36,23 +35,25 @@ impl<'a> Intake<'a, '_> {
             return Ok(());
         };
         let feed = &mut self.feeds[index];
-        let is_bundle = feed.at_work == AtWork::OnBundle;
-        feed.at_work = AtWork::Nobody;
+        feed.is_at_work = false;
+        let delivery = feed.under_way.take();
         match done.outcome {
             Ok(found) => {
                 // It is decided, and told also if the answer does not get through.
                 let outcome = found.first().map(|own| own.outcome.clone());
-                if !is_bundle {
-                    feed.is_in_order = true;
-                    self.has_news |= !found.is_empty();
-                } else if let Some(delivery) = feed.at_hand.pop_front() {
+                feed.is_in_order |= !done.is_bundle;
+                self.has_news |= delivery.is_none() && !found.is_empty();
+                self.verdicts.add(found);
+                if let Some(delivery) = delivery {
                     self.decided.push(Decided { index, delivery, outcome });
                     halt::after(Step::MessageDecided);
                 }
-                self.verdicts.add(found);
                 Ok(())
             }
             Err(failure) => {
+                if let Some(delivery) = delivery {
+                    feed.waiting.push_front(delivery);
+                }
                 // The database may have given up on this bundle only: for want of space, of memory, of a lock.
                 let trouble = Trouble::receiving(failure, &mut self.receiver);
                 self.meet(index, trouble)
@@ -73,25 +74,15 @@ impl<'a> Intake<'a, '_> {
         };
         let mut outcome = Ok(());
         for Decided { index, delivery, outcome: own } in decided {
-            let feed = &mut self.feeds[index];
-            let trouble = match &published {
-                Err(failure) => {
-                    // Behind the one that a worker is at.
-                    feed.at_hand.insert(usize::from(feed.at_work == AtWork::OnBundle), delivery);
-                    Err(failure.clone())
-                }
-                Ok(()) if !delivery.is_answerable() => {
-                    // It came on a connection that is gone, and comes again.
-                    feed.is_dry = false;
-                    Ok(())
-                }
-                Ok(()) => {
-                    let answered = answer(&mut self.broker, delivery, own.as_ref());
-                    halt::after(Step::MessageAnswered);
-                    answered
-                }
+            let answered = if let Err(failure) = &published {
+                self.feeds[index].waiting.push_front(delivery);
+                Err(failure.clone())
+            } else {
+                let answered = answer(&mut self.broker, delivery, own.as_ref());
+                halt::after(Step::MessageAnswered);
+                answered
             };
-            outcome = outcome.and(match trouble {
+            outcome = outcome.and(match answered {
                 Ok(()) => {
                     self.feeds[index].is_well();
                     Ok(())

@@ -10,36 +10,33 @@ use crate::domain::{Failure, NodeName};
 /// The way from a branch's queue to its tables. What stops it stops no other.
 pub(in crate::cli) struct Feed<'a> {
     pub(super) branch: &'a NodeName,
-    /// Bundles that have come and are not answered for, the first to come first. While a bundle is being applied
-    /// it is the first of them.
+    /// Bundles that have come and wait for a worker, the first to come first.
     ///
     /// One that could not be tried stays here until it can be: giving it back each time would count as so many
     /// failed deliveries, and end among the dead letters.
-    pub(super) at_hand: VecDeque<Delivery>,
-    /// What a worker does for it.
-    pub(super) at_work: AtWork,
+    pub(super) waiting: VecDeque<Delivery>,
+    /// The bundle that a worker is at.
+    pub(super) under_way: Option<Delivery>,
+    /// Whether a worker does something for it.
+    pub(super) is_at_work: bool,
     /// Nobody has decided anything that is not carried out, and nothing waits in the archive.
     pub(super) is_in_order: bool,
     /// Nothing was in the queue when the last was fetched.
     pub(super) is_dry: bool,
-    /// It is left for another run.
-    pub(super) is_given_up: bool,
     /// How often it was tried in vain.
     pub(super) tries: u32,
-    /// When to try again, if something has failed.
-    again: Option<Instant>,
+    turn: Turn,
     retry: Retry,
 }
 
-/// What a worker does for a branch.
+/// When something may be done for a branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AtWork {
-    /// Nothing.
-    Nobody,
-    /// It puts it in order.
-    OnArchive,
-    /// It receives the first bundle at hand.
-    OnBundle,
+enum Turn {
+    Now,
+    /// Something has failed; it is tried again then.
+    From(Instant),
+    /// It is left for another run.
+    Never,
 }
 
 impl<'a> Feed<'a> {
@@ -47,51 +44,55 @@ impl<'a> Feed<'a> {
     pub(in crate::cli) fn new(branch: &'a NodeName) -> Self {
         Self {
             branch,
-            at_hand: VecDeque::new(),
-            at_work: AtWork::Nobody,
+            waiting: VecDeque::new(),
+            under_way: None,
+            is_at_work: false,
             is_in_order: false,
             is_dry: false,
-            is_given_up: false,
             tries: 0,
-            again: None,
+            turn: Turn::Now,
             retry: Retry::new(),
         }
     }
 
-    /// There are new connections; what came on the old ones comes again.
+    /// There are new connections, and nobody is at work.
     pub(super) fn begin(&mut self) {
-        self.at_hand.clear();
-        self.at_work = AtWork::Nobody;
-        (self.is_in_order, self.is_dry) = (false, false);
+        self.lose();
+        (self.is_at_work, self.is_in_order) = (false, false);
     }
 
-    /// Whether a worker is at it.
-    pub(super) fn is_at_work(&self) -> bool {
-        self.at_work != AtWork::Nobody
+    /// The broker's connection is gone. What came on it comes again.
+    pub(super) fn lose(&mut self) {
+        self.waiting.clear();
+        (self.under_way, self.is_dry) = (None, false);
     }
 
     /// Whether something could be done for it now.
     pub(super) fn is_ready(&self) -> bool {
-        !self.is_at_work() && !self.is_given_up && self.again.is_none_or(|again| again <= Instant::now())
+        let is_its_turn = match self.turn {
+            Turn::Now => true,
+            Turn::From(time) => time <= Instant::now(),
+            Turn::Never => false,
+        };
+        is_its_turn && !self.is_at_work
     }
 
     /// Whether there is nothing more to do for it in a run that does not stay.
     pub(super) fn is_over(&self) -> bool {
-        let is_done = self.is_in_order && self.is_dry && self.at_hand.is_empty();
-        !self.is_at_work() && (self.is_given_up || is_done)
+        let is_done = self.is_in_order && self.is_dry && self.waiting.is_empty();
+        !self.is_at_work && (self.turn == Turn::Never || is_done)
     }
 
-    /// Whether another bundle may come while a worker is at the one before it.
+    /// Whether the next bundle may come while a worker is at it.
     pub(super) fn wants_next(&self) -> bool {
-        let waiting = self.at_hand.len().saturating_sub(usize::from(self.at_work == AtWork::OnBundle));
-        self.is_at_work() && !self.is_dry && waiting == 0
+        self.is_at_work && !self.is_dry && self.waiting.is_empty()
     }
 
     /// Forgets bundles that cannot be answered for any more. They come again.
     pub(super) fn forget_lost(&mut self) {
-        let before = self.at_hand.len();
-        self.at_hand.retain(Delivery::is_answerable);
-        self.is_dry &= self.at_hand.len() == before;
+        let before = self.waiting.len();
+        self.waiting.retain(Delivery::is_answerable);
+        self.is_dry &= self.waiting.len() == before;
     }
 
     /// Nothing stops it.
@@ -100,12 +101,20 @@ impl<'a> Feed<'a> {
             tracing::warn!("{} goes on", self.branch);
             self.retry = Retry::new();
         }
-        (self.again, self.tries) = (None, 0);
+        if self.turn != Turn::Never {
+            (self.turn, self.tries) = (Turn::Now, 0);
+        }
     }
 
     /// It is tried again later.
     pub(super) fn put_off(&mut self, failure: &Failure) {
-        self.again = Some(Instant::now() + self.retry.after(failure));
+        self.turn = Turn::From(Instant::now() + self.retry.after(failure));
         self.is_in_order = false;
+    }
+
+    /// It is left for another run, and so is what has come.
+    pub(super) fn give_up(&mut self) -> VecDeque<Delivery> {
+        self.turn = Turn::Never;
+        std::mem::take(&mut self.waiting)
     }
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 use postgres::Client;
 
 use self::answers::Decided;
-use self::feed::AtWork;
 pub(in crate::cli) use self::feed::Feed;
 use self::workers::{Start, Task, Workers};
 use crate::archive::Archive;
@@ -145,7 +144,7 @@ impl Intake<'_, '_> {
         if let Some(delivery) = self.broker.wait_for_bundle(SLICE)?
             && let Some(feed) = self.feeds.iter_mut().find(|feed| feed.branch.as_str() == delivery.branch)
         {
-            feed.at_hand.push_back(delivery);
+            feed.waiting.push_back(delivery);
         }
         Ok(())
     }
@@ -201,13 +200,11 @@ impl Intake<'_, '_> {
             self.turn = (index + 1) % self.feeds.len();
             if let Some(task) = self.task_for(index)? {
                 let feed = &mut self.feeds[index];
-                let at_work = match task {
-                    Task::PutInOrder => AtWork::OnArchive,
-                    Task::Receive(_) => AtWork::OnBundle,
-                };
-                if self.workers.give(feed.branch, task) {
-                    feed.at_work = at_work;
-                    feed.is_dry &= at_work == AtWork::OnArchive;
+                let is_bundle = matches!(task, Task::Receive(_));
+                feed.is_at_work = self.workers.give(feed.branch, task);
+                if feed.is_at_work && is_bundle {
+                    feed.under_way = feed.waiting.pop_front();
+                    feed.is_dry = false;
                 }
             }
         }
@@ -226,14 +223,14 @@ impl Intake<'_, '_> {
             return Ok(Some(Task::PutInOrder));
         }
         feed.forget_lost();
-        if feed.at_hand.is_empty() && !self.broker.is_subscribed(feed.branch.as_str()) {
+        if feed.waiting.is_empty() && !self.broker.is_subscribed(feed.branch.as_str()) {
             if !feed.is_dry {
                 self.fetch(index)?;
             }
             self.subscribe(index)?;
         }
         let feed = &mut self.feeds[index];
-        let Some(delivery) = feed.at_hand.front() else {
+        let Some(delivery) = feed.waiting.front() else {
             if self.broker.is_subscribed(feed.branch.as_str()) {
                 feed.is_well();
             }
@@ -271,7 +268,7 @@ impl Intake<'_, '_> {
     fn fetch(&mut self, index: usize) -> Result<(), Failure> {
         let feed = &mut self.feeds[index];
         match self.broker.next_bundle(feed.branch.as_str()) {
-            Ok(Some(delivery)) => feed.at_hand.push_back(delivery),
+            Ok(Some(delivery)) => feed.waiting.push_back(delivery),
             Ok(None) => feed.is_dry = true,
             Err(failure) => return self.meet(index, failure.into()),
         }
@@ -309,9 +306,8 @@ impl Intake<'_, '_> {
             feed.is_in_order = false;
             return Ok(());
         }
-        feed.is_given_up = true;
         // It is still in the queue; giving it back at once only saves the next run a wait.
-        for delivery in feed.at_hand.split_off(usize::from(feed.at_work == AtWork::OnBundle)) {
+        for delivery in feed.give_up() {
             if let Err(error) = self.broker.return_to_queue(delivery) {
                 tracing::debug!("{error}");
             }
@@ -322,6 +318,9 @@ impl Intake<'_, '_> {
         // A message that cannot be read costs the connection, but concerns its own branch only.
         if !self.broker.is_connected() {
             self.broker = self.plan.settings.connect_broker()?.woken_by(self.wake.clone());
+            self.feeds.iter_mut().for_each(Feed::lose);
+            self.has_news |= !self.decided.is_empty();
+            self.decided.clear();
         }
         Ok(())
     }

@@ -31,6 +31,8 @@ pub(super) enum Task {
 /// What a worker has done.
 pub(super) struct Done<'a> {
     pub(super) branch: &'a NodeName,
+    /// Whether it was to receive a bundle.
+    pub(super) is_bundle: bool,
     pub(super) outcome: Result<Vec<Verdict>, Failure>,
     /// It has lost its connection by that.
     is_lost: bool,
@@ -217,6 +219,7 @@ impl<'a> Worker<'a> {
     /// Does what it is given until the connection is lost. False if there is nothing to do any more.
     fn work(&self, client: &mut Client) -> bool {
         while let Ok((branch, task)) = self.tasks.recv() {
+            let is_bundle = matches!(task, Task::Receive(_));
             let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(client, branch, task)));
             let has_failed = outcome.is_err();
             let outcome = outcome.unwrap_or_else(|_| {
@@ -224,7 +227,7 @@ impl<'a> Worker<'a> {
                 Err(Failure::new(Kind::Failed, doing, "the program has a fault, which is told above"))
             });
             let is_lost = has_failed || outcome.is_err() && !self.receiver(client).is_connected();
-            self.tell(News::Done(Done { branch, outcome, is_lost }));
+            self.tell(News::Done(Done { branch, is_bundle, outcome, is_lost }));
             if is_lost {
                 return true;
             }
