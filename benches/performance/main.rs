@@ -1,6 +1,6 @@
 //! `make bench`: salesync beside what a user could pick instead, on real servers, in the same run.
 //!
-//! `scenarios` measures, `references` are what it is compared with, `servers` and `sales` what both stand on, `table`
+//! `scenarios` measures, `references` and `peers` are what it is compared with, `servers` and `sales` what both stand on, `table`
 //! says whether the targets are met. No figure here is a test: machines differ, ratios less so.
 #![allow(
     missing_docs,
@@ -25,6 +25,7 @@ mod running;
 
 mod machine;
 mod measure;
+mod peers;
 mod references;
 mod sales;
 mod scenarios;

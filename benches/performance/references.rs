@@ -23,13 +23,12 @@ const SUBSCRIBED: &str = "CREATE TABLE public.sales (
 
 const MARK: &str = "CREATE TABLE public.mark (reached boolean PRIMARY KEY)";
 
-/// R1: `COPY` by `psql` through `zstd -9` into a file. Seconds.
-pub fn copy_out_compressed(node: &Node) -> f64 {
+/// R1: `COPY` of a table or query by `psql` through `zstd -9` into the file `reference.csv.zst`. Seconds.
+pub fn copy_out_compressed(node: &Node, rows: &str) -> f64 {
     let mut command = Command::new("sh");
-    let pipe =
-        "set -e; \"$1\" -X -q -c 'COPY public.sales TO STDOUT (FORMAT csv)' \"$2\" | zstd -9 -q -f -o \"$3\"";
+    let pipe = "set -e; \"$1\" -X -q -c \"COPY $4 TO STDOUT (FORMAT csv)\" \"$2\" | zstd -9 -q -f -o \"$3\"";
     command.args(["-c", pipe, "sh"]).arg(find_postgres("psql").unwrap()).arg(&node.database_url);
-    command.arg(node.folder.join("reference.csv.zst"));
+    command.arg(node.folder.join("reference.csv.zst")).arg(rows);
     seconds(|| assert!(command.status().unwrap().success(), "{pipe}"))
 }
 

@@ -8,6 +8,10 @@ const COLUMNS: &str = "date, region, product, qty, cost, amt, tax, total";
 /// A branch sells so much in a day, whatever it has sold before.
 const PER_DAY: u64 = 20_000;
 
+/// So many products, each with its price, and quantities up to 90: a row is about 66 bytes of CSV, and less than 9 at
+/// zstd's level 9.
+const PRODUCTS: u64 = 200;
+
 /// From one changed row to the next.
 const STRIDE: u64 = 7919;
 
@@ -18,9 +22,10 @@ fn invented(first: u64, count: u64) -> String {
                 cost, qty * cost AS amt, round(qty * cost * 0.07, 2) AS tax, qty * cost + round(qty * cost * 0.07, 2) AS total
          FROM generate_series({first}::bigint, {first} + {count} - 1) AS n,
               LATERAL (SELECT hashint8extended(n, 1) AS dice) AS d,
-              LATERAL (SELECT 1 + (dice & 1073741823) % 6 AS number, (1 + (dice >> 32 & 1073741823) % 90)::int AS qty) AS r,
-              LATERAL (SELECT (ARRAY['Paper', 'Pens', 'Ink, black', 'Folders \"A4\"', 'Staples', 'Desk lamp'])[number] AS product,
-                              (ARRAY[12.95, 2.19, 8.90, 3.45, 1.19, 39.50])[number] AS cost) AS p"
+              LATERAL (SELECT 1 + (dice & 1073741823) % {PRODUCTS} AS number, (1 + (dice >> 32 & 1073741823) % 90)::int AS qty) AS r,
+              LATERAL (SELECT (ARRAY['Paper', 'Pens', 'Ink, black', 'Folders \"A4\"', 'Staples', 'Desk lamp'])[1 + number % 6]
+                              || ' ' || number AS product,
+                              round((99 + (hashint8extended(number, 7) & 1073741823) % 9900) / 100.0, 2) AS cost) AS p"
     )
 }
 

@@ -3,8 +3,9 @@
 //! The log holds keys only: `(k1 … kn, op, xid)`, with the types of the table's own key, no index, no
 //! sequence, no row content. Statement triggers with transition tables write it, so that a bulk load
 //! pays per statement and not per row; a row trigger adds the old and the new key where an update
-//! changes the key itself. Where the table has a business day, the log also says which day a row has
-//! left by being deleted or moved, for nothing else would: the day's totals have changed.
+//! changes the key itself. Where the table has a business day, the log also says which day every entry
+//! touches: the one a row has come to or is on, or has left by being deleted or moved. The days whose
+//! totals have changed are then known from the log alone.
 //!
 //! The functions run as their owner with a fixed search path: the application needs no rights on the
 //! schema, and cannot put another table in the log's place.
@@ -101,15 +102,16 @@ impl<'a> Capture<'a> {
         self.day.map_or_else(String::new, |day| format!(", {}", day_expression(self.columns, day, row)))
     }
 
+    /// Begins an entry or many: the keys, the operation and the day of each follow.
     fn insert(&self) -> String {
         let columns: Vec<String> = (1..=self.key.len()).map(|place| format!("k{place}")).collect();
-        format!("INSERT INTO salesync.log_{} ({}, op)", self.id, columns.join(", "))
+        let day = self.day.map_or("", |_| ", day");
+        format!("INSERT INTO salesync.log_{} ({}, op{day})", self.id, columns.join(", "))
     }
 
-    /// The same for keys that leave a business day.
-    fn insert_leaving(&self) -> String {
-        let insert = self.insert();
-        self.day.map_or(insert.clone(), |_| insert.replace(", op)", ", op, day)"))
+    /// An entry about the row called `row`: key, operation, day.
+    fn entry(&self, row: &str, op: char) -> String {
+        format!("{}, '{op}'{}", self.key_of(row), self.day_of(row))
     }
 
     fn function(&self, what: &str, settings: &str, body: &str) -> String {
@@ -122,40 +124,26 @@ impl<'a> Capture<'a> {
     }
 
     fn statement_function(&self) -> String {
-        let log = |op: &str, rows: &str| {
-            format!("{} SELECT {}, '{op}' FROM {rows} r;", self.insert(), self.key_of("r"))
-        };
+        let log =
+            |op: char, rows: &str| format!("{} SELECT {} FROM {rows} r;", self.insert(), self.entry("r", op));
         let body = format!(
             "IF TG_OP = 'INSERT' THEN {} ELSIF TG_OP = 'UPDATE' THEN {} ELSE {} END IF; {NOTIFY}",
-            log("I", "new_rows"),
-            log("U", "new_rows"),
-            format_args!(
-                "{} SELECT {}, 'D'{} FROM old_rows r;",
-                self.insert_leaving(),
-                self.key_of("r"),
-                self.day_of("r")
-            ),
+            log('I', "new_rows"),
+            log('U', "new_rows"),
+            log('D', "old_rows"),
         );
         self.function("changed", "", &body)
     }
 
     fn rekey_function(&self) -> String {
-        let body = format!(
-            "{} VALUES ({}, 'D'{}); {} VALUES ({}, 'I');",
-            self.insert_leaving(),
-            self.key_of("OLD"),
-            self.day_of("OLD"),
-            self.insert(),
-            self.key_of("NEW"),
-        );
-        self.function("rekeyed", "", &body)
+        let (old, new) = (self.entry("OLD", 'D'), self.entry("NEW", 'I'));
+        self.function("rekeyed", "", &format!("{} VALUES ({old}), ({new});", self.insert()))
     }
 
     /// One more update of the key changes nothing but that the day it has left is known.
     fn redate_function(&self) -> Option<String> {
         self.day?;
-        let (key, day) = (self.key_of("OLD"), self.day_of("OLD"));
-        let body = format!("{} VALUES ({key}, 'U'{day});", self.insert_leaving());
+        let body = format!("{} VALUES ({});", self.insert(), self.entry("OLD", 'U'));
         Some(self.function("redated", "", &body))
     }
 
@@ -167,10 +155,9 @@ impl<'a> Capture<'a> {
             "IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN \
              RAISE EXCEPTION 'TRUNCATE of a table that salesync captures needs READ COMMITTED' \
              USING HINT = 'Use DELETE, or run TRUNCATE in a READ COMMITTED transaction.'; END IF; \
-             {} SELECT {}, 'D'{} FROM ONLY {} r; {NOTIFY}",
-            self.insert_leaving(),
-            self.key_of("r"),
-            self.day_of("r"),
+             {} SELECT {} FROM ONLY {} r; {NOTIFY}",
+            self.insert(),
+            self.entry("r", 'D'),
             self.table,
         );
         self.function("truncated", " SET row_security = off", &body)

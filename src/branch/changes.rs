@@ -4,7 +4,7 @@
 //! order they were logged. So the log's counts and one look at the live table say whether a row is
 //! new to head office, known to it, or gone, and what was born and died in between drops out.
 
-use postgres::Transaction;
+use postgres::{GenericClient, Transaction};
 
 use super::tracking::TrackedTable;
 use crate::database::{Days, KeyColumn, TableDescription, database_failure, day_expression, day_totals};
@@ -132,41 +132,37 @@ impl TableCut {
     }
 
     /// Live totals of the business days that the rows of this cut are on or have left; none if the table
-    /// has no business day.
-    pub(super) fn day_totals(&self, transaction: &mut Transaction<'_>) -> Result<Option<DayTotals>, Failure> {
+    /// has no business day. Needs nothing of the transaction that made the cut but its snapshot.
+    pub(super) fn day_totals(&self, client: &mut impl GenericClient) -> Result<Option<DayTotals>, Failure> {
         let Some(day) = &self.table.day else { return Ok(None) };
         let failed = |error: postgres::Error| {
             database_failure(format!("adding up the business days of {}", self.table.name), &error)
         };
-        let wanted = self.touched_days(transaction, day).map_err(failed)?;
+        let wanted = self.touched_days(client, day).map_err(failed)?;
         let rows = format!("ONLY {} t", self.table.name.sql());
         let columns = &self.description.columns;
         let days = Days { rows: &rows, condition: "true", columns, day, wanted: &wanted };
-        Ok(Some(day_totals(transaction, &days).map_err(failed)?.within_limits()))
+        Ok(Some(day_totals(client, &days).map_err(failed)?.within_limits()))
     }
 
-    /// The latest of the days that this cut changes, in ascending order.
+    /// The latest of the days that this cut changes, in ascending order. The log says all of them.
     fn touched_days(
         &self,
-        transaction: &mut Transaction<'_>,
+        client: &mut impl GenericClient,
         day: &str,
     ) -> Result<Vec<String>, postgres::Error> {
-        let rows = format!("ONLY {} t", self.table.name.sql());
-        let day = day_expression(&self.description.columns, day, "t");
         let touched = match &self.since {
-            None => format!("SELECT {day} AS day FROM {rows}"),
-            Some(since) => format!(
-                "SELECT {day} AS day FROM {} c JOIN {rows} ON {} UNION SELECT day FROM {}",
-                self.keys(),
-                self.same_key(),
-                log_since(self.table.id, since),
-            ),
+            None => {
+                let day = day_expression(&self.description.columns, day, "t");
+                format!("SELECT {day} AS day FROM ONLY {} t", self.table.name.sql())
+            }
+            Some(since) => format!("SELECT day FROM {}", log_since(self.table.id, since)),
         };
         let sql = format!(
             "SELECT d.day::text FROM (SELECT DISTINCT day FROM ({touched}) d WHERE day IS NOT NULL \
              ORDER BY day DESC LIMIT {MOST_DAYS}) d ORDER BY d.day"
         );
-        Ok(transaction.query(&sql, &[])?.iter().map(|row| row.get(0)).collect())
+        Ok(client.query(&sql, &[])?.iter().map(|row| row.get(0)).collect())
     }
 
     /// `FROM` item with one row per key, and the live row `t` if it is there.

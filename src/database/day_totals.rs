@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use postgres::{GenericClient, Row};
 
-use crate::domain::{Column, ColumnTotal, DayTotal, DayTotals, is_summed, quote_identifier};
+use crate::domain::{Column, ColumnTotal, DayTotal, DayTotals, is_summed, quote_identifier, quote_literal};
 
 /// Whose days, and which.
 #[derive(Debug)]
@@ -23,23 +23,75 @@ pub struct Days<'a> {
 
 /// Row count and exact sums of each of these days, in the order in which they are wanted.
 pub fn day_totals(client: &mut impl GenericClient, days: &Days<'_>) -> Result<DayTotals, postgres::Error> {
-    let summed: Vec<&Column> =
-        days.columns.iter().filter(|column| column.key.is_none() && is_summed(&column.type_name)).collect();
-    let sums: String = summed.iter().map(|column| sum_of(column)).collect();
-    let day = day_expression(days.columns, days.day, "t");
-    let sql = format!(
-        "SELECT ({day})::text, count(*){sums} FROM {} WHERE {day} = ANY ($1::text[]::date[]) AND {} GROUP BY {day}",
-        days.rows, days.condition,
-    );
-    let rows = client.query(&sql, &[&days.wanted])?;
-    let found = rows.iter().map(|row| (row.get(0), day_total(row, summed.len())));
-    let mut found: BTreeMap<String, DayTotal> = found.collect();
+    let is_in_it = |column: &&Column| column.key.is_none() && is_summed(&column.type_name);
+    let summed: Vec<&Column> = days.columns.iter().filter(is_in_it).collect();
+    let mut sums: Vec<Sum<'_>> =
+        summed.iter().map(|column| Sum { name: &column.name, has_non_finite: false }).collect();
+    let mut found = days.add_up(client, &sums)?;
+    // To look at every value for NaN is dear, and nearly never is there one: then the sum is none either.
+    for (index, sum) in sums.iter_mut().enumerate() {
+        sum.has_non_finite = found.values().any(|day| !is_finite(&day.totals[index].sum));
+    }
+    if sums.iter().any(|sum| sum.has_non_finite) {
+        found = days.add_up(client, &sums)?;
+    }
     let none = |day: &String| DayTotal { day: day.clone(), rows: 0, totals: vec![no_total(); summed.len()] };
     Ok(DayTotals {
         column: days.day.to_owned(),
         summed: summed.iter().map(|column| column.name.clone()).collect(),
         days: days.wanted.iter().map(|day| found.remove(day).unwrap_or_else(|| none(day))).collect(),
     })
+}
+
+/// The sum of a column.
+struct Sum<'a> {
+    name: &'a str,
+    /// Whether some of its values are NaN or infinite, and must be kept out of it.
+    has_non_finite: bool,
+}
+
+impl Sum<'_> {
+    /// `, sum, values, non-finite ones`.
+    fn sql(&self) -> String {
+        let name = format!("t.{}", quote_identifier(self.name));
+        if !self.has_non_finite {
+            return format!(", coalesce(sum({name}), 0)::text, count({name}), 0::bigint");
+        }
+        let non_finite = "('NaN', 'Infinity', '-Infinity')";
+        format!(
+            ", coalesce(sum({name}) FILTER (WHERE {name} NOT IN {non_finite}), 0)::text, count({name}), \
+             count({name}) FILTER (WHERE {name} IN {non_finite})"
+        )
+    }
+}
+
+fn is_finite(sum: &str) -> bool {
+    sum.bytes().all(|b| b.is_ascii_digit() || b"-.".contains(&b))
+}
+
+impl Days<'_> {
+    /// Those of the days that have rows. The days are constants in the statement: the planner then makes
+    /// a hash table of them, and no value is converted row by row.
+    fn add_up(
+        &self,
+        client: &mut impl GenericClient,
+        sums: &[Sum<'_>],
+    ) -> Result<BTreeMap<String, DayTotal>, postgres::Error> {
+        if self.wanted.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let wanted: Vec<String> = self.wanted.iter().map(|day| quote_literal(day)).collect();
+        let sql = format!(
+            "SELECT ({day})::text, count(*){sums} FROM {rows} WHERE {day} IN ({wanted}) AND {condition} GROUP BY {day}",
+            day = day_expression(self.columns, self.day, "t"),
+            sums = sums.iter().map(Sum::sql).collect::<String>(),
+            rows = self.rows,
+            wanted = wanted.join(", "),
+            condition = self.condition,
+        );
+        let rows = client.query(&sql, &[])?;
+        Ok(rows.iter().map(|row| (row.get(0), day_total(row, sums.len()))).collect())
+    }
 }
 
 fn no_total() -> ColumnTotal {
@@ -62,19 +114,6 @@ pub fn day_expression(columns: &[Column], day: &str, row: &str) -> String {
 /// Whether a column of this type can be a business day.
 pub fn is_day(type_name: &str) -> bool {
     type_name == "date" || type_name.starts_with("timestamp") && !type_name.ends_with("[]")
-}
-
-fn sum_of(column: &Column) -> String {
-    let name = format!("t.{}", quote_identifier(&column.name));
-    let is_finite = if column.type_name.starts_with("numeric") {
-        format!("{name} NOT IN ('NaN', 'Infinity', '-Infinity')")
-    } else {
-        format!("{name} IS NOT NULL")
-    };
-    format!(
-        ", coalesce(sum({name}) FILTER (WHERE {is_finite}), 0)::text, count({name}), \
-         count({name}) FILTER (WHERE NOT ({is_finite}))"
-    )
 }
 
 fn day_total(row: &Row, summed: usize) -> DayTotal {

@@ -1,7 +1,8 @@
-//! What the triggers cost the application: the branch's table with them and, R4, without.
+//! What the triggers cost the application: the branch's table with them, R4 without, and with those of others.
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::process::Command;
 
 use postgres::Client;
@@ -10,9 +11,10 @@ use salesync::sandbox::find_postgres;
 use super::{Extent, grouped};
 use crate::company::Node;
 use crate::measure::{processor_seconds, seconds};
+use crate::peers::{self, Peer, database_of_sales};
 use crate::references::csv_of;
 use crate::sales::{Commits, write};
-use crate::servers::{clear, connect, fresh_company, fresh_database, settle};
+use crate::servers::{clear, connect, fresh_company, settle};
 use crate::table::Line;
 
 const NAME: &str = "capture";
@@ -35,51 +37,83 @@ const STATEMENTS: [(&str, &str); 3] = [
 const SCRIPT: &str = "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total) \
                       VALUES ('2021-05-02', 'East', 'Paper', 2, 12.95, 25.90, 1.81, 27.71);\n";
 
+/// The table of sales in one database, and what was measured there.
+struct Subject {
+    name: &'static str,
+    /// For each of [`STATEMENTS`], in microseconds.
+    processor: [Vec<f64>; 3],
+    /// Of `COPY` into the table, in seconds.
+    loading: Vec<f64>,
+    /// Transactions per second.
+    rates: Vec<f64>,
+}
+
+impl Subject {
+    fn new(name: &'static str) -> Self {
+        Self { name, processor: Default::default(), loading: Vec::new(), rates: Vec::new() }
+    }
+
+    fn measure(&mut self, url: &str, csv: &Path, rows: u64) {
+        let mut client = connect(url);
+        settle();
+        self.loading.push(seconds(|| {
+            let mut writer = client.copy_in("COPY public.sales FROM STDIN (FORMAT csv)").unwrap();
+            io::copy(&mut File::open(csv).unwrap(), &mut writer).unwrap();
+            writer.finish().unwrap();
+        }));
+        client.batch_execute("VACUUM ANALYZE").unwrap();
+        for (samples, (_, statement)) in self.processor.iter_mut().zip(STATEMENTS) {
+            samples.push(processor_time(&mut client, statement, rows));
+        }
+        self.rates.push(transactions_per_second(url, csv));
+    }
+
+    /// What was added to each run of `plain`.
+    fn added_to(&self, plain: &Self, statement: usize) -> Vec<f64> {
+        let pairs = self.processor[statement].iter().zip(&plain.processor[statement]);
+        pairs.map(|(with, without)| with - without).collect()
+    }
+}
+
 pub fn run(extent: Extent) -> Vec<Line> {
-    // Without capture first.
-    let mut processor: [[Vec<f64>; 3]; 2] = Default::default();
-    let mut loading: [Vec<f64>; 2] = Default::default();
-    let mut rates: [Vec<f64>; 2] = Default::default();
+    let (mut plain, mut ours) = (Subject::new("without"), Subject::new("salesync"));
+    let mut others: Vec<(&Peer, Subject)> =
+        peers::ALL.iter().map(|peer| (peer, Subject::new(peer.name))).collect();
     for _ in 0..extent.runs {
         let company = fresh_company(&["east"]);
-        let captured = company.branch();
-        let plain =
-            Node { name: "plain".into(), folder: captured.folder.clone(), database_url: fresh_database() };
-        let mut source = connect(&plain.database_url);
-        source.batch_execute(include_str!("../../../migrations/sales.sql")).unwrap();
-        write(&mut source, 0, extent.rows, Commits::One);
-        let csv = csv_of(&plain);
-        source.batch_execute("TRUNCATE public.sales").unwrap();
-        for (which, node) in [&plain, captured].into_iter().enumerate() {
-            let mut client = connect(&node.database_url);
-            settle();
-            loading[which].push(seconds(|| {
-                let mut writer = client.copy_in("COPY public.sales FROM STDIN (FORMAT csv)").unwrap();
-                io::copy(&mut File::open(&csv).unwrap(), &mut writer).unwrap();
-                writer.finish().unwrap();
-            }));
-            client.batch_execute("VACUUM ANALYZE").unwrap();
-            for (samples, (_, statement)) in processor[which].iter_mut().zip(STATEMENTS) {
-                samples.push(processor_time(&mut client, statement, extent.rows));
-            }
-            rates[which].push(transactions_per_second(node));
-        }
-        drop((company, source));
+        let folder = company.branch().folder.clone();
+        let source = Node { name: "source".into(), folder, database_url: database_of_sales() };
+        write(&mut connect(&source.database_url), 0, extent.rows, Commits::One);
+        let csv = csv_of(&source);
+        plain.measure(&database_of_sales(), &csv, extent.rows);
+        ours.measure(&company.branch().database_url, &csv, extent.rows);
+        others.retain_mut(|(peer, subject)| {
+            let captured = peer.capturing();
+            captured.map(|url| subject.measure(&url, &csv, extent.rows)).is_some()
+        });
+        drop(company);
         clear();
     }
-    let [plain, captured] = processor;
     let mut lines = Vec::new();
-    for (((kind, _), plain), captured) in STATEMENTS.into_iter().zip(plain).zip(captured) {
-        let added: Vec<f64> = captured.iter().zip(&plain).map(|(with, without)| with - without).collect();
-        let what = format!("server's processor time of capture, single-row {kind}");
-        lines.push(Line::new(NAME, what, "µs", &added).at_most(MOST));
-        let what = format!("… {kind} with capture");
-        lines.push(Line::new(NAME, what, "µs", &captured).against("R4 without", &plain));
+    for (statement, (kind, _)) in STATEMENTS.iter().enumerate() {
+        let added = ours.added_to(&plain, statement);
+        let what = format!("server's processor time that capture adds to a single-row {kind}");
+        lines.push(Line::new(NAME, &what, "µs", &added).at_most(MOST));
+        let line = Line::new(NAME, format!("… the whole {kind}"), "µs", &ours.processor[statement]);
+        lines.push(line.against("R4 without", &plain.processor[statement]));
+        for (_, other) in &others {
+            let line = Line::new(NAME, format!("… added to {kind}"), "µs", &added);
+            lines.push(line.against(other.name, &other.added_to(&plain, statement)).ratio_at_most(1.0));
+        }
     }
     let what = format!("COPY of {} rows into the branch's table", grouped(extent.rows));
-    lines.push(Line::new(NAME, what, "s", &loading[1]).against("R4 without", &loading[0]).ratio_at_most(1.6));
+    let line = |what: &str| Line::new(NAME, what, "s", &ours.loading);
+    lines.push(line(&what).against("R4 without", &plain.loading).ratio_at_most(1.6));
+    lines.extend(others.iter().map(|(_, other)| line("… the same").against(other.name, &other.loading)));
     let what = "pgbench, 4 clients, single-row INSERT, durable commits";
-    lines.push(Line::new(NAME, what, "tps", &rates[1]).against("R4 without", &rates[0]));
+    let line = |what: &str| Line::new(NAME, what, "tps", &ours.rates);
+    lines.push(line(what).against("R4 without", &plain.rates));
+    lines.extend(others.iter().map(|(_, other)| line("… the same").against(other.name, &other.rates)));
     lines
 }
 
@@ -96,18 +130,15 @@ fn processor_time(client: &mut Client, statement: &str, beyond: u64) -> f64 {
     (processor_seconds(client) - begun) * 1e6 / count as f64
 }
 
-fn transactions_per_second(node: &Node) -> f64 {
-    let script = node.folder.join("insert.sql");
+fn transactions_per_second(url: &str, beside: &Path) -> f64 {
+    let script = beside.with_file_name("insert.sql");
     std::fs::write(&script, SCRIPT).unwrap();
     // The table has been loaded with keys of its own.
     let counter = "SELECT setval(pg_get_serial_sequence('public.sales', 'id'), 1000000000)";
-    connect(&node.database_url).batch_execute(counter).unwrap();
+    connect(url).batch_execute(counter).unwrap();
     settle();
     let mut command = Command::new(find_postgres("pgbench").unwrap());
-    command
-        .args(["-n", "-M", "prepared", "-c", "4", "-j", "2", "-T", "5", "-f"])
-        .arg(&script)
-        .arg(&node.database_url);
+    command.args(["-n", "-M", "prepared", "-c", "4", "-j", "2", "-T", "5", "-f"]).arg(&script).arg(url);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -18,7 +18,7 @@ pub fn run(extent: Extent) -> Vec<Line> {
         let old = branch.bundles().len();
         settle();
         sealed.push(measure(branch, &["bundle", "--offline"]).seconds);
-        packed.push(copy_out_compressed(branch));
+        packed.push(copy_out_compressed(branch, "public.sales"));
         let bundles = branch.bundles();
         let mut arguments = vec!["apply"];
         arguments.extend(bundles[old..].iter().map(|path| path.to_str().unwrap()));

@@ -3,6 +3,7 @@
 mod branches;
 mod capture;
 mod catch_up;
+mod derived;
 mod few;
 mod files;
 mod levels;
@@ -29,7 +30,7 @@ pub struct Scenario {
     pub run: fn(Extent) -> Vec<Line>,
 }
 
-pub const ALL: [Scenario; 9] = [
+pub const ALL: [Scenario; 10] = [
     Scenario {
         name: "catch-up",
         about: "new rows after being offline, both sides at work",
@@ -43,6 +44,7 @@ pub const ALL: [Scenario; 9] = [
     Scenario { name: "capture", about: "what the triggers cost the application", run: capture::run },
     Scenario { name: "branches", about: "fifty branches at once", run: branches::run },
     Scenario { name: "levels", about: "compression levels", run: levels::run },
+    Scenario { name: "derived", about: "what columns that others determine weigh", run: derived::run },
 ];
 
 /// `1,000,000`.
