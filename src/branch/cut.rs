@@ -6,11 +6,13 @@
 //! is changed and no writer waits.
 
 use std::collections::BTreeMap;
+use std::thread;
 
 use postgres::error::SqlState;
 use postgres::{Client, IsolationLevel, Transaction};
 
 use super::changes::TableCut;
+use super::days::Days;
 use super::node::Node;
 use super::order::parents_first;
 use super::parts::{PartLimits, Parts};
@@ -82,7 +84,12 @@ pub fn cut(client: &mut Client, cutter: &Cutter<'_>, options: &CutOptions) -> Re
     }
     let recorder = Recorder { client, snapshot: &snapshot, tables: &tables, on_part: cutter.on_part };
     let limits = options.limits.within(node.message_limit);
-    seal(&mut transaction, Parts::new(archive, limits, node, recorder)?, &tables)
+    let mut parts = Parts::new(archive, limits, node, recorder)?;
+    thread::scope(|scope| {
+        let days = Days::begin(scope, &mut transaction, cutter.connect, &tables)?;
+        fill(&mut transaction, &mut parts, &tables)?;
+        parts.finish(days.get(&mut transaction, &tables)?)
+    })
 }
 
 /// A new epoch is how a restored database goes on, so it is not held against it.
@@ -224,18 +231,21 @@ fn cut_before(
 
 /// Streams every row into parts: new and changed rows parents first, then tombstones children first,
 /// so that every prefix of the parts keeps its references.
-fn seal(transaction: &mut Transaction<'_>, mut parts: Parts<'_>, tables: &[TableCut]) -> Result<(), Failure> {
+fn fill(
+    transaction: &mut Transaction<'_>,
+    parts: &mut Parts<'_>,
+    tables: &[TableCut],
+) -> Result<(), Failure> {
     let rows =
         (0..tables.len()).flat_map(|table| [(table, MemberKind::Inserts), (table, MemberKind::Updates)]);
     let tombstones = (0..tables.len()).rev().map(|table| (table, MemberKind::Tombstones));
     for (table, kind) in rows.chain(tombstones) {
         if let Some(query) = tables[table].rows(kind) {
             parts.begin(table, kind)?;
-            stream(transaction, &tables[table].table.name, &query, &mut parts)?;
+            stream(transaction, &tables[table].table.name, &query, parts)?;
         }
     }
-    let day_totals = tables.iter().map(|cut| cut.day_totals(transaction)).collect::<Result<Vec<_>, _>>()?;
-    parts.finish(day_totals)
+    Ok(())
 }
 
 fn stream(

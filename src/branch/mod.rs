@@ -5,6 +5,7 @@ pub mod import;
 mod capture;
 mod changes;
 mod cut;
+mod days;
 mod follow;
 mod node;
 mod order;
