@@ -43,6 +43,7 @@ mod keys;
 mod layers;
 mod manual;
 mod operations;
+mod overlap;
 mod protocol;
 mod prune;
 mod random_days;
