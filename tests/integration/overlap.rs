@@ -146,6 +146,19 @@ fn what_has_come_of_a_cut_that_was_cut_short_proves_nothing() {
 }
 
 #[test]
+fn what_is_committed_after_the_snapshot_is_not_proven_by_its_cut() {
+    let company = company();
+    let east = company.branch();
+    east.sell("Pens");
+    let halted = east.halted(&["bundle"], "SnapshotTaken");
+    let later = east.value("SELECT clock_timestamp()");
+    east.sell("Paper");
+    halted.go_on().ok();
+    assert_eq!(count(east, &format!("cut_at >= '{later}'")), 0);
+    assert_eq!(count(east, &format!("sealed_at >= '{later}'")), 1);
+}
+
+#[test]
 fn a_cut_that_was_cut_short_is_ended_even_if_nothing_is_left_to_say() {
     let company = company();
     let (east, head) = (company.branch(), &company.head_office);
