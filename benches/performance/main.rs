@@ -57,6 +57,9 @@ struct Args {
     /// Where the result goes as JSON
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench.json"))]
     json: PathBuf,
+    /// A document that gets the result as well, between its lines `<!-- result -->` and `<!-- end of result -->`
+    #[arg(long, value_name = "FILE")]
+    document: Option<PathBuf>,
     /// What cargo says to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -78,7 +81,21 @@ fn main() {
         lines.extend(measured);
         save(&args.json, extent, &machine, &lines);
     }
-    println!("{machine}\n{} rows, medians of {} runs\n\n{}", extent.rows, extent.runs, Table(&lines));
+    let result =
+        format!("{machine}\n{} rows, medians of {} runs\n\n{}", extent.rows, extent.runs, Table(&lines));
+    if let Some(document) = args.document {
+        insert(&document, &result);
+    }
+    println!("{result}");
+}
+
+/// Puts the result in the place of an earlier one.
+fn insert(document: &Path, result: &str) {
+    const MARKS: [&str; 2] = ["<!-- result -->", "<!-- end of result -->"];
+    let text = std::fs::read_to_string(document).unwrap();
+    let (before, rest) = text.split_once(MARKS[0]).expect("a line that says where the result goes");
+    let (_, after) = rest.split_once(MARKS[1]).expect("a line that says where the result ends");
+    std::fs::write(document, [before, MARKS[0], "\n", result, "\n", MARKS[1], after].concat()).unwrap();
 }
 
 /// After each scenario, so that a run that is cut short has a result too.

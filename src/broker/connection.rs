@@ -5,7 +5,7 @@ use lapin::types::ShortString;
 use lapin::{Channel, Connection, ConnectionProperties};
 
 use super::address::BrokerAddress;
-use super::consume::Subscription;
+use super::consume::{Subscription, Wake};
 use super::deadlines::Deadlines;
 use super::failure;
 use super::link::{Link, Trouble};
@@ -29,6 +29,7 @@ pub struct Broker {
     publishing: Option<Channel>,
     receiving: Option<Channel>,
     pub(super) subscriptions: Vec<Subscription>,
+    pub(super) wake: Wake,
     pub(super) connection: Connection,
     pub(super) link: Link,
     pub(super) address: BrokerAddress,
@@ -65,6 +66,7 @@ impl Broker {
             publishing: None,
             receiving: None,
             subscriptions: Vec::new(),
+            wake: Wake::default(),
             connection,
             link,
             address: address.clone(),

@@ -4,8 +4,9 @@
 //! a message kept too long) costs the others nothing. A consumer is handed one bundle and no more until
 //! that is answered, so head office has at most one bundle of each branch in memory.
 
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use futures_core::Stream as _;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
+use tokio::sync::Notify;
 
 use super::connection::Broker;
 use super::failure;
@@ -20,6 +22,17 @@ use super::link::Trouble;
 use super::receive::Delivery;
 use super::topology::{BUNDLES, queue_of};
 use crate::domain::Failure;
+
+/// Ends a wait for bundles early, from whatever thread: something else has happened meanwhile.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// Ends the wait, or the next one if there is none.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+}
 
 /// The consumer of a branch's queue.
 pub(super) struct Subscription {
@@ -62,36 +75,44 @@ impl Broker {
             .any(|subscription| subscription.branch == branch && subscription.channel.status().connected())
     }
 
+    /// The same, with waits for bundles that this ends.
+    #[must_use]
+    pub fn woken_by(mut self, wake: Wake) -> Self {
+        self.wake = wake;
+        self
+    }
+
     /// The next bundle of any branch subscribed to, or `None` if none has come within `patience`, or a
-    /// subscription has ended meanwhile. The branches take turns.
+    /// subscription has ended meanwhile, or the wait was ended. The branches take turns.
     pub fn wait_for_bundle(&mut self, patience: Duration) -> Result<Option<Delivery>, Failure> {
-        let subscriptions = &mut self.subscriptions;
-        let handed = self.link.wait(
-            patience,
+        let (subscriptions, wake) = (&mut self.subscriptions, &self.wake);
+        let handed = self.link.wait(patience, async {
+            let mut woken = pin!(wake.0.notified());
             poll_fn(|context| {
                 for (index, subscription) in subscriptions.iter_mut().enumerate() {
                     if let Poll::Ready(handed) = Pin::new(&mut subscription.consumer).poll_next(context) {
                         // An error is the end too: the queue was deleted, or the channel closed.
-                        return Poll::Ready(Ok((index, handed.and_then(Result::ok))));
+                        return Poll::Ready(Ok(Some((index, handed.and_then(Result::ok)))));
                     }
                 }
-                Poll::Pending
-            }),
-        );
+                woken.as_mut().poll(context).map(|()| Ok(None))
+            })
+            .await
+        });
         match handed {
-            Ok((index, Some(message))) => {
+            Ok(Some((index, Some(message)))) => {
                 let subscription = self.subscriptions.remove(index);
                 let delivery = Delivery::new(&subscription.branch, message, 0, subscription.channel.clone());
                 // The last in the row from now on.
                 self.subscriptions.push(subscription);
                 Ok(Some(delivery))
             }
-            Ok((index, None)) => {
+            Ok(Some((index, None))) => {
                 let ended = self.subscriptions.remove(index);
                 tracing::debug!("the subscription to the queue of {} has ended", ended.branch);
                 Ok(None)
             }
-            Err(Trouble::Late(_)) => Ok(None),
+            Ok(None) | Err(Trouble::Late(_)) => Ok(None),
             Err(trouble) => Err(failure::during("waiting for bundles", trouble)),
         }
     }

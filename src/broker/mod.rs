@@ -32,6 +32,7 @@ mod topology;
 
 pub use address::BrokerAddress;
 pub use connection::{Broker, ConnectOptions};
+pub use consume::Wake;
 pub use deadlines::Deadlines;
 pub use publish::OutgoingBundle;
 pub use receive::{Delivery, Headers};

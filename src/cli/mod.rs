@@ -14,6 +14,7 @@ mod exit;
 mod import;
 mod init;
 mod inspect;
+mod intake;
 mod manual;
 mod progress;
 mod prune;

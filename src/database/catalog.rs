@@ -1,5 +1,7 @@
 //! What PostgreSQL's catalog says of a table.
 
+use std::collections::BTreeMap;
+
 use postgres::GenericClient;
 
 use super::failure::database_failure;
@@ -18,6 +20,10 @@ pub struct TableDescription {
     pub shape: Vec<String>,
     /// Why its changes cannot be captured, if so: what it is.
     pub uncapturable: Option<String>,
+    /// True if its rows are in partitions.
+    pub is_partitioned: bool,
+    /// True if it is a partition of another table.
+    pub is_partition: bool,
 }
 
 /// A column of the primary key, as it is in this database.
@@ -50,48 +56,48 @@ impl KeyColumn {
     }
 }
 
-/// Columns with their types. A domain counts as its base type. What travels is a type that every
+/// A table, a row for each of its columns. A domain counts as its base type. What travels is a type that every
 /// PostgreSQL has and whose text means the same everywhere; any other travels as text.
-const COLUMNS: &str = r"
-WITH RECURSIVE resolved AS (
-    SELECT attnum, attname, atttypid AS type, atttypmod AS modifier
-    FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
+const TABLE: &str = r"
+WITH RECURSIVE relation AS (
+    SELECT c.oid, c.relkind = 'p' AS is_partitioned, c.relispartition AS is_partition,
+           CASE WHEN c.relkind = 'p' THEN 'a partitioned table'
+                WHEN c.relispartition THEN 'a partition'
+                WHEN c.relkind <> 'r' THEN 'not an ordinary table'
+                WHEN c.relpersistence <> 'p' THEN 'an unlogged or temporary table'
+                WHEN EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid OR inhrelid = c.oid)
+                THEN 'a table with inheritance' END AS uncapturable
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+), resolved AS (
+    SELECT attrelid, attnum, attname, attcollation, format_type(atttypid, atttypmod) AS own_type, atttypid AS type,
+           atttypmod AS modifier
+    FROM relation JOIN pg_attribute ON attrelid = oid WHERE attnum > 0 AND NOT attisdropped
   UNION ALL
-    SELECT attnum, attname, typbasetype, CASE WHEN modifier = -1 THEN typtypmod ELSE modifier END
+    SELECT attrelid, attnum, attname, attcollation, own_type, typbasetype,
+           CASE WHEN modifier = -1 THEN typtypmod ELSE modifier END
     FROM resolved JOIN pg_type ON pg_type.oid = type WHERE typtype = 'd'
 ), typed AS (
-    SELECT attnum, attname, type, modifier, typcategory = 'A' AND typelem <> 0 AS is_array,
+    SELECT attrelid, attnum, attname, attcollation, own_type, type, modifier,
+           typcategory = 'A' AND typelem <> 0 AS is_array,
            CASE WHEN typcategory = 'A' AND typelem <> 0 THEN typelem ELSE type END AS element
     FROM resolved JOIN pg_type ON pg_type.oid = type WHERE typtype <> 'd'
+), described AS (
+    SELECT attrelid, attnum, attname::text AS name,
+           CASE WHEN e.typnamespace = 'pg_catalog'::regnamespace AND e.typtype IN ('b', 'r', 'm')
+                     AND e.typname !~ '^(reg|pg_(node|nd|dep|mcv|brin|ddl)|aclitem|gtsvector)'
+                THEN format_type(type, modifier)
+                WHEN is_array AND e.typdelim = ',' THEN 'text[]' ELSE 'text' END AS type_name,
+           (SELECT place FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
+            WHERE i.indrelid = attrelid AND i.indisprimary AND k.number = attnum) AS place,
+           format('%s/%s/%s', to_json(attname::text), format_type(type, modifier), attnum) AS shape, own_type,
+           coalesce((SELECT format(' COLLATE %I.%I', n.nspname, c.collname)
+                     FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+                     WHERE c.oid = attcollation), '') AS collate_clause
+    FROM typed JOIN pg_type e ON e.oid = element
 )
-SELECT attname::text,
-       CASE WHEN e.typnamespace = 'pg_catalog'::regnamespace AND e.typtype IN ('b', 'r', 'm')
-                 AND e.typname !~ '^(reg|pg_(node|nd|dep|mcv|brin|ddl)|aclitem|gtsvector)'
-            THEN format_type(type, modifier)
-            WHEN is_array AND e.typdelim = ',' THEN 'text[]' ELSE 'text' END,
-       (SELECT place FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
-        WHERE i.indrelid = $1 AND i.indisprimary AND k.number = attnum),
-       format('%s/%s/%s', to_json(attname::text), format_type(type, modifier), attnum)
-FROM typed JOIN pg_type e ON e.oid = element ORDER BY attnum";
-
-const KEY: &str = r"
-SELECT a.attname::text, format_type(a.atttypid, a.atttypmod),
-       CASE WHEN a.attcollation = 0 THEN '' ELSE format(' COLLATE %I.%I', n.nspname, c.collname) END
-FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
-JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-LEFT JOIN pg_collation c ON c.oid = a.attcollation LEFT JOIN pg_namespace n ON n.oid = c.collnamespace
-WHERE i.indrelid = $1 AND i.indisprimary ORDER BY k.place";
-
-const RELATION: &str = "
-SELECT c.oid,
-       CASE WHEN c.relkind = 'p' THEN 'a partitioned table'
-            WHEN c.relispartition THEN 'a partition'
-            WHEN c.relkind <> 'r' THEN 'not an ordinary table'
-            WHEN c.relpersistence <> 'p' THEN 'an unlogged or temporary table'
-            WHEN EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid OR inhrelid = c.oid)
-            THEN 'a table with inheritance' END
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+SELECT oid, uncapturable, is_partitioned, is_partition, name, type_name, place, shape, own_type, collate_clause
+FROM relation LEFT JOIN described ON attrelid = oid ORDER BY attnum";
 
 /// Describes a table; none if there is no such table. The connection is one of
 /// [`connect`](fn@super::connect): types are qualified because its search path has no user schema.
@@ -99,38 +105,33 @@ pub fn describe(
     client: &mut impl GenericClient,
     name: &TableName,
 ) -> Result<Option<TableDescription>, Failure> {
-    let failed = |error: postgres::Error| database_failure(format!("looking at table {name}"), &error);
-    let Some(relation) = client.query_opt(RELATION, &[&name.schema, &name.table]).map_err(failed)? else {
-        return Ok(None);
+    let rows = client
+        .query(TABLE, &[&name.schema, &name.table])
+        .map_err(|error| database_failure(format!("looking at table {name}"), &error))?;
+    let Some(relation) = rows.first() else { return Ok(None) };
+    let mut table = TableDescription {
+        oid: relation.get(0),
+        columns: Vec::new(),
+        key: Vec::new(),
+        shape: Vec::new(),
+        uncapturable: relation.get(1),
+        is_partitioned: relation.get(2),
+        is_partition: relation.get(3),
     };
-    let oid: u32 = relation.get(0);
-    let rows = client.query(COLUMNS, &[&oid]).map_err(failed)?;
-    let columns: Vec<Column> = rows
-        .iter()
-        .map(|row| {
-            let place: Option<i64> = row.get(2);
-            Column {
-                name: row.get(0),
-                type_name: row.get(1),
-                key: place.and_then(|place| u16::try_from(place).ok()),
-            }
-        })
-        .collect();
-    let travels_as = |name: &str| {
-        let column = columns.iter().find(|column| column.name == name);
-        column.map(|column| column.type_name.clone()).unwrap_or_default()
-    };
-    let key = client
-        .query(KEY, &[&oid])
-        .map_err(failed)?
-        .iter()
-        .map(|row| KeyColumn {
-            name: row.get(0),
-            type_name: travels_as(row.get(0)),
-            own_type: row.get(1),
-            collate: row.get(2),
-        })
-        .collect();
-    let shape = rows.iter().map(|row| row.get(3)).collect();
-    Ok(Some(TableDescription { oid, columns, key, shape, uncapturable: relation.get(1) }))
+    let mut key = BTreeMap::new();
+    for row in &rows {
+        // A table without columns has one row, without any.
+        let Some(name) = row.get::<_, Option<String>>(4) else { continue };
+        let (type_name, place): (String, Option<i64>) = (row.get(5), row.get(6));
+        if let Some(place) = place {
+            let (own_type, collate) = (row.get(8), row.get(9));
+            let (name, type_name) = (name.clone(), type_name.clone());
+            key.insert(place, KeyColumn { name, type_name, own_type, collate });
+        }
+        let place = place.and_then(|place| u16::try_from(place).ok());
+        table.columns.push(Column { name, type_name, key: place });
+        table.shape.push(row.get(7));
+    }
+    table.key = key.into_values().collect();
+    Ok(Some(table))
 }

@@ -32,6 +32,10 @@ const TEXT_FORM: &str = "
 const NO_TIMEOUTS: &str = "SELECT set_config(name, '0', false) FROM pg_settings
                            WHERE name IN ('idle_session_timeout', 'transaction_timeout')";
 
+/// To compile a statement takes longer than most of ours run, and how much it has to do is seldom known
+/// to the planner.
+const NO_COMPILING: &str = "SET jit = off";
+
 const OLDEST_SERVER: &str = "140000";
 
 impl FromStr for DatabaseUrl {
@@ -104,7 +108,7 @@ pub fn connect(url: &DatabaseUrl, application: &str) -> Result<Client, Failure> 
     config.application_name(application).connect_timeout(Duration::from_secs(10));
     config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(Duration::from_mins(1));
     let mut client = config.connect(NoTls).map_err(|error| database_failure(doing(), &error))?;
-    for sql in [TEXT_FORM, NO_TIMEOUTS] {
+    for sql in [TEXT_FORM, NO_TIMEOUTS, NO_COMPILING] {
         client.batch_execute(sql).map_err(|error| database_failure(doing(), &error))?;
     }
     check_version(&mut client)?;

@@ -21,6 +21,10 @@ pub struct Days<'a> {
     pub wanted: &'a [String],
 }
 
+/// There are at most as many groups as days are wanted. Where a table is new, the planner knows too
+/// little to see that to sort its rows by them is the dearer way.
+const FEW_GROUPS: &str = "SET LOCAL enable_sort = off";
+
 /// Row count and exact sums of each of these days, in the order in which they are wanted.
 pub fn day_totals(client: &mut impl GenericClient, days: &Days<'_>) -> Result<DayTotals, postgres::Error> {
     let is_in_it = |column: &&Column| column.key.is_none() && is_summed(&column.type_name);
@@ -89,7 +93,10 @@ impl Days<'_> {
             wanted = wanted.join(", "),
             condition = self.condition,
         );
-        let rows = client.query(&sql, &[])?;
+        let mut reading = client.transaction()?;
+        reading.batch_execute(FEW_GROUPS)?;
+        let rows = reading.query(&sql, &[])?;
+        reading.rollback()?;
         Ok(rows.iter().map(|row| (row.get(0), day_total(row, sums.len()))).collect())
     }
 }

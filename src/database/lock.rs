@@ -1,7 +1,11 @@
 //! One `bundle` and one `apply` at a time, per database.
+//!
+//! An `apply` has several sessions: one that holds [`Lock::Apply`], and its workers, which hold another lock
+//! together. Whoever takes [`Lock::Apply`] waits until nobody holds that one: the workers of a session that was
+//! lost may still be at work. And no worker begins whose session has lost [`Lock::Apply`] meanwhile.
 
 use postgres::error::SqlState;
-use postgres::{Client, GenericClient};
+use postgres::{Client, GenericClient, Transaction};
 
 use super::failure::database_failure;
 use crate::domain::{Failure, Kind};
@@ -19,6 +23,11 @@ pub enum Lock {
     /// Everything that applies bundles at head office.
     Apply,
 }
+
+/// What the workers of the session with [`Lock::Apply`] hold together.
+const WORK: i32 = 4;
+/// What the transaction holds that changes the definition of tables.
+const DEFINITIONS: i32 = 5;
 
 impl Lock {
     fn key(self) -> i32 {
@@ -49,6 +58,8 @@ pub fn take_lock(client: &mut Client, lock: Lock) -> Result<(), Failure> {
     match wait(client, lock) {
         Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
             let holder = holder(client, lock).map_err(failed)?;
+            // It may have come as far as to wait for the workers.
+            client.execute("SELECT pg_advisory_unlock($1, $2)", &[&CLASS, &lock.key()]).map_err(failed)?;
             Err(Failure::new(Kind::Postponed, doing, holder)
                 .hint("wait for it to finish, then run this again"))
         }
@@ -61,17 +72,52 @@ fn wait(client: &mut Client, lock: Lock) -> Result<(), postgres::Error> {
     let mut transaction = client.transaction()?;
     transaction.batch_execute(PATIENCE)?;
     transaction.execute("SELECT pg_advisory_lock($1, $2)", &[&CLASS, &lock.key()])?;
+    if matches!(lock, Lock::Apply) {
+        transaction.execute("SELECT pg_advisory_xact_lock($1, $2)", &[&CLASS, &WORK])?;
+    }
     transaction.commit()
 }
 
 fn holder(client: &mut impl GenericClient, lock: Lock) -> Result<String, postgres::Error> {
+    let keys = if matches!(lock, Lock::Apply) { vec![lock.key(), WORK] } else { vec![lock.key()] };
     let rows = client.query(
         "SELECT format('%s (server process %s, since %s) is at work', a.application_name, a.pid,
                        to_char(a.backend_start, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))
          FROM pg_locks l JOIN pg_stat_activity a USING (pid)
          WHERE l.locktype = 'advisory' AND l.granted AND l.database = a.datid AND l.objsubid = 2
-           AND a.datname = current_database() AND l.classid = $1::int4::oid AND l.objid = $2::int4::oid",
-        &[&CLASS, &lock.key()],
+           AND a.datname = current_database() AND l.classid = $1::int4::oid AND l.objid = ANY ($2::int4[]::oid[])
+           AND a.pid <> pg_backend_pid()
+         ORDER BY l.objid",
+        &[&CLASS, &keys],
     )?;
     Ok(rows.first().map_or_else(|| "another one is just ending".to_owned(), |row| row.get(0)))
+}
+
+/// The server's number of this session.
+pub fn session(client: &mut Client) -> Result<i32, Failure> {
+    let row = client.query_one("SELECT pg_backend_pid()", &[]);
+    Ok(row.map_err(|error| database_failure("asking for the session's number", &error))?.get(0))
+}
+
+/// Joins in the work of the session `holder`, which has taken [`Lock::Apply`]. As long as this session lasts
+/// nobody else can take that.
+pub fn share_work(client: &mut Client, holder: i32) -> Result<(), Failure> {
+    let doing = "joining in the work of the session that holds the lock";
+    let failed = |error: postgres::Error| database_failure(doing, &error);
+    client.execute("SELECT pg_advisory_lock_shared($1, $2)", &[&CLASS, &WORK]).map_err(failed)?;
+    let holds = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = $1 AND objsubid = 2
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                 AND classid = $2::int4::oid AND objid = $3::int4::oid)";
+    let row = client.query_one(holds, &[&holder, &CLASS, &Lock::Apply.key()]).map_err(failed)?;
+    if row.get(0) {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Unreachable, doing, "it has ended")
+        .hint("nothing is lost; run the command again when the database server is well"))
+}
+
+/// Waits until no other transaction changes the definition of tables. Two that make the same at once would
+/// otherwise see neither each other's work nor a good reason to fail.
+pub fn lock_definitions(transaction: &mut Transaction<'_>) -> Result<(), postgres::Error> {
+    transaction.execute("SELECT pg_advisory_xact_lock($1, $2)", &[&CLASS, &DEFINITIONS]).map(drop)
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek};
 
-use postgres::{Client, Transaction};
+use postgres::{Client, IsolationLevel, Transaction};
 
 use super::branches::lock_branch;
 use super::check_days::check_days;
@@ -59,7 +59,9 @@ pub(super) fn apply<R: Read + Seek>(
     let Incoming { manifest, digest, .. } = incoming;
     let doing = format!("applying bundle {} of {}", manifest.sequence, manifest.branch);
     let failed = |error: postgres::Error| Refusal::Failed(database_failure(doing.clone(), &error));
-    let mut transaction = client.transaction().map_err(failed)?;
+    // What others have committed while this one waited for a lock must be seen, whatever the database's default is.
+    let builder = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
+    let mut transaction = builder.start().map_err(failed)?;
     // Looked up again under the lock on the branch's row: nobody can have come in between.
     match find_place(&mut transaction, manifest, digest)? {
         Place::Next => {}

@@ -6,8 +6,7 @@ use postgres::Transaction;
 use super::refusal::{Refusal, judged, judged_definition};
 use crate::database::{Days, day_totals};
 use crate::domain::{
-    Column, DayTotal, DayTotals, KeyRange, Manifest, Sequence, TableChange, TableEffect, quote_identifier,
-    quote_literal,
+    DayTotal, DayTotals, KeyRange, Manifest, Sequence, TableChange, TableEffect, quote_literal,
 };
 
 /// Head office must now have on every day of the bundle what the branch had at the cut.
@@ -52,7 +51,6 @@ fn check(
     declared: &DayTotals,
     branch: &str,
 ) -> Result<DayTotals, Refusal> {
-    index_days(transaction, change, declared)?;
     let doing = format!("adding up the business days of {}", change.name);
     let judge = |error: postgres::Error| judged_definition(&doing, &error);
     let wanted: Vec<String> = declared.days.iter().map(|day| day.day.clone()).collect();
@@ -127,33 +125,6 @@ fn keep(
         )
         .map(|_| ())
         .map_err(judge)
-}
-
-/// Rows arrive nearly in the order of their days, so a BRIN index finds a day and costs inserts next
-/// to nothing.
-fn index_days(
-    transaction: &mut Transaction<'_>,
-    change: &TableChange,
-    declared: &DayTotals,
-) -> Result<(), Refusal> {
-    let is_date = |column: &Column| column.name == declared.column && column.type_name == "date";
-    if !change.columns.iter().any(is_date) {
-        return Ok(());
-    }
-    let judge =
-        |error: postgres::Error| judged_definition(&format!("indexing the days of {}", change.name), &error);
-    let sql = "SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid
-                   AND a.attnum = ANY (i.indkey) WHERE i.indrelid = $1::text::regclass AND a.attname = $2)";
-    let row = transaction.query_one(sql, &[&change.name.sql(), &declared.column]).map_err(judge)?;
-    if row.get(0) {
-        return Ok(());
-    }
-    let sql = format!(
-        "CREATE INDEX ON {} USING brin ({}) WITH (autosummarize = on)",
-        change.name.sql(),
-        quote_identifier(&declared.column)
-    );
-    transaction.batch_execute(&sql).map_err(judge)
 }
 
 /// The first day that differs, in words with both figures.

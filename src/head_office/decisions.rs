@@ -198,15 +198,19 @@ impl Receiver<'_> {
         heard.map(|heard| heard > 0).map_err(|error| database_failure("listening for decisions", &error))
     }
 
-    /// Carries out what people have decided, in their order. What cannot be carried out is told once.
-    pub fn carry_out_decisions(&mut self) -> Result<Vec<Verdict>, Failure> {
+    /// Carries out what people have decided on the branches that are `meant`, in their order. What cannot be
+    /// carried out is told once.
+    pub fn carry_out_decisions(
+        &mut self,
+        meant: impl Fn(&NodeName) -> bool,
+    ) -> Result<Vec<Verdict>, Failure> {
         let failed = |error: postgres::Error| database_failure("reading what was decided", &error);
         let sql =
             "SELECT decision_id, branch, verdict, epoch, sequence, decided_by, reason FROM salesync.decision
                    WHERE carried_out_at IS NULL ORDER BY decision_id";
         let mut verdicts = Vec::new();
         for row in self.client.query(sql, &[]).map_err(failed)? {
-            let Some(decision) = Open::of(&row)? else { continue };
+            let Some(decision) = Open::of(&row)?.filter(|open| meant(&open.branch)) else { continue };
             self.tells_again = true;
             let carried_out = self.carry_out(&decision);
             self.tells_again = false;

@@ -28,8 +28,8 @@ use crate::halt::{self, Step};
 /// How long a database that has just failed may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Receives bundles for head office. Whoever has one holds
-/// [`Lock::Apply`](crate::database::Lock::Apply).
+/// Receives bundles for head office. Whoever has one holds [`Lock::Apply`](crate::database::Lock::Apply), or
+/// [shares the work](crate::database::share_work) of who does.
 pub struct Receiver<'a> {
     pub(super) client: &'a mut Client,
     pub(super) archive: &'a Archive,
@@ -43,10 +43,16 @@ pub struct Receiver<'a> {
 }
 
 impl<'a> Receiver<'a> {
-    /// Receives into this database and this archive. What a killed process left half-made is removed.
-    pub fn new(client: &'a mut Client, archive: &'a Archive, policy: Policy) -> Result<Self, Failure> {
+    /// Receives into this database and this archive.
+    pub fn new(client: &'a mut Client, archive: &'a Archive, policy: Policy) -> Self {
+        Self { client, archive, policy, takes_followers: true, may_go_on: None, tells_again: false }
+    }
+
+    /// The same for the one who holds the lock, before there is anybody to share the work: what a killed process
+    /// left half-made is removed.
+    pub fn alone(client: &'a mut Client, archive: &'a Archive, policy: Policy) -> Result<Self, Failure> {
         archive.remove_drafts()?;
-        Ok(Self { client, archive, policy, takes_followers: true, may_go_on: None, tells_again: false })
+        Ok(Self::new(client, archive, policy))
     }
 
     /// The same for bundles that come in their order and up to a chosen one, as in a replay: what follows

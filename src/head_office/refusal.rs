@@ -3,7 +3,7 @@
 use postgres::Error;
 use postgres::error::SqlState;
 
-use super::hold::Hold;
+use super::hold::{Hold, HoldKind};
 use crate::database::{LoadError, database_failure, is_passing};
 use crate::domain::{Failure, Kind};
 
@@ -62,6 +62,22 @@ pub(super) fn judged_definition(doing: &str, error: &Error) -> Refusal {
     judged_by(&DEFINITION, doing, error)
 }
 
+/// The same while making what was missing a moment ago. If it is there now, somebody was faster, and that is nothing
+/// against the bundle.
+pub(super) fn judged_making(doing: &str, error: &Error) -> Refusal {
+    const THERE_ALREADY: [SqlState; 5] = [
+        SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_COLUMN,
+        SqlState::DUPLICATE_SCHEMA,
+        SqlState::DUPLICATE_OBJECT,
+        SqlState::UNIQUE_VIOLATION,
+    ];
+    if error.code().is_some_and(|code| THERE_ALREADY.contains(code)) {
+        return Refusal::Failed(database_failure(doing, error).hint("run `salesync apply` again"));
+    }
+    judged_definition(doing, error)
+}
+
 fn judged_by(classes: &[&str], doing: &str, error: &Error) -> Refusal {
     let Some(db) = error.as_db_error() else {
         return Refusal::Failed(database_failure(doing, error));
@@ -70,6 +86,11 @@ fn judged_by(classes: &[&str], doing: &str, error: &Error) -> Refusal {
     let is_bundles = classes.iter().any(|class| db.code().code().starts_with(class));
     if is_passing(error) || !is_bundles || *db.code() == SqlState::INSUFFICIENT_PRIVILEGE {
         return Refusal::Failed(database_failure(doing, error));
+    }
+    if *db.code() == SqlState::CHECK_VIOLATION && db.table().is_some() && db.constraint().is_none() {
+        // No condition that somebody has put on the rows: the table's own division has no place for them.
+        let why = format!("{}; make a partition for it", database_failure(doing, error));
+        return Refusal::Held(Hold::new(HoldKind::Schema, &why));
     }
     let parts = [("table", db.table()), ("column", db.column()), ("constraint", db.constraint())];
     let named: String =

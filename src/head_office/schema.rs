@@ -3,6 +3,7 @@
 //! | at the branch | head office |
 //! |---|---|
 //! | a table or a column is new | makes it, or waits for a person, as the policy says |
+//! | a table comes from this branch for the first time | makes a partition for the branch, where it is divided by branch |
 //! | a column that the branch's earlier bundles had is gone or renamed | waits for a person |
 //! | a column is new again, and head office's rows have values of an earlier one | waits until the table travels whole |
 //! | changes of a table that head office has had, and has no more | wait until the table is back, or travels whole |
@@ -12,20 +13,49 @@
 use postgres::Transaction;
 
 use super::hold::{Hold, HoldKind};
+use super::partitions::{create_partition, partition_name};
 use super::policy::{Policy, SchemaChanges};
-use super::refusal::{Refusal, judged, judged_definition};
-use super::target::{BRANCH_SETTING, check_name, check_type, set_default};
-use crate::database::{TableDescription, describe};
-use crate::domain::{Column, Manifest, Mode, TableChange, key_columns, quote_identifier, quote_literal};
+use super::refusal::{Refusal, judged, judged_definition, judged_making};
+use super::target::{Fittings, add_column, check_name, check_type, create_table};
+use crate::database::{TableDescription, describe, lock_definitions};
+use crate::domain::{Column, Manifest, Mode, TableChange, key_columns, quote_identifier};
 
 /// One difference between a branch's table and head office's.
 enum Difference {
-    /// Head office lacks something that this statement makes.
-    Missing { what: String, statement: String },
+    /// Head office lacks something that these statements make.
+    Missing { what: String, statements: String },
+    /// Its table lacks something that is no part of the branch's: nobody is asked.
+    Unprepared { what: String, statements: String },
     /// The branch has dropped or renamed columns; head office's stay.
     Gone(String),
     /// Head office's table cannot take the rows.
     Unfit(String),
+}
+
+impl Difference {
+    /// What is to be made, and how, if it can be mended by that.
+    fn made_by(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Missing { what, statements } | Self::Unprepared { what, statements } => {
+                Some((what, statements))
+            }
+            Self::Gone(_) | Self::Unfit(_) => None,
+        }
+    }
+
+    /// Why the bundle has to wait for a person, if so.
+    fn holds(&self, policy: Policy, is_approved: bool) -> Option<String> {
+        match self {
+            Self::Missing { what, statements }
+                if policy.schema_changes == SchemaChanges::Hold && !is_approved =>
+            {
+                Some(format!("{what} is not at head office ({statements})"))
+            }
+            Self::Gone(why) if !is_approved => Some(why.clone()),
+            Self::Unfit(why) => Some(why.clone()),
+            _ => None,
+        }
+    }
 }
 
 /// Makes head office's tables fit for the rows of this bundle, before any of them is loaded. What needs a
@@ -36,32 +66,35 @@ pub(super) fn fit_tables(
     policy: Policy,
     is_approved: bool,
 ) -> Result<(), Refusal> {
-    let mut statements = Vec::new();
-    let mut held = Vec::new();
-    for change in &manifest.tables {
-        for difference in differences(transaction, manifest, change)? {
-            match difference {
-                Difference::Missing { what, statement } => {
-                    if policy.schema_changes == SchemaChanges::Hold && !is_approved {
-                        held.push(format!("{what} is not at head office ({statement})"));
-                    }
-                    statements.push((what, statement));
-                }
-                Difference::Gone(_) if is_approved => {}
-                Difference::Gone(why) | Difference::Unfit(why) => held.push(why),
-            }
-        }
+    let mut differences = all_differences(transaction, manifest)?;
+    if differences.iter().any(|difference| difference.made_by().is_some()) {
+        lock_definitions(transaction).map_err(|error| judged("waiting for others to make tables", &error))?;
+        // Another branch's bundle may have made it meanwhile.
+        differences = all_differences(transaction, manifest)?;
     }
+    let held: Vec<String> =
+        differences.iter().filter_map(|difference| difference.holds(policy, is_approved)).collect();
     if !held.is_empty() {
         return Err(Refusal::Held(Hold::new(HoldKind::Schema, &held.join("; "))));
     }
-    for (what, statement) in statements {
+    for (what, statements) in differences.iter().filter_map(Difference::made_by) {
         tracing::info!("making {what}");
         transaction
-            .batch_execute(&statement)
-            .map_err(|error| judged_definition(&format!("making {what}"), &error))?;
+            .batch_execute(statements)
+            .map_err(|error| judged_making(&format!("making {what}"), &error))?;
     }
-    manifest.tables.iter().try_for_each(|change| set_default(transaction, &change.name))
+    Ok(())
+}
+
+fn all_differences(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+) -> Result<Vec<Difference>, Refusal> {
+    let mut all = Vec::new();
+    for change in &manifest.tables {
+        all.extend(differences(transaction, manifest, change)?);
+    }
+    Ok(all)
 }
 
 fn differences(
@@ -77,43 +110,86 @@ fn differences(
                 format!("table {}: head office has lost it; {}", change.name, everything_anew(manifest));
             return Ok(vec![Difference::Unfit(why)]);
         }
-        change.columns.iter().try_for_each(|column| check_type(transaction, &change.name, column))?;
-        let (what, statement) = (format!("table {}", change.name), create_table(change));
-        return Ok(vec![Difference::Missing { what, statement }]);
+        return Ok(vec![whole_table(transaction, manifest, change)?]);
     };
+    let fittings = Fittings::of(transaction, manifest, change, &table)?;
+    if let Some(parent) = fittings.parent {
+        let why =
+            format!("table {}: at head office this is the name of a partition of {parent}", change.name);
+        let other = "give that another name with ALTER TABLE ... RENAME TO";
+        return Ok(vec![Difference::Unfit(format!("{why}; {other}"))]);
+    }
     let mut differences = Vec::new();
     differences.extend(gone(change, &known).map(Difference::Gone));
     for column in &change.columns {
-        let Column { name, type_name, .. } = column;
-        match table.columns.iter().find(|present| present.name == *name) {
-            None => {
-                check_type(transaction, &change.name, column)?;
-                let what = format!("table {}, column {name:?} of type {type_name}", change.name);
-                differences.push(Difference::Missing { what, statement: add_column(change, column) });
-            }
-            Some(present) if !holds_values_of(&present.type_name, type_name) => {
-                differences.push(Difference::Unfit(format!(
-                    "table {}, column {name:?}: the branch has type {type_name}, head office has {}",
-                    change.name, present.type_name
-                )));
-            }
-            Some(_)
-                if change.mode != Mode::Range
-                    && !known.is_empty()
-                    && !known.contains(name)
-                    && has_values(transaction, manifest, change, column)? =>
-            {
-                differences.push(Difference::Unfit(format!(
-                    "table {}, column {name:?}: it is new at the branch, and head office's rows have values; {}",
-                    change.name,
-                    everything_anew(manifest)
-                )));
-            }
-            Some(_) => {}
-        }
+        differences.extend(column_difference(transaction, manifest, change, (&table, &known), column)?);
     }
     differences.extend(other_key(change, &table).map(Difference::Unfit));
+    let unprepared = fittings.lacking.into_iter();
+    differences.extend(unprepared.map(|(what, statements)| Difference::Unprepared { what, statements }));
+    if fittings.lacks_partition {
+        differences.push(partition(transaction, manifest, change)?);
+    }
     Ok(differences)
+}
+
+/// A new table, with all that belongs to it.
+fn whole_table(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+    change: &TableChange,
+) -> Result<Difference, Refusal> {
+    change.columns.iter().try_for_each(|column| check_type(transaction, &change.name, column))?;
+    Ok(match partition_name(transaction, &change.name, manifest)? {
+        Ok(partition) => Difference::Missing {
+            what: format!("table {}", change.name),
+            statements: create_table(change, &partition, manifest),
+        },
+        Err(why) => Difference::Unfit(why),
+    })
+}
+
+/// The partition for the rows of the branch.
+fn partition(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+    change: &TableChange,
+) -> Result<Difference, Refusal> {
+    Ok(match partition_name(transaction, &change.name, manifest)? {
+        Ok(name) => Difference::Unprepared {
+            what: format!("table {name}, the partition of {} for {}", change.name, manifest.branch),
+            statements: create_partition(&change.name, &name, manifest),
+        },
+        Err(why) => Difference::Unfit(why),
+    })
+}
+
+/// How a column of the branch's differs from head office's `table`. `known` are the columns that the table had
+/// when it last came.
+fn column_difference(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+    change: &TableChange,
+    (table, known): (&TableDescription, &[String]),
+    column: &Column,
+) -> Result<Option<Difference>, Refusal> {
+    let Column { name, type_name, .. } = column;
+    let what = format!("table {}, column {name:?}", change.name);
+    let Some(present) = table.columns.iter().find(|present| present.name == *name) else {
+        check_type(transaction, &change.name, column)?;
+        let what = format!("{what} of type {type_name}");
+        return Ok(Some(Difference::Missing { what, statements: add_column(change, column) }));
+    };
+    if !holds_values_of(&present.type_name, type_name) {
+        let why = format!("{what}: the branch has type {type_name}, head office has {}", present.type_name);
+        return Ok(Some(Difference::Unfit(why)));
+    }
+    let is_new = change.mode != Mode::Range && !known.is_empty() && !known.contains(name);
+    if is_new && has_values(transaction, manifest, change, column)? {
+        let why = "it is new at the branch, and head office's rows have values";
+        return Ok(Some(Difference::Unfit(format!("{what}: {why}; {}", everything_anew(manifest)))));
+    }
+    Ok(None)
 }
 
 /// The names of the columns that the table had when it last came from this branch.
@@ -180,27 +256,6 @@ fn other_key(change: &TableChange, table: &TableDescription) -> Option<String> {
             expected.join(", ")
         )
     })
-}
-
-fn create_table(change: &TableChange) -> String {
-    let column = |column: &Column| format!("{} {}", quote_identifier(&column.name), column.type_name);
-    let columns: Vec<String> = change.columns.iter().map(column).collect();
-    let key = key_columns(&change.columns);
-    let key: Vec<String> = key.iter().map(|column| quote_identifier(&column.name)).collect();
-    format!(
-        "CREATE SCHEMA IF NOT EXISTS {}; \
-         CREATE TABLE {} (branch text NOT NULL DEFAULT current_setting({}), {}, PRIMARY KEY (branch, {}))",
-        quote_identifier(&change.name.schema),
-        change.name.sql(),
-        quote_literal(BRANCH_SETTING),
-        columns.join(", "),
-        key.join(", "),
-    )
-}
-
-fn add_column(change: &TableChange, column: &Column) -> String {
-    let name = quote_identifier(&column.name);
-    format!("ALTER TABLE {} ADD COLUMN {name} {}", change.name.sql(), column.type_name)
 }
 
 /// True if a column of type `wide` holds every value of type `narrow` with the same text. Branches are

@@ -61,6 +61,61 @@ fn a_day_that_only_lost_rows_is_stated_and_compared() {
     assert!(figures.iter().all(|figure| told.contains(figure)), "{told}");
 }
 
+/// The log alone says which days a cut has touched, whatever was done to their rows.
+#[test]
+fn a_day_that_only_gained_rows_or_had_them_changed_in_place_is_stated() {
+    let company = Company::of_sales(&["east"]);
+    let east = company.branch();
+    sell_on(east, &[1, 2, 3]);
+    company.sync();
+    let day = |day: &str, rows| (format!("2021-06-{day}"), rows);
+    sell_on(east, &[2]);
+    company.sync();
+    assert_eq!(days_of_last(east), [day("02", 2)]);
+    east.sql("UPDATE public.sales SET product = 'Pens' WHERE date = '2021-06-03'");
+    company.sync();
+    assert_eq!(days_of_last(east), [day("03", 1)]);
+    east.sql("UPDATE public.sales SET id = 99 WHERE date = '2021-06-01'");
+    company.sync();
+    assert_eq!(days_of_last(east), [day("01", 1)]);
+    // A repair speaks of the days of everything since then.
+    east.run(&["bundle", "--since", "3"]).ok();
+    company.head_office.run(&["apply"]).ok();
+    assert_eq!(days_of_last(east), [day("01", 1)]);
+    company.assert_equal("public.sales");
+}
+
+#[test]
+fn values_without_a_sum_are_counted_and_kept_out_of_the_sums_of_their_day() {
+    let table = "[[table]]\nname = \"public.item\"\nday = \"day\"\n";
+    let company = Company::new(&["east"], table);
+    let (east, head) = (company.branch(), &company.head_office);
+    head.run(&["init"]).ok();
+    east.sql(
+        "CREATE TABLE public.item (id int PRIMARY KEY, day date, n int, a numeric, b numeric, c numeric)",
+    );
+    east.run(&["init"]).ok();
+    east.sql(
+        "INSERT INTO public.item VALUES
+             (1, '2021-01-01', 1, 1.5, 1.5, 'Infinity'), (2, '2021-01-01', 2, 'NaN', 2.5, 'Infinity'),
+             (3, '2021-01-01', 3, 3, NULL, '-Infinity'), (4, '2021-01-02', 4, 4, '-Infinity', 4.25),
+             (5, '2021-01-02', NULL, NULL, 5, 1), (6, '2021-01-03', 6, 6, 6, 6), (7, NULL, 7, 'NaN', 7, 7)",
+    );
+    company.sync();
+    company.assert_equal("public.item");
+    let some = |sum: &str, values: u64, non_finite: u64| match non_finite {
+        0 => json!({"sum": sum, "values": values}),
+        _ => json!({"sum": sum, "values": values, "non_finite": non_finite}),
+    };
+    let days = json!([
+        ["2021-01-01", 3, ["6", some("4.5", 3, 1), some("4.0", 2, 0), some("0", 3, 3)]],
+        ["2021-01-02", 2, [some("4", 1, 0), some("4", 1, 0), some("5", 2, 1), "5.25"]],
+        ["2021-01-03", 1, ["6", "6", "6", "6"]],
+    ]);
+    assert_eq!(tables_of_last(east)[0]["day_totals"]["days"], days);
+    assert_eq!(head.run(&["compare", "--json"]).ok().json()["different"], 0);
+}
+
 #[test]
 fn a_row_that_moves_to_another_day_changes_both() {
     let company = Company::of_sales(&["east"]);

@@ -11,7 +11,7 @@ use crate::table::Line;
 
 const NAME: &str = "levels";
 
-const LEVELS: [u8; 6] = [1, 3, 6, 9, 12, 19];
+const LEVELS: [u8; 5] = [1, 3, 6, 9, 12];
 
 pub fn run(extent: Extent) -> Vec<Line> {
     let company = fresh_company(&["east"]);
@@ -21,11 +21,13 @@ pub fn run(extent: Extent) -> Vec<Line> {
     for level in LEVELS {
         let options = format!("{SALES}[bundle]\ncompression_level = {level}\n");
         branch.configure("role = \"branch\"", &company.broker_url, &options);
-        let (mut taken, mut bytes) = (Vec::new(), Vec::new());
+        let (mut taken, mut bytes, mut memory) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..extent.runs {
             let old = branch.bundles();
             settle();
-            taken.push(measure(branch, &["bundle", "--since", "all", "--offline"]).seconds);
+            let sealed = measure(branch, &["bundle", "--since", "all", "--offline"]);
+            taken.push(sealed.seconds);
+            memory.push(sealed.memory);
             let new = branch.bundles().into_iter().filter(|path| !old.contains(path));
             let size: u64 = new.map(|path| fs::metadata(path).unwrap().len()).sum();
             bytes.push(size as f64 / extent.rows as f64);
@@ -33,6 +35,7 @@ pub fn run(extent: Extent) -> Vec<Line> {
         let what = format!("level {level}, `bundle --since all --offline`, {} rows", grouped(extent.rows));
         lines.push(Line::new(NAME, what, "s", &taken));
         lines.push(Line::new(NAME, "… size per row", "B", &bytes));
+        lines.push(Line::new(NAME, "… memory", "MiB", &memory));
     }
     drop(company);
     clear();

@@ -8,6 +8,7 @@ mod few;
 mod files;
 mod levels;
 mod mixed;
+mod settings;
 mod size;
 mod window;
 mod wire;
@@ -30,7 +31,7 @@ pub struct Scenario {
     pub run: fn(Extent) -> Vec<Line>,
 }
 
-pub const ALL: [Scenario; 10] = [
+pub const ALL: [Scenario; 11] = [
     Scenario {
         name: "catch-up",
         about: "new rows after being offline, both sides at work",
@@ -44,6 +45,7 @@ pub const ALL: [Scenario; 10] = [
     Scenario { name: "capture", about: "what the triggers cost the application", run: capture::run },
     Scenario { name: "branches", about: "fifty branches at once", run: branches::run },
     Scenario { name: "levels", about: "compression levels", run: levels::run },
+    Scenario { name: "settings", about: "size of the bundles", run: settings::run },
     Scenario { name: "derived", about: "what columns that others determine weigh", run: derived::run },
 ];
 

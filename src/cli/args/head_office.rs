@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use clap::Args as Arguments;
 
-use super::values::{sequence, sequences};
+use super::values::{sequence, sequences, workers};
 use crate::domain::{NodeName, Sequence};
 
 /// Apply what has arrived: drain every branch's queue, or take the given files
@@ -24,6 +24,9 @@ pub(in crate::cli) struct Apply {
     /// Stay, and apply each bundle as it arrives, until SIGTERM or Ctrl-C
     #[arg(long, conflicts_with = "files")]
     pub(in crate::cli) follow: bool,
+    /// Apply bundles of so many branches at the same time [default: the cores, at most 4]
+    #[arg(long, value_name = "N", value_parser = workers, conflicts_with = "files")]
+    pub(in crate::cli) workers: Option<usize>,
 }
 
 /// Apply the bundles of an archive in order, skipping what is recorded; or rebuild a branch from them

@@ -3,6 +3,7 @@
 use chrono::NaiveTime;
 
 use crate::branch::Since;
+use crate::cli::settings::MOST_WORKERS;
 use crate::domain::Sequence;
 
 /// `last`, `all`, or the number of a bundle.
@@ -36,6 +37,12 @@ pub(super) fn sequences(text: &str) -> Result<(Sequence, Sequence), String> {
     } else {
         Err("the first number is greater than the last".to_owned())
     }
+}
+
+/// How many bundles are applied at the same time.
+pub(super) fn workers(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=MOST_WORKERS).contains(number));
+    number.ok_or_else(|| format!("{text:?} is no whole number from 1 to {MOST_WORKERS}"))
 }
 
 #[cfg(test)]

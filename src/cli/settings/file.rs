@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use super::{BranchSettings, Role, Settings};
+use super::{BranchSettings, MOST_WORKERS, Role, Settings};
 use crate::archive::Archive;
 use crate::branch::{PartLimits, SMALLEST_BUNDLE};
 use crate::broker::ConnectOptions;
@@ -97,6 +97,7 @@ impl Default for BundleSection {
 struct ApplySection {
     schema_changes: Option<SchemaChangesWord>,
     max_delete_fraction: Option<f64>,
+    workers: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -110,6 +111,7 @@ impl File {
     /// What it says, checked. Relative paths are meant from the folder `base`.
     pub(super) fn into_settings(self, base: &Path) -> Result<Settings, Failure> {
         let (limits, policy) = (self.bundle.limits()?, self.apply.policy()?);
+        let workers = self.apply.workers()?;
         let mut tables = BTreeMap::new();
         for name in &self.tables {
             tables.insert(name.parse()?, None);
@@ -135,6 +137,7 @@ impl File {
             debounce: self.bundle.debounce,
             branches: self.branches,
             policy,
+            workers,
             broker_options: ConnectOptions {
                 allow_plaintext: self.broker.allow_plaintext,
                 ..ConnectOptions::default()
@@ -146,6 +149,15 @@ impl File {
 }
 
 impl ApplySection {
+    fn workers(&self) -> Result<Option<usize>, Failure> {
+        if self.workers.is_some_and(|workers| !(1..=MOST_WORKERS).contains(&workers)) {
+            let why = format!("workers must be from 1 to {MOST_WORKERS}");
+            return Err(Failure::new(Kind::Configuration, "reading [apply]", why)
+                .hint("each has a connection to the database; more than there are cores bring nothing"));
+        }
+        Ok(self.workers)
+    }
+
     fn policy(&self) -> Result<Policy, Failure> {
         let usual = Policy::default();
         let schema_changes = self.schema_changes.map_or(usual.schema_changes, |word| match word {

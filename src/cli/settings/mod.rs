@@ -5,7 +5,9 @@ mod file;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use postgres::Client;
@@ -36,6 +38,8 @@ pub(super) struct Settings {
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
     /// What head office does without asking a person.
     pub(super) policy: Policy,
+    /// How many bundles head office applies at the same time, if it is said.
+    workers: Option<usize>,
     broker_options: ConnectOptions,
     database_url: Option<String>,
     broker_url: Option<String>,
@@ -58,6 +62,11 @@ pub(super) struct BranchSettings {
     pub(super) expect_every: Option<Duration>,
 }
 
+/// More connections would be held against somebody else.
+pub(super) const MOST_WORKERS: usize = 64;
+/// As many as there are cores, but no more than this where nothing is said: there is a database at work too.
+const USUAL_WORKERS: usize = 4;
+
 /// What to do where the file that was named is not there.
 const NAMED: &str = "correct --config or SALESYNC_CONFIG, or put the file there";
 
@@ -77,6 +86,12 @@ impl Settings {
             let located = in_file(&path, &failure);
             failure.advice().map_or_else(|| in_file(&path, &failure), |hint| located.hint(hint))
         })
+    }
+
+    /// How many bundles to apply at the same time, if this is `wanted`: never more than there are branches.
+    pub(super) fn workers(&self, wanted: Option<usize>) -> usize {
+        let cores = || thread::available_parallelism().map_or(1, NonZero::get).min(USUAL_WORKERS);
+        wanted.or(self.workers).unwrap_or_else(cores).min(self.branches.len()).max(1)
     }
 
     fn database_url(&self) -> Result<DatabaseUrl, Failure> {

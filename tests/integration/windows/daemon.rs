@@ -152,7 +152,7 @@ fn a_second_one_says_who_is_at_work() {
     let company = Company::of_sales(&["east"]);
     let head = &company.head_office;
     let daemon = Running::start(head, &["apply", "--follow"]);
-    let holds = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
+    let holds = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = 3
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     comes_to(head, holds, "1");
     for second in [&["apply", "--follow"][..], &["apply"], &["replay", "."]] {

@@ -1,0 +1,127 @@
+//! What the workers have done is answered: receipts to the branches, and the broker may forget the message.
+
+use std::time::Duration;
+
+use super::feed::AtWork;
+use super::workers::Done;
+use super::{Intake, Trouble};
+use crate::broker::{Broker, Delivery};
+use crate::cli::unattended::stop::SLICE;
+use crate::domain::Failure;
+use crate::halt::{self, Step};
+use crate::head_office::Outcome;
+
+/// A message whose bundle is decided, and that is not answered for.
+pub(super) struct Decided {
+    /// The feed it came by.
+    index: usize,
+    delivery: Delivery,
+    /// What became of its bundle.
+    outcome: Option<Outcome>,
+}
+
+impl<'a> Intake<'a, '_> {
+    /// Takes in what the workers have done; waits for the first so long.
+    pub(super) fn take_in(&mut self, patience: Duration) -> Result<(), Failure> {
+        let mut outcome = Ok(());
+        for done in self.workers.done(patience) {
+            // Each is noted, whatever the trouble with another is.
+            outcome = outcome.and(self.note(done));
+        }
+        outcome
+    }
+
+    fn note(&mut self, done: Done<'a>) -> Result<(), Failure> {
+        let Some(index) = self.feeds.iter().position(|feed| feed.branch == done.branch) else {
+            return Ok(());
+        };
+        let feed = &mut self.feeds[index];
+        let is_bundle = feed.at_work == AtWork::OnBundle;
+        feed.at_work = AtWork::Nobody;
+        match done.outcome {
+            Ok(found) => {
+                // It is decided, and told also if the answer does not get through.
+                let outcome = found.first().map(|own| own.outcome.clone());
+                if !is_bundle {
+                    feed.is_in_order = true;
+                    self.has_news |= !found.is_empty();
+                } else if let Some(delivery) = feed.at_hand.pop_front() {
+                    self.decided.push(Decided { index, delivery, outcome });
+                    halt::after(Step::MessageDecided);
+                }
+                self.verdicts.add(found);
+                Ok(())
+            }
+            Err(failure) => {
+                // The database may have given up on this bundle only: for want of space, of memory, of a lock.
+                let trouble = Trouble::receiving(failure, &mut self.receiver);
+                self.meet(index, trouble)
+            }
+        }
+    }
+
+    /// Sends the receipts, and answers for the messages.
+    pub(super) fn answer(&mut self) -> Result<(), Failure> {
+        let decided = std::mem::take(&mut self.decided);
+        if decided.is_empty() && !self.has_news {
+            return Ok(());
+        }
+        let published = if std::mem::take(&mut self.has_news) {
+            self.receiver.write_to_branches(&mut self.broker)
+        } else {
+            self.receiver.publish_receipts(&mut self.broker).map(drop)
+        };
+        let mut outcome = Ok(());
+        for Decided { index, delivery, outcome: own } in decided {
+            let feed = &mut self.feeds[index];
+            let trouble = match &published {
+                Err(failure) => {
+                    // Behind the one that a worker is at.
+                    feed.at_hand.insert(usize::from(feed.at_work == AtWork::OnBundle), delivery);
+                    Err(failure.clone())
+                }
+                Ok(()) if !delivery.is_answerable() => {
+                    // It came on a connection that is gone, and comes again.
+                    feed.is_dry = false;
+                    Ok(())
+                }
+                Ok(()) => {
+                    let answered = answer(&mut self.broker, delivery, own.as_ref());
+                    halt::after(Step::MessageAnswered);
+                    answered
+                }
+            };
+            outcome = outcome.and(match trouble {
+                Ok(()) => {
+                    self.feeds[index].is_well();
+                    Ok(())
+                }
+                Err(failure) => self.meet(index, failure.into()),
+            });
+        }
+        outcome
+    }
+
+    /// Waits for what is being done, and answers for it as far as that goes.
+    pub(super) fn end(&mut self) -> Result<(), Failure> {
+        self.workers.hurry();
+        let mut outcome = Ok(());
+        while self.workers.is_busy() {
+            outcome = outcome.and(self.take_in(SLICE)).and(self.answer());
+        }
+        outcome = outcome.and(self.answer());
+        // Receipts of files have waited for a broker; one branch's trouble does not keep them back.
+        if self.broker.is_connected() {
+            outcome = outcome.and(self.receiver.write_to_branches(&mut self.broker));
+        }
+        outcome
+    }
+}
+
+/// What is decided is taken out of the queue; what is rejected goes to the dead letters.
+fn answer(broker: &mut Broker, delivery: Delivery, outcome: Option<&Outcome>) -> Result<(), Failure> {
+    match outcome {
+        Some(Outcome::Rejected { reason, .. }) => broker.bury(delivery, reason),
+        _ => broker.acknowledge(delivery),
+    }
+}
