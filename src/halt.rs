@@ -47,7 +47,9 @@ steps! {
     BranchRebuilt,
     /// A cut has its snapshot.
     SnapshotTaken,
-    /// Bundles and watermark are recorded, not committed.
+    /// A part of a cut is recorded that is not the last one.
+    PartCommitted,
+    /// The last part and the watermark are recorded, not committed.
     CutRecorded,
     /// They are committed.
     CutCommitted,
@@ -155,6 +157,8 @@ mod armed {
 
     pub(super) fn after(step: Step) {
         let Some(order) = &*ORDER else { return };
+        // Another thread may have come to the place.
+        stand_still(order);
         let name = format!("{step:?}");
         if order.step.as_ref().is_some_and(|wanted| *wanted != name)
             || TIMES.fetch_add(1, Ordering::Relaxed) + 1 != order.time
@@ -162,6 +166,11 @@ mod armed {
         {
             return;
         }
+        stand_still(order);
+    }
+
+    /// Until the file is gone.
+    fn stand_still(order: &Order) {
         while order.file.exists() {
             thread::sleep(Duration::from_millis(2));
         }

@@ -38,14 +38,14 @@ CREATE TABLE salesync.bundle (
     manifest_sha256  text NOT NULL,
     watermark        pg_snapshot NOT NULL,
     part             integer NOT NULL CHECK (part > 0),
-    is_last_part     boolean NOT NULL,
+    is_last_part     boolean NOT NULL,           -- without its last part a cut was not finished
     row_count        bigint NOT NULL,            -- inserts and updates
     tombstone_count  bigint NOT NULL,
     byte_count       bigint NOT NULL,            -- size of the file
     state            text NOT NULL DEFAULT 'sealed'
                      CHECK (state IN ('sealed', 'published', 'applied', 'held', 'rejected')),
     reason           text,                       -- head office's, while it is held or rejected
-    cut_at           timestamptz NOT NULL DEFAULT transaction_timestamp(), -- what was committed before is in the cut
+    cut_at           timestamptz NOT NULL,       -- what was committed before is in the cut
     sealed_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     published_at     timestamptz,
     applied_at       timestamptz,                -- head office's clock

@@ -20,6 +20,9 @@ use crate::domain::{
     Column, DayTotals, Failure, Kind, MOST_DAYS, MemberKind, Mode, quote_identifier, quote_literal,
 };
 
+/// Less are read and added up while a connection is made.
+const MANY_ROWS: i64 = 50_000;
+
 /// A tracked table in a cut.
 #[derive(Debug)]
 pub(super) struct TableCut {
@@ -123,6 +126,11 @@ impl TableCut {
     /// True if nothing of it travels.
     pub(super) fn is_empty(&self) -> bool {
         self.mode != Mode::Range && self.counts == [0; 3]
+    }
+
+    /// True if it takes a while to read, for all that is known.
+    pub(super) fn is_large(&self) -> bool {
+        self.mode == Mode::Range || self.counts.iter().sum::<i64>() >= MANY_ROWS
     }
 
     /// The query for the rows of one kind, in key order; none if there are none.

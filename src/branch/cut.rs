@@ -1,18 +1,22 @@
-//! The cut: one REPEATABLE READ transaction that reads what is unsynced, seals it, and records it.
+//! The cut: one REPEATABLE READ transaction reads what is unsynced, and what is sealed is recorded in another
+//! session.
 //!
 //! The transaction's own snapshot is the new watermark. What is not visible in it, a transaction still
 //! open among that, is what the next cut finds not visible in the last watermark. No row of the log
 //! is changed and no writer waits.
 
 use std::collections::BTreeMap;
+use std::thread;
 
 use postgres::error::SqlState;
 use postgres::{Client, IsolationLevel, Transaction};
 
 use super::changes::TableCut;
+use super::days::Days;
 use super::node::Node;
 use super::order::parents_first;
-use super::parts::{PartLimits, Parts, SealedBundle};
+use super::parts::{PartLimits, Parts};
+use super::record::{Recorder, Snapshot};
 use super::tracking::{TrackedTable, check_capture, check_day, tracked_tables};
 use crate::archive::Archive;
 use crate::bundle::RowReader;
@@ -44,42 +48,48 @@ pub struct CutOptions {
     pub tables: BTreeMap<TableName, Option<String>>,
 }
 
-/// Cuts the branch's database and seals what is unsynced; nothing if nothing is. The caller holds
-/// [`Lock::Bundle`](crate::database::Lock::Bundle). To publish what was sealed takes a [`Node::load`] after
-/// it, which writes the marker.
-pub fn cut(
-    client: &mut Client,
-    name: &NodeName,
-    archive: &Archive,
-    options: &CutOptions,
-) -> Result<Vec<SealedBundle>, Failure> {
+/// What a cut works with.
+pub struct Cutter<'a> {
+    /// The branch.
+    pub name: &'a NodeName,
+    /// Where its bundles go.
+    pub archive: &'a Archive,
+    /// Opens another connection to its database.
+    pub connect: &'a dyn Fn() -> Result<Client, Failure>,
+    /// Is told whenever a bundle is recorded that is not the cut's last.
+    pub on_part: &'a dyn Fn(),
+}
+
+/// Cuts the branch's database: seals what is unsynced, and records it. `client` holds
+/// [`Lock::Bundle`](crate::database::Lock::Bundle) and records; another connection reads. To publish what was
+/// recorded takes a [`Node::load`] after that, which writes the marker.
+pub fn cut(client: &mut Client, cutter: &Cutter<'_>, options: &CutOptions) -> Result<(), Failure> {
+    let Cutter { name, archive, .. } = *cutter;
     let node = load(client, name, archive, options)?;
     archive.remove_drafts()?;
     discard_unrecorded(archive, &node)?;
     let tracked = tracked_tables(client)?;
     tracked.iter().try_for_each(|table| check_day(table, &options.tables))?;
+    let base = Base::of(client, &node, options)?;
+    let mut reader = (cutter.connect)()?;
     let failed = |error: postgres::Error| database_failure("cutting", &error);
-    let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+    let builder = reader.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
     let mut transaction = builder.start().map_err(failed)?;
     lock_tables(&mut transaction, &tracked)?;
-    let sql = "SELECT pg_current_snapshot()::text";
-    let watermark: String = transaction.query_one(sql, &[]).map_err(failed)?.get(0);
+    let snapshot = Snapshot::of(&mut transaction).map_err(failed)?;
     halt::after(Step::SnapshotTaken);
-    let tables = collect(&mut transaction, &node, tracked, options)?;
+    let tables = collect(&mut transaction, tracked, &base)?;
     if tables.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let (node, sealed) = seal(&mut transaction, archive, &node, &watermark, &tables, options)?;
-    let recorded =
-        record(&mut transaction, &node, &watermark, &tables, &sealed).map_err(failed).and_then(|()| {
-            halt::after(Step::CutRecorded);
-            transaction.commit().map_err(failed)
-        });
-    recorded.inspect_err(|_| {
-        tracing::warn!("the sealed bundles were not recorded; the next run discards them");
-    })?;
-    halt::after(Step::CutCommitted);
-    Ok(sealed)
+    let recorder = Recorder { client, snapshot: &snapshot, tables: &tables, on_part: cutter.on_part };
+    let limits = options.limits.within(node.message_limit);
+    let mut parts = Parts::new(archive, limits, node, recorder)?;
+    thread::scope(|scope| {
+        let days = Days::begin(scope, &mut transaction, cutter.connect, &tables)?;
+        fill(&mut transaction, &mut parts, &tables)?;
+        parts.finish(days.get(&mut transaction, &tables)?)
+    })
 }
 
 /// A new epoch is how a restored database goes on, so it is not held against it.
@@ -130,29 +140,60 @@ fn lock_tables(transaction: &mut Transaction<'_>, tables: &[TrackedTable]) -> Re
     Ok(())
 }
 
+/// From where on a cut collects what has changed.
+struct Base {
+    /// Last bundle and watermark of the cut after which it does; none if every table travels whole.
+    after: Option<(i64, String)>,
+    mode: Mode,
+    /// Whether tables without a change are named.
+    names_all: bool,
+}
+
+impl Base {
+    fn of(client: &mut Client, node: &Node, options: &CutOptions) -> Result<Self, Failure> {
+        let names_all = options.even_if_empty;
+        if let Since::Bundle(sequence) = options.since {
+            let after = cut_before(client, node, sequence)?;
+            return Ok(Self { after, mode: Mode::Repair, names_all });
+        }
+        let after = node.watermark.clone().map(|watermark| (i64::MAX, watermark));
+        if !is_unfinished(client, node)? {
+            return Ok(Self { after, mode: Mode::Changes, names_all });
+        }
+        tracing::warn!(
+            "the last cut was not finished; whatever has changed since the one before it travels again"
+        );
+        // There may be nothing to say any more, but that the cut is over.
+        Ok(Self { after, mode: Mode::Repair, names_all: true })
+    }
+}
+
+/// True if the newest bundle is not the last part of its cut. Head office may have some of its rows and not
+/// others, and nothing says which: it has to be told of each how it stands.
+fn is_unfinished(client: &mut Client, node: &Node) -> Result<bool, Failure> {
+    let sql = "SELECT is_last_part FROM salesync.bundle WHERE epoch = $1 ORDER BY sequence DESC LIMIT 1";
+    let newest = client
+        .query_opt(sql, &[&node.epoch.0])
+        .map_err(|error| database_failure("looking whether the last cut was finished", &error))?;
+    Ok(newest.is_some_and(|newest| !newest.get::<_, bool>(0)))
+}
+
 /// The tables that have something to say, parents before children.
 fn collect(
     transaction: &mut Transaction<'_>,
-    node: &Node,
     tracked: Vec<TrackedTable>,
-    options: &CutOptions,
+    base: &Base,
 ) -> Result<Vec<TableCut>, Failure> {
-    let since = options.since;
-    let base = match since {
-        Since::Bundle(sequence) => cut_before(transaction, node, sequence)?,
-        Since::Last | Since::All => node.watermark.clone().map(|watermark| (i64::MAX, watermark)),
-    };
-    let mode = if matches!(since, Since::Bundle(_)) { Mode::Repair } else { Mode::Changes };
     let mut cuts = Vec::new();
     for table in parents_first(transaction, tracked)? {
         let description = check_capture(transaction, &table)?;
-        let cut = match &base {
+        let cut = match &base.after {
             Some((sequence, watermark)) if table.has_travelled_by(*sequence) => {
-                TableCut::since(transaction, table, description, mode, watermark)?
+                TableCut::since(transaction, table, description, base.mode, watermark)?
             }
             _ => TableCut::whole(table, description),
         };
-        if options.even_if_empty || !cut.is_empty() {
+        if base.names_all || !cut.is_empty() {
             cuts.push(cut);
         }
     }
@@ -162,7 +203,7 @@ fn collect(
 /// Last bundle and watermark of the newest cut that was complete with this bundle, if the logs still
 /// hold everything since; none if there was none. What later parts of the same cut hold is not in it.
 fn cut_before(
-    transaction: &mut Transaction<'_>,
+    client: &mut Client,
     node: &Node,
     sequence: Sequence,
 ) -> Result<Option<(i64, String)>, Failure> {
@@ -177,7 +218,7 @@ fn cut_before(
     let sql = "SELECT b.sequence, b.watermark::text, b.sequence >= n.pruned_through
                FROM salesync.bundle b JOIN salesync.node n USING (epoch)
                WHERE b.epoch = $1 AND b.sequence <= $2 AND b.is_last_part ORDER BY b.sequence DESC LIMIT 1";
-    let found = transaction
+    let found = client
         .query_opt(sql, &[&node.epoch.0, &sequence.as_bigint()])
         .map_err(|error| database_failure(doing.clone(), &error))?;
     match found {
@@ -190,28 +231,22 @@ fn cut_before(
 
 /// Streams every row into parts: new and changed rows parents first, then tombstones children first,
 /// so that every prefix of the parts keeps its references.
-fn seal(
+fn fill(
     transaction: &mut Transaction<'_>,
-    archive: &Archive,
-    node: &Node,
-    watermark: &str,
+    parts: &mut Parts<'_>,
     tables: &[TableCut],
-    options: &CutOptions,
-) -> Result<(Node, Vec<SealedBundle>), Failure> {
-    let day_totals = tables.iter().map(|cut| cut.day_totals(transaction)).collect::<Result<Vec<_>, _>>()?;
-    let limits = options.limits.within(node.message_limit);
-    let mut parts = Parts::new(archive, limits, node.clone(), watermark, tables, day_totals)?;
+) -> Result<(), Failure> {
     let rows =
         (0..tables.len()).flat_map(|table| [(table, MemberKind::Inserts), (table, MemberKind::Updates)]);
     let tombstones = (0..tables.len()).rev().map(|table| (table, MemberKind::Tombstones));
     for (table, kind) in rows.chain(tombstones) {
         if let Some(query) = tables[table].rows(kind) {
             parts.begin(table, kind)?;
-            let read = stream(transaction, &tables[table].table.name, &query, &mut parts)?;
+            let read = stream(transaction, &tables[table].table.name, &query, parts)?;
             tables[table].check_rows(kind, read)?;
         }
     }
-    parts.finish()
+    Ok(())
 }
 
 /// Returns how many rows there were.
@@ -232,46 +267,4 @@ fn stream(
         read += 1;
     }
     Ok(read)
-}
-
-fn record(
-    transaction: &mut Transaction<'_>,
-    node: &Node,
-    watermark: &str,
-    tables: &[TableCut],
-    sealed: &[SealedBundle],
-) -> Result<(), postgres::Error> {
-    for bundle in sealed {
-        let manifest = &bundle.manifest;
-        transaction.execute(
-            "INSERT INTO salesync.bundle (epoch, sequence, bundle_id, manifest_sha256, watermark, part,
-                                          is_last_part, row_count, tombstone_count, byte_count)
-             VALUES ($1, $2, $3, $4, $5::text::pg_snapshot, $6, $7, $8, $9, $10)",
-            &[
-                &manifest.epoch.0,
-                &manifest.sequence.as_bigint(),
-                &manifest.bundle_id.0,
-                &bundle.manifest_sha256.to_string(),
-                &watermark,
-                &i32::try_from(manifest.cut.part).unwrap_or(i32::MAX),
-                &manifest.cut.last,
-                &manifest.rows().cast_signed(),
-                &manifest.tombstones().cast_signed(),
-                &bundle.size.cast_signed(),
-            ],
-        )?;
-    }
-    let last = node.last_sequence.map_or(0, Sequence::as_bigint);
-    for cut in tables {
-        let whole_in = if cut.mode == Mode::Range { last } else { cut.table.whole_in };
-        transaction.execute(
-            "UPDATE salesync.tracked_table SET is_complete = true, shape = $2, whole_in = $3 WHERE table_id = $1",
-            &[&cut.table.id, &cut.description.shape, &whole_in],
-        )?;
-    }
-    transaction.execute(
-        "UPDATE salesync.node SET watermark = $1::text::pg_snapshot, last_sequence = $2, last_manifest = $3",
-        &[&watermark, &last, &node.last_manifest.map(|digest| digest.to_string())],
-    )?;
-    Ok(())
 }

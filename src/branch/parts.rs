@@ -1,13 +1,12 @@
 //! Rows of one cut become bundles: as many parts as their size needs.
 
-use std::fs;
 use std::io::{self, BufWriter};
-use std::path::PathBuf;
 
 use chrono::{SubsecRound, Utc};
 
 use super::changes::TableCut;
 use super::node::{Node, expect_new};
+use super::record::Recorder;
 use crate::archive::Archive;
 use crate::bundle::{Draft, key_of_row};
 use crate::domain::{
@@ -36,17 +35,17 @@ impl PartLimits {
 }
 
 /// A bundle that is in the archive.
-#[derive(Debug, Clone)]
-pub struct SealedBundle {
-    /// Its table of contents.
-    pub manifest: Manifest,
-    /// SHA-256 of its `manifest.json`.
-    pub manifest_sha256: Digest,
-    /// The file.
-    pub path: PathBuf,
-    /// Size of the file in bytes.
-    pub size: u64,
+#[derive(Debug)]
+pub(super) struct SealedBundle {
+    pub(super) manifest: Manifest,
+    pub(super) manifest_sha256: Digest,
+    /// Of the file, in bytes.
+    pub(super) size: u64,
 }
+
+/// The first part of a cut is not larger than this, and each of the next may have twice as much as the one before
+/// it, up to what is configured. So the other side begins early, and a large change set still has few parts.
+const FIRST_PART: u64 = 1 << 20;
 
 /// What a manifest needs for one table, at most: names, types, three members with their totals.
 const BYTES_PER_TABLE: u64 = 1024;
@@ -54,13 +53,15 @@ const BYTES_PER_COLUMN: u64 = 400;
 /// The rest of a manifest, the tar around it, and what the compressor still holds when a row is added.
 const BYTES_PER_BUNDLE: u64 = 4096;
 
-/// The parts of one cut, sealed one after the other.
+/// The parts of one cut, sealed and recorded one after the other.
 pub(super) struct Parts<'a> {
     archive: &'a Archive,
     limits: PartLimits,
+    /// The branch as it is after the last part.
     node: Node,
-    watermark: &'a str,
+    recorder: Recorder<'a>,
     tables: &'a [TableCut],
+    /// One entry per table, once they are known: only the last part has them.
     day_totals: Vec<Option<DayTotals>>,
     /// What the rest of this part needs at most, in bytes, day totals apart.
     reserve: u64,
@@ -70,33 +71,32 @@ pub(super) struct Parts<'a> {
     open: Option<(usize, MemberKind)>,
     /// The last row, where a range may have to end with its key.
     last_row: Vec<u8>,
-    sealed: Vec<SealedBundle>,
+    /// How many parts are sealed.
+    sealed: u32,
 }
 
 impl<'a> Parts<'a> {
-    /// No part yet. `day_totals` has one entry per table.
+    /// No part yet.
     pub(super) fn new(
         archive: &'a Archive,
         limits: PartLimits,
         node: Node,
-        watermark: &'a str,
-        tables: &'a [TableCut],
-        day_totals: Vec<Option<DayTotals>>,
+        recorder: Recorder<'a>,
     ) -> Result<Self, Failure> {
         let draft = new_draft(archive, limits)?;
         Ok(Self {
             archive,
             limits,
             node,
-            watermark,
-            tables,
-            day_totals,
+            tables: recorder.tables,
+            recorder,
+            day_totals: Vec::new(),
             reserve: BYTES_PER_BUNDLE,
             draft,
             present: Vec::new(),
             open: None,
             last_row: Vec::new(),
-            sealed: Vec::new(),
+            sealed: 0,
         })
     }
 
@@ -131,17 +131,17 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    /// Seals the last part. Returns the branch as it is then, and all parts. Day totals that have no
-    /// room beside the last rows get a part of their own.
-    pub(super) fn finish(mut self) -> Result<(Node, Vec<SealedBundle>), Failure> {
-        let days: usize = self.day_totals.iter().flatten().map(json_size).sum();
-        let with_days = self.tables.iter().zip(&self.day_totals).filter(|(_, totals)| totals.is_some());
+    /// Seals the last part. `day_totals` has one entry per table; those that have no room beside the last rows
+    /// get a part of their own.
+    pub(super) fn finish(mut self, day_totals: Vec<Option<DayTotals>>) -> Result<(), Failure> {
+        let days: usize = day_totals.iter().flatten().map(json_size).sum();
+        let with_days = self.tables.iter().zip(&day_totals).filter(|(_, totals)| totals.is_some());
         let reserve: u64 = with_days.map(|(cut, _)| manifest_size(cut)).sum();
         if days > 0 && !self.draft.is_empty() && self.is_full_with(reserve + days as u64)? {
             self.seal(false)?;
         }
-        self.seal(true)?;
-        Ok((self.node.clone(), std::mem::take(&mut self.sealed)))
+        self.day_totals = day_totals;
+        self.seal(true)
     }
 
     /// Ends this part and goes on with the same table in the next. A range that has rows in this part
@@ -172,7 +172,8 @@ impl<'a> Parts<'a> {
 
     /// True if this part has no room for so many bytes more.
     fn is_full_with(&mut self, bytes: u64) -> Result<bool, Failure> {
-        let outgrows = self.draft.outgrows(self.reserve + bytes, self.limits.max_bytes);
+        let limit = self.limits.max_bytes.min(FIRST_PART << self.sealed.min(20));
+        let outgrows = self.draft.outgrows(self.reserve + bytes, limit);
         outgrows.map_err(|error| self.draft_failure(&error))
     }
 
@@ -195,8 +196,8 @@ impl<'a> Parts<'a> {
         expect_new(self.archive.place(file, &path)?, &path)?;
         self.node.last_sequence = Some(manifest.sequence);
         self.node.last_manifest = Some(manifest_sha256);
-        self.sealed.push(SealedBundle { manifest, manifest_sha256, path, size });
-        Ok(())
+        self.sealed += 1;
+        self.recorder.record(&SealedBundle { manifest, manifest_sha256, size })
     }
 
     fn manifest(&mut self, last: bool) -> Manifest {
@@ -208,11 +209,7 @@ impl<'a> Parts<'a> {
             epoch: self.node.epoch,
             sequence: self.node.last_sequence.map_or(Sequence::FIRST, Sequence::next),
             previous: self.node.last_manifest,
-            cut: Cut {
-                watermark: self.watermark.to_owned(),
-                part: u32::try_from(self.sealed.len() + 1).unwrap_or(u32::MAX),
-                last,
-            },
+            cut: Cut { watermark: self.recorder.snapshot.watermark.clone(), part: self.sealed + 1, last },
             created_at: Utc::now().trunc_subsecs(6),
             tool: concat!("salesync ", env!("CARGO_PKG_VERSION")).to_owned(),
             tables,
@@ -225,7 +222,7 @@ impl<'a> Parts<'a> {
     fn table_changes(&mut self, last: bool) -> Vec<TableChange> {
         let mut present = std::mem::take(&mut self.present);
         if last {
-            let is_empty = self.sealed.is_empty() && present.is_empty();
+            let is_empty = self.sealed == 0 && present.is_empty();
             let with_totals =
                 (0..self.tables.len()).filter(|&table| is_empty || self.day_totals[table].is_some());
             let absent = with_totals.filter(|table| !present.iter().any(|(other, _)| other == table));
@@ -242,7 +239,7 @@ impl<'a> Parts<'a> {
                 columns: cut.description.columns.clone(),
                 range,
                 members: self.draft.members_of(table, index),
-                day_totals: self.day_totals[table].take_if(|_| last),
+                day_totals: self.day_totals.get_mut(table).and_then(Option::take),
             }
         };
         present.into_iter().enumerate().map(change).collect()
@@ -250,20 +247,6 @@ impl<'a> Parts<'a> {
 
     fn draft_failure(&self, error: &io::Error) -> Failure {
         Failure::file("writing a bundle in", self.archive.root(), error)
-    }
-}
-
-/// Parts of a cut that was not finished go: nothing will record them.
-impl Drop for Parts<'_> {
-    fn drop(&mut self) {
-        for bundle in &self.sealed {
-            if let Err(error) = fs::remove_file(&bundle.path) {
-                tracing::warn!(
-                    "{} could not be removed: {error}; the next run does it",
-                    bundle.path.display()
-                );
-            }
-        }
     }
 }
 

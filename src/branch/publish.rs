@@ -43,14 +43,18 @@ const BUNDLES: &str =
     "SELECT epoch, sequence, bundle_id, manifest_sha256, row_count, tombstone_count, byte_count, state
                        FROM salesync.bundle WHERE epoch = $1";
 
-/// The bundles of the current epoch that no broker has confirmed yet, oldest first.
+/// The bundles of the current epoch that no broker has confirmed yet, oldest first. One that was recorded after
+/// `node` was loaded is not among them: the marker does not know of it.
 pub fn pending_bundles(
     client: &mut impl GenericClient,
     node: &Node,
     archive: &Archive,
 ) -> Result<Vec<RecordedBundle>, Failure> {
     let rows = client
-        .query(&format!("{BUNDLES} AND state = 'sealed' ORDER BY sequence"), &[&node.epoch.0])
+        .query(
+            &format!("{BUNDLES} AND sequence <= $2 AND state = 'sealed' ORDER BY sequence"),
+            &[&node.epoch.0, &node.last_sequence.map_or(0, Sequence::as_bigint)],
+        )
         .map_err(|error| database_failure("reading the pending bundles", &error))?;
     let with_limit = |bundle: RecordedBundle| RecordedBundle {
         exceeded_limit: node.message_limit.filter(|limit| *limit < bundle.bytes.cast_unsigned()),

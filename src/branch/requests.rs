@@ -3,7 +3,7 @@
 use postgres::{Client, GenericClient, Row};
 use uuid::Uuid;
 
-use super::cut::{CutOptions, Since, cut};
+use super::cut::{CutOptions, Cutter, Since, cut};
 use super::node::Node;
 use super::publish::{RecordedBundle, check_file, numbered_bundles, pending_bundles};
 use crate::archive::Archive;
@@ -42,15 +42,16 @@ pub(super) fn record_request(
 pub fn prepare_answers(
     client: &mut Client,
     node: &Node,
-    archive: &Archive,
+    cutter: &Cutter<'_>,
     options: &CutOptions,
 ) -> Result<Answers, Failure> {
+    let archive = cutter.archive;
     let open = open_requests(client)?;
     let mut answers = Answers::default();
     if let Some(full) = open.iter().find(|request| request.wanted == Wanted::Full) {
         tracing::info!("head office asks for {}: {}", full.wanted, full.reason);
         let options = CutOptions { since: Since::All, tables: options.tables.clone(), ..*options };
-        cut(client, &node.name, archive, &options)?;
+        cut(client, cutter, &options)?;
         halt::after(Step::AnswerCut);
         answers.has_cut = true;
         // Whatever else it wanted is in it.
@@ -62,7 +63,7 @@ pub fn prepare_answers(
         if pending_bundles(client, node, archive)?.is_empty() {
             let tables = options.tables.clone();
             let options = CutOptions { since: Since::Last, even_if_empty: true, tables, ..*options };
-            cut(client, &node.name, archive, &options)?;
+            cut(client, cutter, &options)?;
             answers.has_cut = true;
         }
         mark_answered(client, &ids(&syncs))?;

@@ -27,17 +27,21 @@ pub(super) fn header_line(columns: &[Column]) -> Vec<u8> {
 #[derive(Debug)]
 pub struct RowReader<R> {
     source: R,
+    /// Of a row that does not come in one piece.
     row: Vec<u8>,
+    /// So much of what the source shows was the last row.
+    taken: usize,
 }
 
 impl<R: BufRead> RowReader<R> {
     /// Reads rows from `source`, which has no header line.
     pub fn new(source: R) -> Self {
-        Self { source, row: Vec::new() }
+        Self { source, row: Vec::new(), taken: 0 }
     }
 
     /// The next row with its line end; none at the end of the stream.
     pub fn next_row(&mut self) -> io::Result<Option<&[u8]>> {
+        self.source.consume(std::mem::take(&mut self.taken));
         self.row.clear();
         let mut in_quotes = false;
         loop {
@@ -46,6 +50,10 @@ impl<R: BufRead> RowReader<R> {
                 return if self.row.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
             }
             let end = row_end(bytes, &mut in_quotes);
+            if let Some(end) = end.filter(|_| self.row.is_empty()) {
+                self.taken = end;
+                return Ok(Some(&self.source.fill_buf()?[..end]));
+            }
             let taken = end.unwrap_or(bytes.len());
             self.row.extend_from_slice(&bytes[..taken]);
             self.source.consume(taken);

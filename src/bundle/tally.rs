@@ -1,6 +1,6 @@
 //! Counts rows and sums columns of COPY CSV as the bytes go by, in whatever pieces they come.
 
-use memchr::{memchr, memchr3};
+use memchr::memchr;
 
 use crate::domain::{Column, ColumnTotal, ExactSum, Totals, is_summed};
 
@@ -57,15 +57,20 @@ impl Tally {
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), &'static str> {
         self.row_begun |= !bytes.is_empty();
         while !bytes.is_empty() {
-            let found = if self.in_quotes { memchr(b'"', bytes) } else { memchr3(b'"', b',', b'\n', bytes) };
+            // Fields are short: a plain look at every byte is faster than a search that first gets ready.
+            let is_mark = |byte: &u8| matches!(byte, b'"' | b',' | b'\n' | b'\r');
+            let found = if self.in_quotes { memchr(b'"', bytes) } else { bytes.iter().position(is_mark) };
             let Some(at) = found else {
                 return self.keep(bytes);
             };
-            self.keep(&bytes[..at])?;
             match bytes[at] {
-                b'"' => self.quote(),
-                b',' => self.end_field()?,
-                _ => self.end_row()?,
+                b'"' => {
+                    self.keep(&bytes[..at])?;
+                    self.quote();
+                }
+                b',' => self.end_field(&bytes[..at])?,
+                b'\n' => self.end_row(&bytes[..at])?,
+                _ => return Err("it has a carriage return outside quotes"),
             }
             bytes = &bytes[at + 1..];
             self.row_begun |= !bytes.is_empty();
@@ -84,9 +89,6 @@ impl Tally {
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
-        if !self.in_quotes && memchr(b'\r', bytes).is_some() {
-            return Err("it has a carriage return outside quotes");
-        }
         self.keep_head(bytes);
         if !matches!(self.sums.get(self.field), Some(Some(_))) {
             return Ok(());
@@ -105,7 +107,9 @@ impl Tally {
         }
     }
 
-    fn end_field(&mut self) -> Result<(), &'static str> {
+    /// The field ends with these bytes.
+    fn end_field(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        self.keep(bytes)?;
         let sum = self.sums.get_mut(self.field).ok_or("it has more fields than columns")?;
         if let Some(sum) = sum
             && !self.number.is_empty()
@@ -117,8 +121,8 @@ impl Tally {
         Ok(())
     }
 
-    fn end_row(&mut self) -> Result<(), &'static str> {
-        self.end_field()?;
+    fn end_row(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        self.end_field(bytes)?;
         if self.field != self.sums.len() {
             return Err("it has fewer fields than columns");
         }

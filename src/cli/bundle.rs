@@ -21,11 +21,18 @@ pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
 
 fn run_once(context: &Context, settings: &Settings, args: &Bundle) -> Result<Exit, Failure> {
     let mut exchange = Exchange::begin(context, settings, "bundle")?;
-    match exchange.seal(args.since) {
-        Ok(()) => publish_pending(context, exchange, Outgoing::default(), args.offline),
+    let mut outgoing = Outgoing::default();
+    let sealed = if args.offline {
+        exchange.seal(args.since)
+    } else {
+        exchange.seal_and_send(args.since, &mut outgoing, &|| true)
+    };
+    match sealed {
+        Ok(()) => publish_pending(context, exchange, outgoing, args.offline),
         Err(failure) if forbids_sending(&failure) => Err(failure),
         Err(failure) => {
-            match publish_pending(context, exchange, Outgoing::without_cut(), args.offline) {
+            outgoing.lacks_cut = true;
+            match publish_pending(context, exchange, outgoing, args.offline) {
                 Err(also) if also.to_string() != failure.to_string() => Context::complain(&also),
                 _ => {}
             }

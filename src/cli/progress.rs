@@ -11,7 +11,7 @@ const BUNDLES: &str = "{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec
 const COUNT: &str = "{spinner} {msg}";
 
 /// A bar on stderr, if that is a terminal.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Progress(Option<ProgressBar>);
 
 impl Progress {

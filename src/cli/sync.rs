@@ -21,12 +21,12 @@ const ASK_AGAIN: &str = "nothing is lost, the broker has them; the next `salesyn
 pub(super) fn run(context: &Context, args: &Sync) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
     let mut exchange = Exchange::begin(context, &settings, "sync")?;
-    let sealed = exchange.seal(Since::Last);
+    let mut outgoing = Outgoing::default();
+    let sealed = exchange.seal_and_send(Since::Last, &mut outgoing, &|| true);
     if sealed.as_ref().is_err_and(forbids_sending) {
         return sealed.map(|()| Exit::Done);
     }
     let node = exchange.node()?;
-    let mut outgoing = Outgoing::default();
     exchange.collect(&node, &mut outgoing)?;
     let outcome = exchange
         .visit_broker(&mut outgoing, &|| true)

@@ -33,6 +33,10 @@ impl ExactSum {
     /// Adds one value from its text: `-12.50`, `NaN`, `Infinity`.
     pub fn add(&mut self, text: &[u8]) -> Result<(), NotANumber> {
         self.values += 1;
+        if let Some(sum) = short_number(text).and_then(|(value, scale)| self.sum_at(value.into(), scale)) {
+            (self.small, self.scale) = sum;
+            return Ok(());
+        }
         if matches!(text, b"NaN" | b"Infinity" | b"-Infinity") {
             self.non_finite += 1;
             return Ok(());
@@ -90,6 +94,29 @@ impl ExactSum {
     pub fn non_finite(&self) -> u64 {
         self.non_finite
     }
+}
+
+/// Most numbers have few digits. Those are read in one go: as an integer and its decimal places. None is for
+/// whatever else there is, good or bad.
+fn short_number(text: &[u8]) -> Option<(i64, u32)> {
+    /// Digits and point; so many digits fit.
+    const LONGEST: usize = 18;
+    let (is_negative, digits) = text.strip_prefix(b"-").map_or((false, text), |digits| (true, digits));
+    if digits.len() > LONGEST || !digits.first()?.is_ascii_digit() || !digits.last()?.is_ascii_digit() {
+        return None;
+    }
+    let (mut value, mut scale) = (0, None);
+    for &byte in digits {
+        match (byte, &mut scale) {
+            (b'0'..=b'9', places) => {
+                value = value * 10 + i64::from(byte - b'0');
+                *places = places.map(|places| places + 1);
+            }
+            (b'.', places @ None) => *places = Some(0),
+            _ => return None,
+        }
+    }
+    Some((if is_negative { -value } else { value }, scale.unwrap_or(0)))
 }
 
 /// The digits of a number's text around its point.
@@ -171,6 +198,20 @@ mod tests {
     fn values_that_are_not_finite_are_counted_apart() {
         let sum = sum_of(&["NaN", "2.5", "Infinity", "-Infinity"]);
         assert_eq!((sum.text().as_str(), sum.values(), sum.non_finite()), ("2.5", 4, 3));
+    }
+
+    #[test]
+    fn a_short_number_is_read_as_a_long_one() {
+        for text in ["0", "-0", "00.50", "-12.5", "7", "0.07", "123456789012345678", "-99999999999999.999"] {
+            let number = Parts::of(text.as_bytes()).unwrap();
+            let short = short_number(text.as_bytes()).map(|(value, scale)| (i128::from(value), scale));
+            assert_eq!(short, number.small(), "{text}");
+        }
+        for text in
+            ["", "-", ".", "1.", ".5", "1..5", "1.2.3", "--1", "1-", "NaN", "1e5", "1234567890123456789"]
+        {
+            assert_eq!(short_number(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

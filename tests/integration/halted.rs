@@ -64,12 +64,19 @@ impl Halted {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        fs::remove_file(&self.file).unwrap();
+        self.release();
+    }
+
+    /// Lets it go on, while the test does.
+    pub fn release(&self) {
+        if self.file.exists() {
+            fs::remove_file(&self.file).unwrap();
+        }
     }
 
     /// Lets it go on, to its end.
     pub fn go_on(self) -> Run {
-        fs::remove_file(&self.file).unwrap();
+        self.release();
         Run::ended(self.arguments, self.child.wait_with_output().unwrap())
     }
 }

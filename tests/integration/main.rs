@@ -44,6 +44,7 @@ mod keys;
 mod layers;
 mod manual;
 mod operations;
+mod overlap;
 mod partitions;
 mod protocol;
 mod prune;

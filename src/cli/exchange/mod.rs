@@ -1,6 +1,7 @@
 //! A branch's exchange with head office: cut, take in answers, publish. `bundle`, `resend` and `sync` are
 //! one round of it; a window and a follower are many.
 
+mod cutting;
 pub(in crate::cli) mod follow;
 pub(in crate::cli) mod outgoing;
 pub(in crate::cli) mod report;
@@ -11,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use postgres::Client;
 
+use self::cutting::{options, with_cutter};
 use self::outgoing::Outgoing;
 use crate::branch::{
-    Answers, CutOptions, Node, Since, cut, pending_bundles, prepare_answers, publish, settle,
-    unanswered_bundles, unfollow_changes,
+    Answers, Node, Since, pending_bundles, prepare_answers, publish, settle, unanswered_bundles,
+    unfollow_changes,
 };
 use crate::broker::Broker;
 use crate::cli::context::Context;
@@ -38,6 +40,8 @@ pub(in crate::cli) struct Exchange<'a> {
     progress: Progress,
     pub(in crate::cli) client: Client,
     broker: Option<Broker>,
+    /// What stood in the way of publishing while something was cut.
+    trouble: Option<Failure>,
 }
 
 impl<'a> Exchange<'a> {
@@ -52,18 +56,11 @@ impl<'a> Exchange<'a> {
         take_lock(&mut client, Lock::Bundle)?;
         // A follower that was killed has left its wish behind.
         unfollow_changes(&mut client)?;
-        Ok(Self { settings, progress: context.progress(), client, broker: None })
+        Ok(Self::with(settings, context.progress(), client, None))
     }
 
-    /// Cuts what is unsynced and seals it.
-    pub(in crate::cli) fn seal(&mut self, since: Since) -> Result<(), Failure> {
-        let (settings, options) = (self.settings, self.options(since));
-        cut(&mut self.client, &settings.node, &settings.archive, &options).map(drop)
-    }
-
-    fn options(&self, since: Since) -> CutOptions {
-        let Settings { limits, tables, .. } = self.settings;
-        CutOptions { since, limits: *limits, even_if_empty: false, tables: tables.clone() }
+    fn with(settings: &'a Settings, progress: Progress, client: Client, broker: Option<Broker>) -> Self {
+        Self { settings, progress, client, broker, trouble: None }
     }
 
     /// What the branch is, after the last [`seal`](Self::seal).
@@ -92,6 +89,9 @@ impl<'a> Exchange<'a> {
         outgoing: &mut Outgoing,
         may_begin: &dyn Fn() -> bool,
     ) -> Result<(), Failure> {
+        if let Some(trouble) = self.trouble.take() {
+            return Err(trouble);
+        }
         self.take_answers(outgoing)?;
         let answers = self.prepare_answers(outgoing);
         if answers.as_ref().is_err_and(forbids_sending) {
@@ -105,8 +105,10 @@ impl<'a> Exchange<'a> {
     /// Prepares what head office has asked for, and puts it on the list.
     fn prepare_answers(&mut self, outgoing: &mut Outgoing) -> Result<Answers, Failure> {
         let node = self.node()?;
-        let options = self.options(Since::Last);
-        let mut answers = prepare_answers(&mut self.client, &node, &self.settings.archive, &options)?;
+        let settings = self.settings;
+        let mut answers = with_cutter(settings, &|| (), |cutter| {
+            prepare_answers(&mut self.client, &node, cutter, &options(settings, Since::Last))
+        })?;
         if answers.has_cut {
             // Of an epoch that has ended nothing needs to be sent any more.
             outgoing.forget_unsent();

@@ -26,11 +26,6 @@ pub(in crate::cli) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Nothing yet, and what has changed could not be cut.
-    pub(in crate::cli) fn without_cut() -> Self {
-        Self { lacks_cut: true, ..Self::default() }
-    }
-
     /// Adds those that are not on the list yet; what is known of the others by now counts. What is to be sent
     /// is sent in the order of its numbers.
     pub(in crate::cli) fn add(&mut self, bundles: Vec<RecordedBundle>) {

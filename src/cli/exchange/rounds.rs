@@ -88,7 +88,7 @@ impl<'a> Rounds<'a> {
             // While the line is down changes add up to one bundle, and not to one for every attempt.
             exchange.reach_broker()?;
         }
-        let sealed = exchange.seal(self.since);
+        let sealed = exchange.seal_and_send(self.since, &mut self.outgoing, may_begin);
         match &sealed {
             Ok(()) => (self.since, self.has_sealed) = (Since::Last, true),
             Err(failure) if forbids_sending(failure) => return sealed,

@@ -64,7 +64,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    /// Receipts wait, a sealed bundle waits, and a cut in two parts is made.
+    /// Receipts wait, a sealed bundle waits, and a cut in two parts is made. They begin to leave while it is made.
     bundle = Scenario {
         prepare: |company| {
             let east = company.branch();
@@ -77,8 +77,8 @@ scenarios! {
         },
         command: |company| (company.branch(), words(&["bundle"])),
         proves: &[
-            Step::SnapshotTaken, Step::FileWritten, Step::FileSynced, Step::FileNamed, Step::CutRecorded,
-            Step::CutCommitted, Step::ReceiptRecorded, Step::AcknowledgementSent, Step::ReceiptTaken,
+            Step::SnapshotTaken, Step::FileWritten, Step::FileSynced, Step::FileNamed, Step::PartCommitted,
+            Step::CutRecorded, Step::CutCommitted, Step::ReceiptRecorded, Step::AcknowledgementSent, Step::ReceiptTaken,
             Step::LogPruned, Step::MessageSent, Step::BundleConfirmed, Step::BundlePublished,
         ],
         with_broker: &[
@@ -128,16 +128,48 @@ scenarios! {
         ..Scenario::PLAIN
     };
 
-    /// A run was killed with one part sealed and the next in the making.
+    /// A run was killed with a part in the making.
     bundle_after_a_crash = Scenario {
         prepare: |company| {
             let east = company.branch();
             trade(east);
             fill_two_parts(east);
-            east.halted(&["bundle"], "FileWritten#2").kill();
+            east.halted(&["bundle", "--offline"], "FileWritten").kill();
         },
         command: |company| (company.branch(), words(&["bundle", "--offline"])),
-        proves: &[Step::DraftRemoved, Step::FileDiscarded],
+        proves: &[Step::DraftRemoved],
+        ..Scenario::PLAIN
+    };
+
+    /// A run was killed with a part sealed and not recorded.
+    bundle_after_a_crash_before_recording = Scenario {
+        prepare: |company| {
+            let east = company.branch();
+            trade(east);
+            fill_two_parts(east);
+            east.halted(&["bundle", "--offline"], "FileNamed").kill();
+        },
+        command: |company| (company.branch(), words(&["bundle", "--offline"])),
+        proves: &[Step::FileDiscarded],
+        ..Scenario::PLAIN
+    };
+
+    /// A run was killed with one part of two recorded, and head office has it by stick. Some of its rows are not
+    /// there any more.
+    bundle_after_a_part = Scenario {
+        prepare: |company| {
+            let east = company.branch();
+            trade(east);
+            fill_two_parts(east);
+            east.halted(&["bundle", "--offline"], "PartCommitted").kill();
+            let part = east.bundles().pop().unwrap();
+            company.head_office.run(&["apply", text(&part)]).ok();
+            trade(east);
+            fill_two_parts(east);
+        },
+        command: |company| (company.branch(), words(&["bundle"])),
+        proves: &[Step::SnapshotTaken, Step::PartCommitted, Step::CutRecorded, Step::CutCommitted],
+        with_broker: &[Step::PartCommitted],
         ..Scenario::PLAIN
     };
 
@@ -411,7 +443,7 @@ pub(super) fn trade(branch: &Node) {
 fn fill_two_parts(branch: &Node) {
     branch.sql(
         "INSERT INTO public.visit SELECT (SELECT max(id) FROM public.shop), no, public.noise()
-         FROM generate_series(100, 170) no",
+         FROM generate_series(100, 170) no ON CONFLICT DO NOTHING",
     );
 }
 
