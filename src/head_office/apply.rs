@@ -10,6 +10,7 @@ use super::decisions::approved;
 use super::deletions::check_deletions;
 use super::hold::HoldKind;
 use super::ledger::{Delivery, Incoming, knows_epoch, record_bundle, record_incident, recorded};
+use super::partitions::{analyze_once, own_partition};
 use super::place::{Place, Recorded, place};
 use super::policy::Policy;
 use super::receipts::record_receipt;
@@ -18,7 +19,9 @@ use super::schema::fit_tables;
 use super::target::set_branch;
 use crate::bundle::Bundle;
 use crate::database::{Loader, Target, database_failure};
-use crate::domain::{Digest, Failure, Kind, Manifest, Receipt, ReceiptOutcome, TableEffect, TableName};
+use crate::domain::{
+    Digest, Failure, Kind, Manifest, MemberKind, Receipt, ReceiptOutcome, TableEffect, TableName,
+};
 use crate::halt::{self, Step};
 
 /// Whether the work is kept.
@@ -98,6 +101,7 @@ fn load<R: Read + Seek>(
     let is_approved = approved(transaction, manifest, HoldKind::Schema)?;
     fit_tables(transaction, manifest, policy, is_approved)?;
     set_branch(transaction, branch)?;
+    let partitions = own_partitions(transaction, manifest)?;
     let mut loader = Loader::new(bundle, Target { table: TableName::sql, branch: Some(branch) });
     let mut effects = Vec::with_capacity(manifest.tables.len());
     for change in &manifest.tables {
@@ -114,8 +118,25 @@ fn load<R: Read + Seek>(
     transaction
         .batch_execute("SET CONSTRAINTS ALL IMMEDIATE")
         .map_err(|error| judged("checking head office's constraints", &error))?;
-    check_days(transaction, manifest, &mut effects)?;
+    check_days(transaction, manifest, &partitions, &mut effects)?;
     Ok(effects)
+}
+
+/// The partition of each table that has the branch's rows, where there is one: ready for rows to be looked up in it.
+fn own_partitions(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+) -> Result<Vec<Option<TableName>>, Refusal> {
+    let mut partitions = Vec::with_capacity(manifest.tables.len());
+    for change in &manifest.tables {
+        let partition = own_partition(transaction, &change.name, manifest.branch.as_str())?;
+        let looks_rows_up = change.members.iter().any(|member| member.kind != MemberKind::Inserts);
+        if let Some(partition) = partition.as_ref().filter(|_| looks_rows_up) {
+            analyze_once(transaction, partition)?;
+        }
+        partitions.push(partition);
+    }
+    Ok(partitions)
 }
 
 fn record(
