@@ -111,7 +111,8 @@ fn load<R: Read + Seek>(
         loader.tombstones(transaction, change, effect)?;
         effect.members = loader.totals_of(change);
     }
-    if !approved(transaction, manifest, HoldKind::Deletion)? {
+    let deletes = effects.iter().any(|effect| effect.deleted > 0);
+    if deletes && !approved(transaction, manifest, HoldKind::Deletion)? {
         check_deletions(transaction, manifest, &effects, policy)?;
     }
     // Constraints that were put off are judged now, while it is still known whose bundle it is.
@@ -201,7 +202,8 @@ fn confirm(client: &mut Client, manifest: &Manifest, digest: Digest) -> Result<(
         Some((known, state)) if known == digest.to_string() && state == "applied" => Ok(()),
         _ => {
             let doing = format!("reading back the record of bundle {}", manifest.sequence);
-            Err(Failure::new(Kind::Unreachable, doing, "it is not there, so nothing was applied")
+            // Not one that is tried again at once: nobody knows what has become of it.
+            Err(Failure::new(Kind::Failed, doing, "it is not there, so nothing was applied")
                 .hint("run `salesync apply` again; the bundle is still where it came from"))
         }
     }
