@@ -44,7 +44,7 @@ pub fn run(extent: Extent) -> Vec<Line> {
     let mut alone = Vec::new();
     // Every branch's part of the table is made beforehand.
     bundle(&|_| 1);
-    drop(measure(&company.head_office, &["apply"]));
+    drop(company.head_office.run(&["apply"]).ok());
     for workers in WORKERS {
         let (mut rates, mut small, mut all) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..extent.runs {
