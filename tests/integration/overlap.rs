@@ -267,6 +267,30 @@ fn killed_while_a_part_is_at_head_office_and_the_rest_is_not_cut_it_goes_on_well
 }
 
 #[test]
+fn a_session_that_is_lost_ends_the_cut_and_nothing_more_is_recorded() {
+    let company = company();
+    let east = company.branch();
+    for session in ["salesync bundle", "salesync bundle, reading"] {
+        east.sql(MANY);
+        let halted = east.halted(&["bundle", "--offline"], "PartCommitted");
+        let newest = east.value(NEWEST);
+        let terminated = format!(
+            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+             WHERE application_name = '{session}' AND datname = current_database()"
+        );
+        assert_eq!(east.value(&terminated), "1");
+        halted.go_on().exits(69);
+        let recorded: u64 = east.value(NEWEST).parse().unwrap();
+        assert!(session.ends_with("reading") || recorded.to_string() == newest, "recorded without the lock");
+        assert_eq!(count(east, &format!("is_last_part AND sequence >= {newest}")), 0);
+        company.heal();
+        company.assert_whole();
+        east.sql("DELETE FROM public.visit WHERE no >= 1000");
+        company.heal();
+    }
+}
+
+#[test]
 fn without_a_broker_the_cut_comes_to_its_end_and_the_failure_is_told_once() {
     let company = company();
     let east = company.branch();
