@@ -39,7 +39,7 @@ pub(super) fn find_place(
     manifest: &Manifest,
     digest: Digest,
 ) -> Result<Place, Failure> {
-    let state = lock_branch(client, &manifest.branch)?;
+    let at = lock_branch(client, &manifest.branch)?;
     let bundle = match recorded(client, manifest)? {
         Some((known, bundle_state)) => {
             known.parse().ok().map(|known: Digest| (known, bundle_state == "applied"))
@@ -47,7 +47,7 @@ pub(super) fn find_place(
         None => None,
     };
     let recorded = Recorded { bundle, knows_epoch: knows_epoch(client, manifest)? };
-    Ok(place(&state, manifest, digest, &recorded))
+    Ok(place(&at, manifest, digest, &recorded))
 }
 
 /// Applies a bundle whose place is next, in one transaction with its record and its receipt. Returns

@@ -71,11 +71,6 @@ impl BranchState {
         };
         (first..last).filter(|sequence| !is_here(sequence)).take(1000).collect()
     }
-
-    /// The number that comes next in the current epoch.
-    pub(super) fn next_sequence(&self) -> Sequence {
-        self.last_sequence.map_or(Sequence::FIRST, Sequence::next)
-    }
 }
 
 const STATE: &str = "
@@ -121,18 +116,59 @@ pub fn branch_states(client: &mut impl GenericClient) -> Result<Vec<BranchState>
     Ok(states)
 }
 
-/// One branch; its row is locked until the end of the transaction.
-pub(super) fn lock_branch(client: &mut impl GenericClient, name: &NodeName) -> Result<BranchState, Failure> {
-    let doing = format!("looking up the branch {name}");
-    let row = client
-        .query_opt(&format!("{STATE} WHERE b.name = $1 FOR UPDATE OF b"), &[&name.as_str()])
-        .map_err(|error| database_failure(doing.clone(), &error))?;
-    let unknown = || {
-        Failure::new(Kind::Configuration, doing, "head office does not know it").hint(format!(
+/// The last bundle of a branch that was applied: what decides where others belong.
+#[derive(Debug, Clone)]
+pub(super) struct Position {
+    /// The current epoch; none before the first bundle.
+    pub(super) epoch: Option<Epoch>,
+    last_sequence: Option<Sequence>,
+    /// SHA-256 of its manifest.
+    pub(super) last_manifest: Option<Digest>,
+}
+
+impl Position {
+    /// The number that comes next in the current epoch.
+    pub(super) fn next_sequence(&self) -> Sequence {
+        self.last_sequence.map_or(Sequence::FIRST, Sequence::next)
+    }
+}
+
+/// Where a branch is now, if head office knows it.
+pub(super) fn position(
+    client: &mut impl GenericClient,
+    name: &NodeName,
+) -> Result<Option<Position>, Failure> {
+    read_position(client, name, "")
+}
+
+/// Where a branch is. Its row is locked until the end of the transaction, but not against rows that refer to it: what
+/// is asked of the branch, or decided on it, does not wait for a bundle that is being applied.
+pub(super) fn lock_branch(client: &mut impl GenericClient, name: &NodeName) -> Result<Position, Failure> {
+    read_position(client, name, "FOR NO KEY UPDATE")?.ok_or_else(|| {
+        Failure::new(Kind::Configuration, looking_up(name), "head office does not know it").hint(format!(
             "add [branches.{name}] to head office's configuration and run `salesync init` there"
         ))
-    };
-    branch_state(&row.ok_or_else(unknown)?)
+    })
+}
+
+fn read_position(
+    client: &mut impl GenericClient,
+    name: &NodeName,
+    lock: &str,
+) -> Result<Option<Position>, Failure> {
+    let sql =
+        format!("SELECT epoch, last_sequence, last_manifest FROM salesync.branch WHERE name = $1 {lock}");
+    let row = client.query_opt(&sql, &[&name.as_str()]);
+    let row = row.map_err(|error| database_failure(looking_up(name), &error))?;
+    Ok(row.map(|row| Position {
+        epoch: row.get::<_, Option<uuid::Uuid>>(0).map(Epoch),
+        last_sequence: Sequence::from_bigint(row.get(1)),
+        last_manifest: row.get::<_, Option<&str>>(2).and_then(|text| text.parse().ok()),
+    }))
+}
+
+fn looking_up(name: &NodeName) -> String {
+    format!("looking up the branch {name}")
 }
 
 fn branch_state(row: &Row) -> Result<BranchState, Failure> {

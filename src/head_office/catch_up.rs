@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::branches::branch_states;
+use super::branches::position;
 use super::decisions::approved;
 use super::hold::HoldKind;
 use super::ledger::{Source, forget_held, hold_of};
@@ -25,17 +25,12 @@ impl Receiver<'_> {
         let mut verdicts = self.fill_gap(branch, epoch, None)?;
         if epoch.is_none() {
             for later in self.archive.epochs(branch)? {
-                if self.current_epoch(branch)? < Some(later) {
+                if position(self.client, branch)?.and_then(|at| at.epoch) < Some(later) {
                     verdicts.extend(self.fill_gap(branch, Some(later), None)?);
                 }
             }
         }
         Ok(verdicts)
-    }
-
-    fn current_epoch(&mut self, branch: &NodeName) -> Result<Option<Epoch>, Failure> {
-        let states = branch_states(self.client)?;
-        Ok(states.into_iter().find(|state| state.name == *branch).and_then(|state| state.epoch))
     }
 
     /// The same for what comes before the bundle `end`.
@@ -98,9 +93,8 @@ impl Receiver<'_> {
         branch: &NodeName,
         epoch: Option<Epoch>,
     ) -> Result<Option<Bundle<File>>, Failure> {
-        let states = branch_states(self.client)?;
-        let state = states.iter().find(|state| state.name == *branch);
-        let current = state.and_then(|state| Some((state.epoch?, state.next_sequence())));
+        let at = position(self.client, branch)?;
+        let current = at.and_then(|at| Some((at.epoch?, at.next_sequence())));
         let (epoch, sequence) = match (epoch, current) {
             (Some(epoch), Some((known, next))) if known == epoch => (epoch, next),
             (Some(epoch), _) => (epoch, Sequence::FIRST),

@@ -9,7 +9,7 @@
 //! | the first of an epoch not yet known, all tables whole | next |
 //! | of an epoch that another has followed, applied or not | refused |
 
-use super::branches::BranchState;
+use super::branches::Position;
 use crate::domain::{Digest, Manifest, Mode, Sequence};
 
 /// Where a bundle belongs.
@@ -35,7 +35,7 @@ pub(super) struct Recorded {
 }
 
 /// Where the bundle belongs, as the branch stands.
-pub(super) fn place(state: &BranchState, manifest: &Manifest, digest: Digest, recorded: &Recorded) -> Place {
+pub(super) fn place(at: &Position, manifest: &Manifest, digest: Digest, recorded: &Recorded) -> Place {
     let sequence = manifest.sequence;
     match recorded.bundle {
         Some((known, _)) if known != digest => {
@@ -46,11 +46,11 @@ pub(super) fn place(state: &BranchState, manifest: &Manifest, digest: Digest, re
         Some((_, true)) => return Place::Duplicate,
         _ => {}
     }
-    if state.epoch == Some(manifest.epoch) {
-        in_current_epoch(state, manifest)
+    if at.epoch == Some(manifest.epoch) {
+        in_current_epoch(at, manifest)
     } else if recorded.knows_epoch {
         Place::Refused(format!("its epoch {} has been followed by another", manifest.epoch))
-    } else if state.epoch.is_some_and(|current| manifest.epoch < current) {
+    } else if at.epoch.is_some_and(|current| manifest.epoch < current) {
         // It was passed over. To go back to it would undo what was applied since.
         Place::Refused(format!(
             "its epoch {} is older than head office's; if that is because the branch was prepared anew with a \
@@ -66,15 +66,15 @@ pub(super) fn place(state: &BranchState, manifest: &Manifest, digest: Digest, re
     }
 }
 
-fn in_current_epoch(state: &BranchState, manifest: &Manifest) -> Place {
-    let next = state.next_sequence();
+fn in_current_epoch(at: &Position, manifest: &Manifest) -> Place {
+    let next = at.next_sequence();
     if manifest.sequence > next {
         return Place::Later(next);
     }
     if manifest.sequence < next {
         return Place::Refused(format!("bundle {} was passed without being recorded", manifest.sequence));
     }
-    if manifest.previous == state.last_manifest {
+    if manifest.previous == at.last_manifest {
         return Place::Next;
     }
     let shown =
@@ -82,6 +82,6 @@ fn in_current_epoch(state: &BranchState, manifest: &Manifest) -> Place {
     Place::Refused(format!(
         "fork: it follows manifest {}, head office applied {} last",
         shown(manifest.previous),
-        shown(state.last_manifest)
+        shown(at.last_manifest)
     ))
 }

@@ -45,6 +45,8 @@ impl<'a> Intake<'a, '_> {
                 self.has_news |= delivery.is_none() && !found.is_empty();
                 self.verdicts.add(found);
                 if let Some(delivery) = delivery {
+                    // Another may have come meanwhile.
+                    feed.is_dry = false;
                     self.decided.push(Decided { index, delivery, outcome });
                     halt::after(Step::MessageDecided);
                 }

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Feed<'a> {
     pub(super) is_at_work: bool,
     /// Nobody has decided anything that is not carried out, and nothing waits in the archive.
     pub(super) is_in_order: bool,
-    /// Nothing was in the queue when the last was fetched.
+    /// Nothing was in the queue after what has come.
     pub(super) is_dry: bool,
     /// How often it was tried in vain.
     pub(super) tries: u32,

@@ -71,6 +71,39 @@ fn what_workers_have_done_while_the_broker_was_lost_is_a_duplicate_the_next_time
 }
 
 #[test]
+fn a_message_that_cannot_be_read_costs_the_connection_and_the_workers_bundles_nothing() {
+    let company = with_a_bundle_of_each(&["bad", "east", "west"]);
+    let head = &company.head_office;
+    let vhost = company.broker_url.rsplit('/').next().unwrap();
+    let locks = [locked(head, "east"), locked(head, "west"), locked(head, "bad")];
+    let applying = Running::start(head, &["apply", "--json", "--workers", "3"]);
+    comes_to(head, STUCK, "3");
+    // It is fetched with the bundle before it under way.
+    forge_unreadable(vhost, "bad");
+    drop(locks);
+    let run = applying.ends().says(&["cannot be read"]);
+    let report = run.json();
+    assert_eq!(report["applied"].as_array().unwrap().len(), 3, "{report}");
+    company.assert_equal("public.sales");
+    assert_eq!(head.value("SELECT count(*) FROM salesync.receipt WHERE published_at IS NULL"), "0");
+    // What the others had came again on the new connection, and was answered in the same run.
+    let mut broker = company.broker();
+    for name in ["east", "west"] {
+        assert_eq!(broker.queue_depth(name).unwrap(), Some(0), "{name}: {report}");
+    }
+}
+
+/// Puts a message into a queue whose properties no client library can read.
+fn forge_unreadable(vhost: &str, branch: &str) {
+    let forge = format!(
+        r#"rabbit_basic:publish(rabbit_basic:delivery(false, false,
+            rabbit_basic:message(rabbit_misc:r(<<"{vhost}">>, exchange, <<"salesync.bundles">>), <<"{branch}">>,
+            [{{message_id, <<255, 254>>}}, {{delivery_mode, 2}}], <<"body">>), undefined))."#
+    );
+    control_broker(&["eval", &forge]);
+}
+
+#[test]
 fn nobody_else_begins_while_workers_go_on_whose_leader_has_lost_the_lock() {
     let company = with_a_bundle_of_each(&["east", "west"]);
     let head = &company.head_office;
