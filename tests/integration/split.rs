@@ -91,6 +91,7 @@ fn a_large_change_set_becomes_parts_that_are_each_in_bounds() {
 
     // Whatever somebody does to head office's rows, a new epoch makes them those of the branch.
     let spoil = "
+        CREATE TABLE public.note_other PARTITION OF public.note FOR VALUES IN ('other');
         DELETE FROM public.note WHERE no % 7 = 0; UPDATE public.note SET text = 'spoiled' WHERE no % 11 = 0;
         INSERT INTO public.note (branch, shop, no) SELECT 'east', shop, -1 FROM (SELECT DISTINCT shop FROM public.note) s;
         INSERT INTO public.note (branch, shop, no) VALUES ('east', E'\\x01', 1), ('east', '😀 last', 1), ('east', 'b', 1),
