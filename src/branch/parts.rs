@@ -83,7 +83,9 @@ impl<'a> Parts<'a> {
         node: Node,
         recorder: Recorder<'a>,
     ) -> Result<Self, Failure> {
-        let draft = new_draft(archive, limits)?;
+        let folder = archive.drafts()?;
+        let draft = Draft::new(&folder, limits.compression_level)
+            .map_err(|error| Failure::file("making a temporary file in", &folder, &error))?;
         Ok(Self {
             archive,
             limits,
@@ -186,11 +188,10 @@ impl<'a> Parts<'a> {
         let manifest = self.manifest(last);
         self.reserve = BYTES_PER_BUNDLE;
         let path = self.archive.file(&self.node.name, self.node.epoch, manifest.sequence);
-        let draft = std::mem::replace(&mut self.draft, new_draft(self.archive, self.limits)?);
         let file = self.archive.draft()?;
         let failed = |error: io::Error| Failure::file("writing the bundle", file.path(), &error);
         let mut writer = BufWriter::new(file.as_file());
-        let manifest_sha256 = draft.assemble(&manifest, &mut writer).map_err(failed)?;
+        let manifest_sha256 = self.draft.assemble(&manifest, &mut writer).map_err(failed)?;
         writer.into_inner().map_err(|error| failed(error.into_error()))?;
         let size = file.as_file().metadata().map_err(failed)?.len();
         expect_new(self.archive.place(file, &path)?, &path)?;
@@ -248,12 +249,6 @@ impl<'a> Parts<'a> {
     fn draft_failure(&self, error: &io::Error) -> Failure {
         Failure::file("writing a bundle in", self.archive.root(), error)
     }
-}
-
-fn new_draft(archive: &Archive, limits: PartLimits) -> Result<Draft, Failure> {
-    let folder = archive.drafts()?;
-    Draft::new(&folder, limits.compression_level)
-        .map_err(|error| Failure::file("making a temporary file in", &folder, &error))
 }
 
 /// What a manifest needs for this table without day totals, at most.

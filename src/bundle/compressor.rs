@@ -1,16 +1,19 @@
-//! Compresses the members of one bundle in a thread of its own, while their rows are still being read.
+//! Compresses members in a thread of its own, while their rows are still being read.
 //!
 //! Rows come in blocks. Each is compressed and flushed before the next, so what a member has grown to is
-//! known at the same places of it however fast the two threads are.
+//! known at the same places of it however fast the two threads are. Thread, temporary file and zstd's tables
+//! serve one bundle after the other, so memory does not grow with their number.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
 use zstd::stream::write::Encoder;
+use zstd::zstd_safe::{CCtx, CParameter};
 
 use crate::domain::Digest;
 
@@ -23,6 +26,8 @@ enum Work {
     Block(Vec<u8>),
     /// There are no more.
     End,
+    /// The members are not needed any more.
+    Forget,
 }
 
 /// What the thread has done.
@@ -43,9 +48,10 @@ pub(super) struct Ended {
 
 /// The near end of the thread.
 pub(super) struct Compressor {
+    spool: File,
     work: SyncSender<Work>,
     done: Receiver<Done>,
-    thread: Option<JoinHandle<io::Result<File>>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Compressor {
@@ -53,10 +59,10 @@ impl Compressor {
     pub(super) fn start(spool: File, level: i32) -> io::Result<Self> {
         let (work, to_do) = mpsc::sync_channel(WAITING);
         let (tell, done) = mpsc::channel();
-        let spool = Spool::new(spool);
+        let far = Spool::new(spool.try_clone()?);
         let thread = thread::Builder::new().name("compress".to_owned());
-        let thread = thread.spawn(move || run(spool, level, &to_do, &tell))?;
-        Ok(Self { work, done, thread: Some(thread) })
+        let thread = thread.spawn(move || run(far, level, &to_do, &tell))?;
+        Ok(Self { spool, work, done, thread: Some(thread) })
     }
 
     /// Hands over a block. Waits if the thread is far behind.
@@ -79,21 +85,22 @@ impl Compressor {
         self.done.recv().map_err(|_| self.failure())
     }
 
-    /// Ends the thread; gives back the spool, with all members that were ended.
-    pub(super) fn into_spool(self) -> io::Result<File> {
-        let Self { work, thread, .. } = self;
-        drop(work);
-        outcome(thread)
+    /// A member that is in the spool.
+    pub(super) fn member(&self, offset: u64, bytes: u64) -> impl Read {
+        Section { file: &self.spool, offset, end: offset + bytes }
+    }
+
+    /// Forgets the members, so that the next bundle has an empty spool.
+    pub(super) fn forget(&mut self) -> io::Result<()> {
+        self.work.send(Work::Forget).map_err(|_| self.failure())
     }
 
     /// Why the thread has ended before its time.
     fn failure(&mut self) -> io::Error {
-        outcome(self.thread.take()).err().unwrap_or_else(lost)
+        let ended =
+            self.thread.take().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        ended.and_then(Result::err).unwrap_or_else(lost)
     }
-}
-
-fn outcome(thread: Option<JoinHandle<io::Result<File>>>) -> io::Result<File> {
-    thread.ok_or_else(lost)?.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 fn lost() -> io::Error {
@@ -101,10 +108,15 @@ fn lost() -> io::Error {
 }
 
 /// The thread. It ends with the first error, or when nobody is there any more to ask for something.
-fn run(mut spool: Spool, level: i32, to_do: &Receiver<Work>, tell: &Sender<Done>) -> io::Result<File> {
+fn run(mut spool: Spool, level: i32, to_do: &Receiver<Work>, tell: &Sender<Done>) -> io::Result<()> {
+    let mut tables = CCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
     while let Ok(mut work) = to_do.recv() {
-        spool.begin_member();
-        let mut encoder = Encoder::new(spool, level)?;
+        if matches!(work, Work::Forget) {
+            spool.clear()?;
+            continue;
+        }
+        let mut encoder = Encoder::with_context(spool, &mut tables);
+        encoder.set_parameter(CParameter::CompressionLevel(level))?;
         encoder.include_checksum(true)?;
         while let Work::Block(mut block) = work {
             encoder.write_all(&block)?;
@@ -116,9 +128,9 @@ fn run(mut spool: Spool, level: i32, to_do: &Receiver<Work>, tell: &Sender<Done>
             work = to_do.recv().map_err(|_| lost())?;
         }
         spool = encoder.finish()?;
-        let _ = tell.send(Done::Ended(spool.end_member()));
+        let _ = tell.send(Done::Ended(spool.end_member()?));
     }
-    spool.file.into_inner().map_err(io::IntoInnerError::into_error)
+    Ok(())
 }
 
 /// The temporary file, and the checksum of the member that is being written to it.
@@ -135,14 +147,19 @@ impl Spool {
         Self { file: BufWriter::new(file), hasher: Sha256::new(), member_offset: 0, member_bytes: 0 }
     }
 
-    fn begin_member(&mut self) {
-        self.member_offset += self.member_bytes;
-        self.member_bytes = 0;
+    /// Everything of it is in the file then.
+    fn end_member(&mut self) -> io::Result<Ended> {
+        self.file.flush()?;
+        let sha256 = Digest::from_hasher(std::mem::take(&mut self.hasher));
+        let ended = Ended { offset: self.member_offset, bytes: self.member_bytes, sha256 };
+        self.member_offset += std::mem::take(&mut self.member_bytes);
+        Ok(ended)
     }
 
-    fn end_member(&mut self) -> Ended {
-        let sha256 = Digest::from_hasher(std::mem::take(&mut self.hasher));
-        Ended { offset: self.member_offset, bytes: self.member_bytes, sha256 }
+    fn clear(&mut self) -> io::Result<()> {
+        self.member_offset = 0;
+        self.file.rewind()?;
+        self.file.get_ref().set_len(0)
     }
 }
 
@@ -156,6 +173,22 @@ impl Write for Spool {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+/// A piece of a file, read without moving whoever writes to it.
+struct Section<'a> {
+    file: &'a File,
+    offset: u64,
+    end: u64,
+}
+
+impl Read for Section<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.file.read_at(&mut buffer[..left], self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
     }
 }
 

@@ -4,7 +4,7 @@
 //! anonymous temporary file. It holds compressed bytes only, never more than one bundle. They are compressed in
 //! a thread of their own (`compressor.rs`).
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::compressor::{Compressor, Done, Ended};
@@ -135,21 +135,23 @@ impl Draft {
     }
 
     /// Writes the bundle to `file` and returns the SHA-256 of its manifest. The manifest's members are
-    /// those that [`Draft::members_of`] gave.
-    pub fn assemble(mut self, manifest: &Manifest, file: &mut impl Write) -> io::Result<Digest> {
+    /// those that [`Draft::members_of`] gave. Afterwards the draft is empty again.
+    pub fn assemble(&mut self, manifest: &Manifest, file: &mut impl Write) -> io::Result<Digest> {
         self.end()?;
         let bytes = manifest.to_bytes().map_err(io::Error::other)?;
         if manifest.members().count() != self.members.len() {
             return Err(io::Error::other("the manifest leaves out a member of the bundle"));
         }
-        let mut spool = self.compressor.into_spool()?;
         write_member(file, MANIFEST_NAME, bytes.len() as u64, &mut bytes.as_slice())?;
         for member in manifest.members() {
             let spooled = self.members.iter().find(|spooled| spooled.member == *member);
-            spool.seek(SeekFrom::Start(spooled.ok_or_else(no_member)?.offset))?;
-            write_member(file, &member.name, member.bytes, &mut (&mut spool).take(member.bytes))?;
+            let offset = spooled.ok_or_else(no_member)?.offset;
+            let mut content = self.compressor.member(offset, member.bytes);
+            write_member(file, &member.name, member.bytes, &mut content)?;
         }
         file.write_all(&END_MARK)?;
+        self.members.clear();
+        self.compressor.forget()?;
         Ok(Digest::of(&bytes))
     }
 }

@@ -29,8 +29,9 @@ const TEXT_FORM: &str = "
     SET client_min_messages = warning";
 
 /// What would end a session that waits for a slow line. Not every server knows all of them.
-const NO_TIMEOUTS: &str = "SELECT set_config(name, '0', false) FROM pg_settings
-                           WHERE name IN ('idle_session_timeout', 'transaction_timeout')";
+const NO_TIMEOUTS: &str = "
+    SELECT set_config(name, '0', false) FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS v (name)
+    WHERE current_setting(name, true) IS NOT NULL";
 
 /// To compile a statement takes longer than most of ours run, and how much it has to do is seldom known
 /// to the planner.
@@ -108,9 +109,9 @@ pub fn connect(url: &DatabaseUrl, application: &str) -> Result<Client, Failure> 
     config.application_name(application).connect_timeout(Duration::from_secs(10));
     config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(Duration::from_mins(1));
     let mut client = config.connect(NoTls).map_err(|error| database_failure(doing(), &error))?;
-    for sql in [TEXT_FORM, NO_TIMEOUTS, NO_COMPILING] {
-        client.batch_execute(sql).map_err(|error| database_failure(doing(), &error))?;
-    }
+    client
+        .batch_execute(&[TEXT_FORM, NO_TIMEOUTS, NO_COMPILING].join(";"))
+        .map_err(|error| database_failure(doing(), &error))?;
     check_version(&mut client)?;
     Ok(client)
 }

@@ -105,16 +105,16 @@ fn no_total() -> ColumnTotal {
     ColumnTotal { sum: "0".to_owned(), values: 0, non_finite: 0 }
 }
 
-/// The business day of the row called `row`, the same in every session.
+/// The business day of the row called `row`, the same in every session, whatever its search path is.
 pub fn day_expression(columns: &[Column], day: &str, row: &str) -> String {
     let type_name = columns.iter().find(|column| column.name == day).map(|column| &*column.type_name);
     let day = format!("{row}.{}", quote_identifier(day));
     match type_name {
         Some("date") => day,
         Some(with_zone) if with_zone.ends_with("with time zone") => {
-            format!("({day} AT TIME ZONE 'UTC')::date")
+            format!("({day} AT TIME ZONE 'UTC')::pg_catalog.date")
         }
-        _ => format!("{day}::date"),
+        _ => format!("{day}::pg_catalog.date"),
     }
 }
 

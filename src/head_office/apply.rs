@@ -10,6 +10,7 @@ use super::decisions::approved;
 use super::deletions::check_deletions;
 use super::hold::HoldKind;
 use super::ledger::{Delivery, Incoming, knows_epoch, record_bundle, record_incident, recorded};
+use super::partitions::{analyze_once, own_partition};
 use super::place::{Place, Recorded, place};
 use super::policy::Policy;
 use super::receipts::record_receipt;
@@ -18,7 +19,9 @@ use super::schema::fit_tables;
 use super::target::set_branch;
 use crate::bundle::Bundle;
 use crate::database::{Loader, Target, database_failure};
-use crate::domain::{Digest, Failure, Kind, Manifest, Receipt, ReceiptOutcome, TableEffect, TableName};
+use crate::domain::{
+    Digest, Failure, Kind, Manifest, MemberKind, Receipt, ReceiptOutcome, TableEffect, TableName,
+};
 use crate::halt::{self, Step};
 
 /// Whether the work is kept.
@@ -98,6 +101,7 @@ fn load<R: Read + Seek>(
     let is_approved = approved(transaction, manifest, HoldKind::Schema)?;
     fit_tables(transaction, manifest, policy, is_approved)?;
     set_branch(transaction, branch)?;
+    let partitions = own_partitions(transaction, manifest)?;
     let mut loader = Loader::new(bundle, Target { table: TableName::sql, branch: Some(branch) });
     let mut effects = Vec::with_capacity(manifest.tables.len());
     for change in &manifest.tables {
@@ -107,15 +111,33 @@ fn load<R: Read + Seek>(
         loader.tombstones(transaction, change, effect)?;
         effect.members = loader.totals_of(change);
     }
-    if !approved(transaction, manifest, HoldKind::Deletion)? {
+    let deletes = effects.iter().any(|effect| effect.deleted > 0);
+    if deletes && !approved(transaction, manifest, HoldKind::Deletion)? {
         check_deletions(transaction, manifest, &effects, policy)?;
     }
     // Constraints that were put off are judged now, while it is still known whose bundle it is.
     transaction
         .batch_execute("SET CONSTRAINTS ALL IMMEDIATE")
         .map_err(|error| judged("checking head office's constraints", &error))?;
-    check_days(transaction, manifest, &mut effects)?;
+    check_days(transaction, manifest, &partitions, &mut effects)?;
     Ok(effects)
+}
+
+/// The partition of each table that has the branch's rows, where there is one: ready for rows to be looked up in it.
+fn own_partitions(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+) -> Result<Vec<Option<TableName>>, Refusal> {
+    let mut partitions = Vec::with_capacity(manifest.tables.len());
+    for change in &manifest.tables {
+        let partition = own_partition(transaction, &change.name, manifest.branch.as_str())?;
+        let looks_rows_up = change.members.iter().any(|member| member.kind != MemberKind::Inserts);
+        if let Some(partition) = partition.as_ref().filter(|_| looks_rows_up) {
+            analyze_once(transaction, partition)?;
+        }
+        partitions.push(partition);
+    }
+    Ok(partitions)
 }
 
 fn record(
@@ -180,7 +202,8 @@ fn confirm(client: &mut Client, manifest: &Manifest, digest: Digest) -> Result<(
         Some((known, state)) if known == digest.to_string() && state == "applied" => Ok(()),
         _ => {
             let doing = format!("reading back the record of bundle {}", manifest.sequence);
-            Err(Failure::new(Kind::Unreachable, doing, "it is not there, so nothing was applied")
+            // Not one that is tried again at once: nobody knows what has become of it.
+            Err(Failure::new(Kind::Failed, doing, "it is not there, so nothing was applied")
                 .hint("run `salesync apply` again; the bundle is still where it came from"))
         }
     }

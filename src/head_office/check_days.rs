@@ -3,25 +3,26 @@
 
 use postgres::Transaction;
 
-use super::partitions::own_partition;
 use super::refusal::{Refusal, judged, judged_definition};
 use crate::database::{Days, day_totals};
 use crate::domain::{
     DayTotal, DayTotals, KeyRange, Manifest, Sequence, TableChange, TableEffect, TableName, quote_literal,
 };
 
-/// Head office must now have on every day of the bundle what the branch had at the cut.
+/// Head office must now have on every day of the bundle what the branch had at the cut. `partitions` are those that
+/// have the branch's rows of each table, and no others, where there are such.
 /// What it has is added to the effects.
 pub(super) fn check_days(
     transaction: &mut Transaction<'_>,
     manifest: &Manifest,
+    partitions: &[Option<TableName>],
     effects: &mut [TableEffect],
 ) -> Result<(), Refusal> {
     if manifest.sequence == Sequence::FIRST {
         let sql = "DELETE FROM salesync.day_total WHERE branch = $1 AND epoch <> $2";
         forget(transaction, sql, &[&manifest.branch.as_str(), &manifest.epoch.0])?;
     }
-    for (change, effect) in manifest.tables.iter().zip(effects) {
+    for ((change, partition), effect) in manifest.tables.iter().zip(partitions).zip(effects) {
         if matches!(change.range, Some(KeyRange { after: None, .. })) {
             // The whole table travels. What was said of it so far is void, and will be said again.
             let sql =
@@ -30,7 +31,8 @@ pub(super) fn check_days(
             forget(transaction, sql, &[&manifest.branch.as_str(), schema, table])?;
         }
         if let Some(declared) = &change.day_totals {
-            effect.days = Some(check(transaction, change, declared, manifest.branch.as_str())?);
+            effect.days =
+                Some(check(transaction, change, declared, manifest.branch.as_str(), partition.as_ref())?);
             keep(transaction, manifest, change, declared)?;
         }
     }
@@ -51,6 +53,7 @@ fn check(
     change: &TableChange,
     declared: &DayTotals,
     branch: &str,
+    partition: Option<&TableName>,
 ) -> Result<DayTotals, Refusal> {
     let doing = format!("adding up the business days of {}", change.name);
     let judge = |error: postgres::Error| judged_definition(&doing, &error);
@@ -61,7 +64,12 @@ fn check(
         let day: &str = row.get(0);
         return Err(Refusal::rejected(format!("table {}: {day:?} is no day in ISO style", change.name)));
     }
-    let (rows, condition) = rows_of(transaction, &change.name, branch).map_err(judge)?;
+    // In a partition of its own the branch's rows are all there are; a condition that says so nevertheless makes the
+    // planner take them for few, as long as it has no statistics, and sort them all.
+    let (rows, condition) = match partition {
+        Some(partition) => (format!("{} t", partition.sql()), "true".to_owned()),
+        None => (format!("{} t", change.name.sql()), format!("t.branch = {}", quote_literal(branch))),
+    };
     let found = day_totals(
         transaction,
         &Days {
@@ -77,19 +85,6 @@ fn check(
         None => Ok(found),
         Some(difference) => Err(Refusal::rejected(format!("table {}, {difference}", change.name))),
     }
-}
-
-/// Where a branch's rows are, and which they are there. In a partition of its own they are all; a condition that says
-/// so nevertheless makes the planner take them for few, as long as it has no statistics, and sort them all.
-fn rows_of(
-    transaction: &mut Transaction<'_>,
-    table: &TableName,
-    branch: &str,
-) -> Result<(String, String), postgres::Error> {
-    Ok(match own_partition(transaction, table, branch)? {
-        Some(partition) => (format!("{} t", partition.sql()), "true".to_owned()),
-        None => (format!("{} t", table.sql()), format!("t.branch = {}", quote_literal(branch))),
-    })
 }
 
 /// What the branch has stated is its last word on these days.

@@ -10,6 +10,8 @@ use crate::domain::{Digest, Manifest, TableName, quote_identifier, quote_literal
 pub(super) const BY_BRANCH: &str = "PARTITION BY LIST (branch)";
 /// What PostgreSQL keeps of a name, in bytes.
 const LONGEST_NAME: usize = 63;
+/// A partition of so many bytes is not read whole for the sake of a few rows.
+const LARGE: i64 = 1 << 20;
 /// Digits that tell names apart which would be the same.
 const DIGITS: usize = 8;
 
@@ -31,7 +33,7 @@ pub(super) fn own_partition(
     transaction: &mut Transaction<'_>,
     table: &TableName,
     branch: &str,
-) -> Result<Option<TableName>, postgres::Error> {
+) -> Result<Option<TableName>, Refusal> {
     let sql = "SELECT m.nspname::text, c.relname::text
                FROM pg_namespace n JOIN pg_class t ON t.relnamespace = n.oid
                JOIN pg_partitioned_table p ON p.partrelid = t.oid
@@ -40,8 +42,25 @@ pub(super) fn own_partition(
                JOIN pg_namespace m ON m.oid = c.relnamespace
                WHERE n.nspname = $1 AND t.relname = $2 AND p.partstrat = 'l' AND p.partnatts = 1 AND a.attname = 'branch'
                  AND pg_get_expr(c.relpartbound, c.oid) = format('FOR VALUES IN (%L)', $3::text)";
-    let row = transaction.query_opt(sql, &[&table.schema, &table.table, &branch])?;
+    let row = transaction
+        .query_opt(sql, &[&table.schema, &table.table, &branch])
+        .map_err(|error| judged("looking for the branch's partition", &error))?;
     Ok(row.map(|row| TableName { schema: row.get(0), table: row.get(1) }))
+}
+
+/// Gathers statistics of a branch's partition that has grown without any, before single rows are looked up in it. The
+/// planner takes the rows of one branch for few as long as it knows nothing, and would read all of them.
+pub(super) fn analyze_once(transaction: &mut Transaction<'_>, partition: &TableName) -> Result<(), Refusal> {
+    let doing = format!("gathering statistics of {partition}");
+    let sql = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                              WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'r' AND c.reltuples < 0
+                                AND pg_relation_size(c.oid) >= $3)";
+    let row = transaction.query_one(sql, &[&partition.schema, &partition.table, &LARGE]);
+    if row.map_err(|error| judged(&doing, &error))?.get(0) {
+        let analyzed = transaction.batch_execute(&format!("ANALYZE {}", partition.sql()));
+        analyzed.map_err(|error| judged(&doing, &error))?;
+    }
+    Ok(())
 }
 
 /// A name for the partition that nothing else has, nor any table of the bundle. The error is a sentence.

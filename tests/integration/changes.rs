@@ -123,9 +123,9 @@ fn a_cut_of_few_rows_never_reads_a_large_table() {
              SELECT '{day}', 'East', 'Ink', 1, 2, 2, 0.14, 2.14 FROM generate_series(1, {count})"
         )
     };
-    east.sql(&sell("2021-06-01", 60_000));
+    east.sql(&sell("2021-06-01", 30_000));
     east.run(&["bundle", "--offline"]).ok();
-    east.sql(&sell("2021-06-02", 60_000));
+    east.sql(&sell("2021-06-02", 30_000));
     east.run(&["bundle", "--offline"]).ok();
     let log = east.value("SELECT 'salesync.log_' || table_id FROM salesync.tracked_table");
     let scans = || {
@@ -134,7 +134,7 @@ fn a_cut_of_few_rows_never_reads_a_large_table() {
     };
     let mut day = 3;
     for known in ["SELECT", &format!("ANALYZE {log}"), &format!("ANALYZE {log}, public.sales")] {
-        for others in ["SELECT", "UPDATE public.sales SET product = 'Pens' WHERE id IN (120001, 120101)"] {
+        for others in ["SELECT", "UPDATE public.sales SET product = 'Pens' WHERE id IN (60001, 60101)"] {
             east.sql(known);
             east.sql(&sell(&format!("2021-06-{day:02}"), 100));
             day += 1;

@@ -82,7 +82,7 @@ fn tables_come_and_go_while_others_go_on() {
     assert_eq!(branch.value(untouched), "5");
     assert_eq!(
         branch.value("SELECT count(*) FROM pg_proc WHERE pronamespace = 'salesync'::regnamespace"),
-        "3"
+        "5"
     );
     assert_eq!(branch.value("SELECT count(*) FROM pg_class WHERE relname ~ '^log_'"), "1");
     branch.sql("DELETE FROM public.two WHERE id = 1; UPDATE public.two SET n = 0; UPDATE public.one SET n = 1 WHERE id = 1");

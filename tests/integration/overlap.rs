@@ -5,6 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use postgres::Client;
+use salesync::archive::Archive;
+use salesync::branch::{Node as KnownNode, pending_bundles};
+use salesync::domain::NodeName;
 use salesync::sandbox::wait_until;
 use serde_json::Value;
 
@@ -12,6 +16,7 @@ use crate::company::{Company, Node};
 use crate::delivery::text;
 use crate::halted::Halted;
 use crate::line::Line;
+use crate::rebuild::new_machine;
 
 const OPTIONS: &str = "[bundle]\nmax_bytes = \"64 KiB\"\n[[table]]\nname = \"public.sales\"\nday = \"date\"\n\
                        [[table]]\nname = \"public.visit\"\n";
@@ -106,6 +111,39 @@ fn the_cut_after_one_that_was_cut_short_makes_it_good() {
         company.heal();
         company.assert_whole();
     }
+}
+
+#[test]
+fn a_branch_is_rebuilt_through_a_cut_that_was_cut_short() {
+    let company = company();
+    let east = company.branch();
+    east.sql(MANY);
+    go_on_after(&company, &cut_short(&company, 3));
+    company.heal();
+    let here = east.rows("public.visit", "true");
+    let new = new_machine(&company, "east", OPTIONS);
+    new.sql(TABLES);
+    new.run(&["replay", "--into-branch", text(&east.folder.join("bundles"))]).ok();
+    assert_eq!(new.rows("public.visit", "true"), here);
+}
+
+/// A run publishes what it knows of, while a cut goes on and records more.
+#[test]
+fn what_the_marker_does_not_name_is_not_pending_yet() {
+    let company = company();
+    let east = company.branch();
+    let name: NodeName = "east".parse().unwrap();
+    let archive = Archive::new(east.folder.join("bundles"), &name);
+    let mut client = east.client();
+    let pending =
+        |client: &mut Client, node: &KnownNode| pending_bundles(client, node, &archive).unwrap().len();
+    let known = KnownNode::load(&mut client, &name, &archive).unwrap();
+    east.sell("Pens");
+    let halted = east.halted(&["bundle", "--offline"], "CutCommitted");
+    assert_eq!(pending(&mut client, &known), 0);
+    let known = KnownNode::load(&mut client, &name, &archive).unwrap();
+    assert_eq!(pending(&mut client, &known), 1);
+    halted.go_on().ok();
 }
 
 #[test]
@@ -226,6 +264,30 @@ fn killed_while_a_part_is_at_head_office_and_the_rest_is_not_cut_it_goes_on_well
     company.heal();
     assert_agree(&company);
     company.assert_whole();
+}
+
+#[test]
+fn a_session_that_is_lost_ends_the_cut_and_nothing_more_is_recorded() {
+    let company = company();
+    let east = company.branch();
+    for session in ["salesync bundle", "salesync bundle, reading"] {
+        east.sql(MANY);
+        let halted = east.halted(&["bundle", "--offline"], "PartCommitted");
+        let newest = east.value(NEWEST);
+        let terminated = format!(
+            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+             WHERE application_name = '{session}' AND datname = current_database()"
+        );
+        assert_eq!(east.value(&terminated), "1");
+        halted.go_on().exits(69);
+        let recorded: u64 = east.value(NEWEST).parse().unwrap();
+        assert!(session.ends_with("reading") || recorded.to_string() == newest, "recorded without the lock");
+        assert_eq!(count(east, &format!("is_last_part AND sequence >= {newest}")), 0);
+        company.heal();
+        company.assert_whole();
+        east.sql("DELETE FROM public.visit WHERE no >= 1000");
+        company.heal();
+    }
 }
 
 #[test]

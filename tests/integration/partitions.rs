@@ -283,3 +283,19 @@ fn four_workers_bring_the_same_new_table_at_once() {
     let expected = branches.map(|branch| format!("{branch} sales_{branch}"));
     assert_eq!(places(head, "public.sales"), expected);
 }
+
+#[test]
+fn a_partition_that_has_grown_without_statistics_gets_some_before_rows_are_looked_up_in_it() {
+    let company = underway(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    head.run(&["apply"]).ok();
+    head.sql("ALTER TABLE public.sales_east SET (autovacuum_enabled = off)");
+    east.sell_much();
+    company.sync();
+    let has_statistics = "SELECT reltuples >= 0 FROM pg_class WHERE oid = 'public.sales_east'::regclass";
+    assert_eq!(head.value(has_statistics), "false", "new rows need none");
+    east.sql("UPDATE public.sales SET product = 'Pens' WHERE id = 7");
+    company.sync();
+    assert_eq!(head.value(has_statistics), "true");
+    company.assert_equal("public.sales");
+}

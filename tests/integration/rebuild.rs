@@ -8,7 +8,7 @@ use crate::forge::forged;
 use crate::servers::{fresh_database, fresh_folder};
 
 /// A new machine for the branch: an empty database and an empty folder.
-fn new_machine(company: &Company, branch: &str, options: &str) -> Node {
+pub fn new_machine(company: &Company, branch: &str, options: &str) -> Node {
     let folder = company.head_office.folder.with_file_name(format!("new-{branch}"));
     fs::create_dir(&folder).unwrap();
     let node = Node { name: branch.into(), folder, database_url: fresh_database() };

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use proptest::prelude::*;
 
-use super::sample::{Table, column, head, pour_all, small_bundle, small_table, write};
+use super::sample::{Table, column, head, pour_all, small_bundle, small_table, write, write_with};
 use super::workshop::{defect_of, take_apart};
 use crate::bundle::layout::{BLOCK, padding};
 use crate::bundle::{Bundle, Draft, RowReader};
@@ -91,6 +91,19 @@ fn a_bundle_without_rows_may_still_say_that_a_range_is_empty() {
 #[test]
 fn the_same_content_is_the_same_file() {
     assert_eq!(small_bundle(), small_bundle());
+}
+
+#[test]
+fn a_draft_serves_one_bundle_after_the_other() {
+    let mut draft = Draft::new(&std::env::temp_dir(), 9).unwrap();
+    let long = "7,\n".repeat(100_000);
+    for rows in [long.as_str(), "1,0.10\n", "2,\n", &long] {
+        let mut table = small_table();
+        table.rows = vec![(MemberKind::Inserts, rows.into()), (MemberKind::Tombstones, "9\n".into())];
+        let (_, _, file) = write_with(&mut draft, head(), &[table]);
+        assert_eq!(poured(&file), [member("0/inserts.csv.zst", rows), member("0/tombstones.csv.zst", "9\n")]);
+        assert!(draft.is_empty());
+    }
 }
 
 #[test]

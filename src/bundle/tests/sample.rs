@@ -53,7 +53,11 @@ pub(super) fn head() -> Manifest {
 
 /// Writes a bundle with this head and these tables, and returns its manifest, which is sealed, too.
 pub(super) fn write(head: Manifest, tables: &[Table]) -> (Manifest, Digest, Vec<u8>) {
-    let mut draft = Draft::new(&std::env::temp_dir(), 9).unwrap();
+    write_with(&mut Draft::new(&std::env::temp_dir(), 9).unwrap(), head, tables)
+}
+
+/// The same with this draft.
+pub(super) fn write_with(draft: &mut Draft, head: Manifest, tables: &[Table]) -> (Manifest, Digest, Vec<u8>) {
     for (index, table) in tables.iter().enumerate() {
         for (kind, rows) in &table.rows {
             draft.begin(index, *kind, &kind.columns(&table.columns)).unwrap();

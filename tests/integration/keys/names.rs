@@ -1,6 +1,7 @@
 //! Names that mean something to SQL, to PL/pgSQL or to this program; roles that may nothing else.
 
 use super::{agree, company_of, sync};
+use crate::company::Company;
 
 const TABLES: &str = r#"
     CREATE SCHEMA "My ""Sch.ema";
@@ -64,12 +65,13 @@ fn names_that_mean_something_elsewhere_are_only_names() {
 /// The application's role may only use its table; and it puts its own things in the way.
 #[test]
 fn an_application_without_rights_is_captured_and_cannot_mislead_the_capture() {
-    let company = company_of(
-        &["east"],
-        &["shop.item"],
-        "CREATE SCHEMA shop; CREATE TABLE shop.item (id int PRIMARY KEY, note text)",
-    );
+    let company = Company::new(&["east"], "[[table]]\nname = \"shop.item\"\nday = \"sold_at\"\n");
     let east = company.branch();
+    company.head_office.run(&["init"]).ok();
+    east.sql(
+        "CREATE SCHEMA shop; CREATE TABLE shop.item (id int PRIMARY KEY, note text, sold_at timestamptz)",
+    );
+    east.run(&["init"]).ok();
     east.sql(
         "CREATE ROLE till; GRANT USAGE ON SCHEMA shop TO till; GRANT ALL ON shop.item TO till;
          CREATE SCHEMA evil AUTHORIZATION till; GRANT TEMPORARY ON DATABASE %s TO till"
@@ -84,17 +86,26 @@ fn an_application_without_rights_is_captured_and_cannot_mislead_the_capture() {
          CREATE OPERATOR evil.= (LEFTARG = int, RIGHTARG = int, FUNCTION = evil.is_same);
          CREATE FUNCTION evil.pg_current_xact_id() RETURNS xid8 LANGUAGE sql AS $$SELECT '1'::xid8$$;
          CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS $$SELECT 'serializable'$$;
-         CREATE TEMPORARY TABLE new_rows (id int); CREATE TEMPORARY TABLE old_rows (id int); CREATE TEMPORARY TABLE log_1 (k1 int);
-         SET search_path = evil, pg_temp, pg_catalog;
-         INSERT INTO shop.item SELECT n, 'n' FROM generate_series(1, 10) n;",
+         CREATE FUNCTION evil.misled() RETURNS int LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$misled as %$$, current_user; END';
+         CREATE FUNCTION evil.pg_notify(text, text) RETURNS void LANGUAGE sql AS 'SELECT evil.misled()';
+         CREATE FUNCTION evil.timezone(text, timestamptz) RETURNS timestamp LANGUAGE sql AS 'SELECT evil.misled(); SELECT now()::timestamp';
+         CREATE DOMAIN evil.date AS pg_catalog.date CHECK (evil.misled() > 0); CREATE DOMAIN evil.\"char\" AS text CHECK (evil.misled() > 0);
+         CREATE TABLE evil.node (followed bool); CREATE TEMPORARY TABLE node (followed bool);
+         CREATE TEMPORARY TABLE changed_rows (id int, sold_at timestamptz); CREATE TEMPORARY TABLE log_1 (k1 int);
+         CREATE TABLE evil.changed_rows (id int, sold_at timestamptz); CREATE TEMPORARY TABLE r (id int, sold_at timestamptz);
+         SET search_path = evil, pg_temp, pg_catalog;",
     )
     .unwrap();
+    let followed = "UPDATE salesync.node SET followed = true";
+    east.sql(followed);
+    till.batch_execute("INSERT INTO shop.item SELECT n, 'n', now() FROM generate_series(1, 10) n").unwrap();
     sync(&company, east);
     agree(&company, &["shop.item"]);
     for changes in [
         "UPDATE shop.item SET id = id + 100 WHERE id OPERATOR(pg_catalog.<) 3; DELETE FROM shop.item WHERE id OPERATOR(pg_catalog.>) 101",
-        "BEGIN; TRUNCATE shop.item; INSERT INTO shop.item VALUES (5, 'five'); COMMIT",
+        "BEGIN; TRUNCATE shop.item; INSERT INTO shop.item VALUES (5, 'five', now()); COMMIT",
     ] {
+        east.sql(followed);
         till.batch_execute(changes).unwrap();
         sync(&company, east);
         agree(&company, &["shop.item"]);
