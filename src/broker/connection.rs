@@ -1,4 +1,6 @@
-//! The connection and its two channels.
+//! The connection and its channels.
+
+use std::collections::BTreeMap;
 
 use lapin::options::{BasicQosOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
@@ -27,7 +29,9 @@ pub struct ConnectOptions {
 pub struct Broker {
     // Dropped in this order: `lapin` gets to say goodbye before its runtime goes.
     publishing: Option<Channel>,
-    receiving: Option<Channel>,
+    /// One for each queue that was fetched from: what goes wrong with one leaves alone what was received from
+    /// another and is not answered for.
+    receiving: BTreeMap<ShortString, Channel>,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) wake: Wake,
     pub(super) connection: Connection,
@@ -64,7 +68,7 @@ impl Broker {
         link.listen(connection.events_listener());
         Ok(Self {
             publishing: None,
-            receiving: None,
+            receiving: BTreeMap::new(),
             subscriptions: Vec::new(),
             wake: Wake::default(),
             connection,
@@ -126,26 +130,27 @@ impl Broker {
         Ok(done)
     }
 
-    /// Does `work` on the receiving channel. If that fails, the channel is given up and with it what
+    /// Does `work` on the queue's receiving channel. If that fails, the channel is given up and with it what
     /// was received there and not acknowledged; those messages come again.
     pub(super) fn on_receiving_channel<T>(
         &mut self,
+        queue: ShortString,
         deadline: std::time::Duration,
         work: impl AsyncFnOnce(Channel) -> lapin::Result<T>,
     ) -> Result<T, Trouble> {
-        let open = self.receiving.take().filter(|channel| channel.status().connected());
+        let open = self.receiving.remove(&queue).filter(|channel| channel.status().connected());
         let channel = match open {
             Some(channel) => channel,
             None => self.link.wait(self.deadlines.rpc, self.connection.create_channel())?,
         };
         let done = self.link.wait(deadline, work(channel.clone()))?;
-        self.receiving = Some(channel);
+        self.receiving.insert(queue, channel);
         Ok(done)
     }
 
     /// Gives up a channel on which something was received: what is not acknowledged there comes again.
     pub(super) fn give_up(&mut self, channel: &Channel) {
-        self.receiving.take_if(|receiving| receiving.id() == channel.id());
+        self.receiving.retain(|_, receiving| receiving.id() != channel.id());
         self.subscriptions.retain(|subscription| subscription.channel.id() != channel.id());
     }
 }

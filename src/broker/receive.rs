@@ -129,7 +129,7 @@ impl Broker {
 
     fn fetch(&mut self, branch: &str, queue: ShortString) -> Result<Option<Delivery>, Failure> {
         let doing = format!("fetching from queue {queue}");
-        let fetched = self.on_receiving_channel(self.deadlines.receive, async |channel| {
+        let fetched = self.on_receiving_channel(queue.clone(), self.deadlines.receive, async |channel| {
             Ok((channel.basic_get(queue, BasicGetOptions::default()).await?, channel))
         });
         let (message, channel) = fetched.map_err(|trouble| failure::during(doing, trouble))?;

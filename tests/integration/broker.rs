@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use salesync::broker::{Broker, BrokerAddress, ConnectOptions, Deadlines, Delivery, OutgoingBundle};
 use salesync::domain::{Failure, Kind};
 
-use crate::servers::fresh_vhost;
+use crate::servers::{control_broker, fresh_vhost};
 
 const EPOCH: &str = "0190a6a0-0000-7000-8000-000000000000";
 const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -146,29 +146,46 @@ fn a_message_given_back_comes_again() {
 
 #[test]
 fn an_acknowledgement_that_cannot_arrive_is_a_failure_and_the_message_comes_again() {
-    let (mut broker, _) = prepared(&["east"]);
+    let (mut broker, url) = prepared(&["east"]);
     publish(&mut broker, "east", b"unsettled").unwrap();
     let delivery = next(&mut broker, "east");
-    // The broker closes the channel because of this, and with it what was fetched on it.
-    broker.next_bundle("nobody").unwrap_err();
-    // The new channel has the number of the old one, and its first delivery the same tag.
-    assert_failure(broker.acknowledge(delivery), Kind::Unreachable, "closed", "comes again");
-    let delivery = next_within_seconds(&mut broker, "east");
+    lose_connections(&url);
+    assert_eq!(broker.acknowledge(delivery).unwrap_err().kind(), Kind::Unreachable);
+    let mut again = connect(&url);
+    let delivery = next_within_seconds(&mut again, "east");
     assert!(delivery.redelivered);
-    broker.acknowledge(delivery).unwrap();
+    again.acknowledge(delivery).unwrap();
 }
 
 #[test]
 fn an_old_delivery_cannot_answer_for_a_new_one() {
-    let (mut broker, _) = prepared(&["east"]);
+    let (mut broker, url) = prepared(&["east"]);
     publish(&mut broker, "east", b"first").unwrap();
     let stale = next(&mut broker, "east");
+    lose_connections(&url);
+    // The new channel has the number of the old one, and its first delivery the same tag.
+    let mut again = connect(&url);
+    let fresh = next_within_seconds(&mut again, "east");
+    assert_eq!(again.acknowledge(stale).unwrap_err().kind(), Kind::Unreachable);
+    assert_eq!(again.queue_depth("east").unwrap(), Some(0));
+    again.return_to_queue(fresh).unwrap();
+    assert_eq!(next_within_seconds(&mut again, "east").payload, b"first");
+}
+
+#[test]
+fn a_queue_that_is_missing_takes_nothing_along_that_was_received_from_another() {
+    let (mut broker, _) = prepared(&["east"]);
+    publish(&mut broker, "east", b"first").unwrap();
+    let delivery = next(&mut broker, "east");
     broker.next_bundle("nobody").unwrap_err();
-    let fresh = next_within_seconds(&mut broker, "east");
-    assert_failure(broker.acknowledge(stale), Kind::Unreachable, "closed", "comes again");
-    assert_eq!(broker.queue_depth("east").unwrap(), Some(0));
-    broker.return_to_queue(fresh).unwrap();
-    assert_eq!(next_within_seconds(&mut broker, "east").payload, b"first");
+    assert!(delivery.is_answerable());
+    broker.acknowledge(delivery).unwrap();
+}
+
+/// The broker ends every connection to this virtual host.
+fn lose_connections(url: &str) {
+    let vhost = url.rsplit('/').next().unwrap();
+    control_broker(&["close_all_connections", "--vhost", vhost, "a test"]);
 }
 
 #[test]

@@ -317,6 +317,7 @@ impl Intake<'_, '_> {
         }
         // A message that cannot be read costs the connection, but concerns its own branch only.
         if !self.broker.is_connected() {
+            tracing::info!("connecting to the broker again");
             self.broker = self.plan.settings.connect_broker()?.woken_by(self.wake.clone());
             self.feeds.iter_mut().for_each(Feed::lose);
             self.has_news |= !self.decided.is_empty();

@@ -311,6 +311,8 @@ fn a_channel_closed_while_head_office_applied_leaves_a_duplicate() {
     drop(settings);
     assert_told("applying took longer than the broker's `consumer_timeout`", "apply", run);
     company.assert_equal("public.sales");
-    assert_eq!(head.run(&["apply", "--json"]).ok().json()["duplicates"], 1);
+    // It comes again in the same run or in the next.
+    head.run(&["apply"]).ok();
+    assert_eq!(head.value("SELECT count(*) FROM salesync.delivery WHERE outcome = 'duplicate'"), "1");
     assert_goes_on(&company);
 }

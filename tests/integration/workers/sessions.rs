@@ -75,13 +75,14 @@ fn a_message_that_cannot_be_read_costs_the_connection_and_the_workers_bundles_no
     let company = with_a_bundle_of_each(&["bad", "east", "west"]);
     let head = &company.head_office;
     let vhost = company.broker_url.rsplit('/').next().unwrap();
-    let locks = [locked(head, "east"), locked(head, "west"), locked(head, "bad")];
-    let applying = Running::start(head, &["apply", "--json", "--workers", "3"]);
+    let (locks, bad) = ([locked(head, "east"), locked(head, "west")], locked(head, "bad"));
+    let applying = Running::start(head, &["apply", "--json", "-v", "--workers", "3"]);
     comes_to(head, STUCK, "3");
-    // It is fetched with the bundle before it under way.
     forge_unreadable(vhost, "bad");
+    drop(bad);
+    applying.has_said("connecting to the broker again");
     drop(locks);
-    let run = applying.ends().says(&["cannot be read"]);
+    let run = applying.ends().exits(65).says(&["cannot be read"]);
     let report = run.json();
     assert_eq!(report["applied"].as_array().unwrap().len(), 3, "{report}");
     company.assert_equal("public.sales");
