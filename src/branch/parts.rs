@@ -43,9 +43,12 @@ pub(super) struct SealedBundle {
     pub(super) size: u64,
 }
 
-/// The first part of a cut is not larger than this, and each of the next may have twice as much as the one before
-/// it, up to what is configured. So the other side begins early, and a large change set still has few parts.
-const FIRST_PART: u64 = 1 << 20;
+/// The first part of a cut is not larger than this, in bytes, and each of the next may have half as much again as the
+/// one before it, up to what is configured. So head office begins early, and is still at work on one part when
+/// the next is there: rows are cut faster than they are applied, but not twice as fast.
+const FIRST_PART: u64 = 512 << 10;
+/// By then it is more than any message.
+const STEPS_OF_GROWTH: u32 = 30;
 
 /// What a manifest needs for one table, at most: names, types, three members with their totals.
 const BYTES_PER_TABLE: u64 = 1024;
@@ -174,7 +177,8 @@ impl<'a> Parts<'a> {
 
     /// True if this part has no room for so many bytes more.
     fn is_full_with(&mut self, bytes: u64) -> Result<bool, Failure> {
-        let limit = self.limits.max_bytes.min(FIRST_PART << self.sealed.min(20));
+        let grown = (0..self.sealed.min(STEPS_OF_GROWTH)).fold(FIRST_PART, |size, _| size + size / 2);
+        let limit = self.limits.max_bytes.min(grown);
         let outgrows = self.draft.outgrows(self.reserve + bytes, limit);
         outgrows.map_err(|error| self.draft_failure(&error))
     }

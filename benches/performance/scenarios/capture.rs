@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
-use postgres::Client;
+use postgres::{Client, GenericClient, Statement};
 use salesync::sandbox::find_postgres;
 
 use super::{Extent, grouped};
@@ -21,6 +22,9 @@ const NAME: &str = "capture";
 
 /// Microseconds that capture may take of the server's processor for each statement.
 const MOST: f64 = 14.0;
+
+/// No other row has a key as high as the statements' rows.
+const FIRST_ID: i64 = 100_000_000;
 
 /// One statement of each kind, as an application prepares it.
 const STATEMENTS: [(&str, &str); 3] = [
@@ -40,8 +44,10 @@ const SCRIPT: &str = "INSERT INTO public.sales (date, region, product, qty, cost
 /// The table of sales in one database, and what was measured there.
 struct Subject {
     name: &'static str,
-    /// For each of [`STATEMENTS`], in microseconds.
+    /// For each of [`STATEMENTS`], in microseconds: many in a transaction.
     processor: [Vec<f64>; 3],
+    /// The same, each in a transaction of its own.
+    committed: [Vec<f64>; 3],
     /// Of `COPY` into the table, in seconds.
     loading: Vec<f64>,
     /// Transactions per second.
@@ -50,7 +56,8 @@ struct Subject {
 
 impl Subject {
     fn new(name: &'static str) -> Self {
-        Self { name, processor: Default::default(), loading: Vec::new(), rates: Vec::new() }
+        let (processor, committed) = Default::default();
+        Self { name, processor, committed, loading: Vec::new(), rates: Vec::new() }
     }
 
     fn measure(&mut self, url: &str, csv: &Path, rows: u64) {
@@ -62,17 +69,23 @@ impl Subject {
             writer.finish().unwrap();
         }));
         client.batch_execute("VACUUM ANALYZE").unwrap();
-        for (samples, (_, statement)) in self.processor.iter_mut().zip(STATEMENTS) {
-            samples.push(processor_time(&mut client, statement, rows));
+        for (samples, commits) in [(&mut self.processor, Commits::One), (&mut self.committed, Commits::Each)]
+        {
+            for (samples, (_, statement)) in samples.iter_mut().zip(STATEMENTS) {
+                samples.push(processor_time(&mut client, statement, rows, commits));
+            }
         }
         self.rates.push(transactions_per_second(url, csv));
     }
 
     /// What was added to each run of `plain`.
     fn added_to(&self, plain: &Self, statement: usize) -> Vec<f64> {
-        let pairs = self.processor[statement].iter().zip(&plain.processor[statement]);
-        pairs.map(|(with, without)| with - without).collect()
+        difference(&self.processor[statement], &plain.processor[statement])
     }
+}
+
+fn difference(with: &[f64], without: &[f64]) -> Vec<f64> {
+    with.iter().zip(without).map(|(with, without)| with - without).collect()
 }
 
 pub fn run(extent: Extent) -> Vec<Line> {
@@ -101,6 +114,11 @@ pub fn run(extent: Extent) -> Vec<Line> {
         lines.push(Line::new(NAME, &what, "µs", &added).at_most(MOST));
         let line = Line::new(NAME, format!("… the whole {kind}"), "µs", &ours.processor[statement]);
         lines.push(line.against("R4 without", &plain.processor[statement]));
+        let (with, without) = (&ours.committed[statement], &plain.committed[statement]);
+        let what = format!("… added to {kind} where each is a transaction");
+        lines.push(Line::new(NAME, what, "µs", &difference(with, without)));
+        let line = Line::new(NAME, format!("… the whole {kind} and its commit"), "µs", with);
+        lines.push(line.against("R4 without", without));
         for (_, other) in &others {
             let line = Line::new(NAME, format!("… added to {kind}"), "µs", &added);
             lines.push(line.against(other.name, &other.added_to(&plain, statement)).ratio_at_most(1.0));
@@ -117,17 +135,28 @@ pub fn run(extent: Extent) -> Vec<Line> {
     lines
 }
 
-/// Microseconds per statement, each a transaction of its own. Nobody waits for the disk: that takes no processor time.
-fn processor_time(client: &mut Client, statement: &str, beyond: u64) -> f64 {
+/// Microseconds per statement. Nobody waits for the disk: that takes no processor time.
+fn processor_time(client: &mut Client, statement: &str, rows: u64, commits: Commits) -> f64 {
     client.batch_execute("SET synchronous_commit = off").unwrap();
     let statement = client.prepare(statement).unwrap();
-    let count = i64::try_from(beyond / 20).unwrap();
-    let first = i64::try_from(beyond).unwrap() * 10;
+    let count = i64::try_from(rows / 20).unwrap();
+    let first = FIRST_ID + if matches!(commits, Commits::One) { 0 } else { count };
     let begun = processor_seconds(client);
-    for id in first..first + count {
-        client.execute(&statement, &[&id]).unwrap();
+    match commits {
+        Commits::Each => execute(client, &statement, first..first + count),
+        Commits::One => {
+            let mut transaction = client.transaction().unwrap();
+            execute(&mut transaction, &statement, first..first + count);
+            transaction.commit().unwrap();
+        }
     }
     (processor_seconds(client) - begun) * 1e6 / count as f64
+}
+
+fn execute(client: &mut impl GenericClient, statement: &Statement, ids: Range<i64>) {
+    for id in ids {
+        client.execute(statement, &[&id]).unwrap();
+    }
 }
 
 fn transactions_per_second(url: &str, beside: &Path) -> f64 {
