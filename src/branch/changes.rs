@@ -4,8 +4,9 @@
 //! order they were logged. So the log's counts and one look at the live table say whether a row is
 //! new to head office, known to it, or gone, and what was born and died in between drops out.
 //!
-//! Usually all that was logged are inserts. Then the log itself is the list of keys, each of them new, and
-//! nothing is collected first. That every one of them is there, and once, is seen when they have been read.
+//! Most of what is logged are inserts and nothing else. Of those the log itself is the list of keys, each of them
+//! new; only keys with another entry are collected first. That every new one is there, and once, is seen when they
+//! have been read.
 //!
 //! The planner cannot know how much of a log is new, so it is told: every look at the entries is limited to
 //! their number. Without that it would take a thousand for most of the log, and read all of a large table.
@@ -35,7 +36,7 @@ pub(super) struct TableCut {
     logged: i64,
     /// How many rows there are of each kind; in range mode nobody has counted.
     counts: [i64; 3],
-    /// Whether the keys are in a temporary table; else they are read from the log, and all are inserts.
+    /// Whether keys are in a temporary table: all in repair mode; else those that have not only been inserted.
     is_collected: bool,
 }
 
@@ -64,9 +65,8 @@ impl TableCut {
         let row = transaction.query_one(&sql, &[]).map_err(failed)?;
         let others: i64 = row.get(1);
         cut.logged = row.get(0);
-        if mode == Mode::Changes && others == 0 {
-            cut.counts[MemberKind::Inserts as usize] = cut.logged;
-        } else {
+        cut.counts[MemberKind::Inserts as usize] = cut.logged - others;
+        if mode == Mode::Repair || others > 0 {
             cut.collect_keys(transaction).map_err(failed)?;
             let impossible = cut.count_keys(transaction).map_err(failed)?;
             if impossible > 0 && mode == Mode::Changes {
@@ -144,6 +144,7 @@ impl TableCut {
                 .join(", ")
         };
         let all = columns("t", self.description.columns.iter().map(|column| column.name.as_str()).collect());
+        let order = self.places("c").join(", ");
         match (self.mode, kind) {
             (Mode::Range, MemberKind::Inserts) => {
                 let order: Vec<String> = self.description.key.iter().map(|key| key.order_of("t")).collect();
@@ -151,20 +152,21 @@ impl TableCut {
             }
             (Mode::Range, _) => None,
             _ if self.counts[kind as usize] == 0 => None,
-            (_, MemberKind::Tombstones) => {
-                let keys = self.places("c").join(", ");
-                Some(format!(
-                    "SELECT {keys} FROM {} c WHERE {} ORDER BY {keys}",
-                    self.keys(),
-                    self.condition(kind)
-                ))
-            }
+            (Mode::Changes, MemberKind::Inserts) => Some(format!(
+                "SELECT {all} FROM {} c JOIN ONLY {name} t ON {} ORDER BY {order}",
+                self.new_keys(),
+                self.same_key(),
+            )),
+            (_, MemberKind::Tombstones) => Some(format!(
+                "SELECT {order} FROM {} c WHERE {} ORDER BY {order}",
+                self.collected(),
+                self.condition(kind)
+            )),
             _ => Some(format!(
-                "SELECT {all} FROM {} c JOIN ONLY {name} t ON {} WHERE {} ORDER BY {}",
-                self.keys(),
+                "SELECT {all} FROM {} c JOIN ONLY {name} t ON {} WHERE {} ORDER BY {order}",
+                self.collected(),
                 self.same_key(),
                 self.condition(kind),
-                self.places("c").join(", "),
             )),
         }
     }
@@ -214,12 +216,34 @@ impl TableCut {
 
     /// `FROM` item with the changed keys, each once.
     fn keys(&self) -> String {
-        if self.is_collected {
-            return format!("pg_temp.salesync_changed_{}", self.table.id);
+        if self.mode == Mode::Repair { self.collected() } else { self.distinct_keys("") }
+    }
+
+    /// `FROM` item with the keys of the rows that are new, each once.
+    fn new_keys(&self) -> String {
+        if !self.is_collected {
+            return self.distinct_keys("");
         }
-        // By sorting: the keys are wanted in order, and a hash table of many would not fit into memory.
-        let keys = self.places("l").join(", ");
-        format!("(SELECT DISTINCT ON ({keys}) {keys} FROM ({}) l ORDER BY {keys})", self.logged_keys())
+        let same = self.places("c").into_iter().zip(self.places("l"));
+        let same: Vec<String> = same.map(|(collected, logged)| format!("{collected} = {logged}")).collect();
+        self.distinct_keys(&format!(
+            "WHERE l.op = 'I' AND NOT EXISTS (SELECT FROM {} c WHERE {} AND NOT ({}))",
+            self.collected(),
+            same.join(" AND "),
+            self.condition(MemberKind::Inserts),
+        ))
+    }
+
+    /// `FROM` item with the keys of the entries `l` that meet a condition. By sorting: the keys are wanted in
+    /// order, and a hash table of many would not fit into memory.
+    fn distinct_keys(&self, condition: &str) -> String {
+        let (keys, logged) = (self.places("l").join(", "), self.logged_keys());
+        format!("(SELECT DISTINCT ON ({keys}) {keys} FROM ({logged}) l {condition} ORDER BY {keys})")
+    }
+
+    /// The temporary table.
+    fn collected(&self) -> String {
+        format!("pg_temp.salesync_changed_{}", self.table.id)
     }
 
     /// `c.k1`, `c.k2` …
@@ -243,21 +267,29 @@ impl TableCut {
         format!("SELECT {}, op FROM {} LIMIT {}", keys.join(", "), self.entries(), self.logged)
     }
 
-    /// Puts the keys into a temporary table. Grouped by sorting: see [`TableCut::keys`].
+    /// Puts keys into the temporary table. Grouped by sorting: see [`TableCut::distinct_keys`].
     fn collect_keys(&mut self, transaction: &mut Transaction<'_>) -> Result<(), postgres::Error> {
+        let same = self.places("l").into_iter().zip(self.places("o"));
+        let same: Vec<String> = same.map(|(one, other)| format!("{one} = {other}")).collect();
+        let not_only_inserted = format!(
+            "WHERE EXISTS (SELECT FROM ({}) o WHERE o.op <> 'I' AND {})",
+            self.logged_keys(),
+            same.join(" AND ")
+        );
         let sql = format!(
             "SET LOCAL enable_hashagg = off;
              CREATE TEMPORARY TABLE salesync_changed_{id} ON COMMIT DROP AS
              SELECT c.*, t.tableoid IS NOT NULL AS is_there,
                     (t.tableoid IS NOT NULL)::int - c.born + c.died AS had
              FROM (SELECT {keys}, count(*) FILTER (WHERE op = 'I') AS born, count(*) FILTER (WHERE op = 'D') AS died
-                   FROM ({logged}) l GROUP BY {keys}) c
+                   FROM ({logged}) l {which} GROUP BY {keys}) c
              LEFT JOIN ONLY {table} t ON {same_key};
              SET LOCAL enable_hashagg TO DEFAULT;
              ANALYZE salesync_changed_{id}",
             id = self.table.id,
             keys = self.places("l").join(", "),
             logged = self.logged_keys(),
+            which = if self.mode == Mode::Repair { "" } else { &not_only_inserted },
             table = self.table.name.sql(),
             same_key = self.same_key(),
         );
@@ -266,14 +298,21 @@ impl TableCut {
         Ok(())
     }
 
-    /// Counts the collected keys of each kind, and those that cannot be.
+    /// Counts the keys of each kind, and those that cannot be. Entries of keys that were not collected are all of
+    /// new rows.
     fn count_keys(&mut self, transaction: &mut Transaction<'_>) -> Result<i64, postgres::Error> {
         let kinds = [MemberKind::Inserts, MemberKind::Updates, MemberKind::Tombstones];
         let counts = kinds.map(|kind| format!("count(*) FILTER (WHERE {})", self.condition(kind)));
-        let (counts, keys) = (counts.join(", "), self.keys());
-        let sql = format!("SELECT {counts}, count(*) FILTER (WHERE c.had NOT IN (0, 1)) FROM {keys} c");
+        let (counts, keys) = (counts.join(", "), self.collected());
+        let sql = format!(
+            "SELECT {counts}, count(*) FILTER (WHERE c.had NOT IN (0, 1)), coalesce(sum(c.born), 0)::bigint
+             FROM {keys} c"
+        );
         let row = transaction.query_one(&sql, &[])?;
-        self.counts = [row.get(0), row.get(1), row.get(2)];
+        let [inserts, _, _] = self.counts;
+        let of_others: i64 = row.get(4);
+        let only_inserted = if self.mode == Mode::Repair { 0 } else { inserts - of_others };
+        self.counts = [row.get::<_, i64>(0) + only_inserted, row.get(1), row.get(2)];
         Ok(row.get(3))
     }
 
@@ -291,11 +330,9 @@ impl TableCut {
         self.description.key.iter().enumerate().map(same).collect::<Vec<_>>().join(" AND ")
     }
 
-    /// `c` is a changed key. Its names are qualified: the live table may have columns of the same.
+    /// `c` is a collected key. Its names are qualified: the live table may have columns of the same.
     fn condition(&self, kind: MemberKind) -> &'static str {
         match (self.mode, kind) {
-            (Mode::Changes, MemberKind::Inserts) if !self.is_collected => "true",
-            (Mode::Changes, _) if !self.is_collected => "false",
             (Mode::Changes, MemberKind::Inserts) => "c.is_there AND c.had = 0",
             (Mode::Changes, MemberKind::Updates) => "c.is_there AND c.had = 1",
             (Mode::Changes, MemberKind::Tombstones) => "NOT c.is_there AND c.had = 1",
