@@ -163,12 +163,12 @@ impl Node {
         ));
     }
 
-    /// Records sales whose bundle has about half a megabyte.
+    /// Records sales whose bundle has about a third of a megabyte, in one part.
     pub fn sell_much(&self) {
         self.sql(
             "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
              SELECT '2021-05-03', 'East', md5(n::text) || md5((-n)::text), 1, 1, 1, 0, 1
-             FROM generate_series(1, 15000) n",
+             FROM generate_series(1, 10000) n",
         );
     }
 
