@@ -8,7 +8,7 @@ use postgres::{Client, GenericClient, IsolationLevel, Transaction};
 
 use super::changes::TableCut;
 use crate::database::database_failure;
-use crate::domain::{DayTotals, Failure};
+use crate::domain::{DayTotals, Failure, quote_literal};
 
 /// One entry per table.
 type Totals = Vec<Option<DayTotals>>;
@@ -56,8 +56,8 @@ fn in_snapshot(client: &mut Client, snapshot: &str, tables: &[TableCut]) -> Resu
     let failed = |error: postgres::Error| database_failure("using the cut's snapshot", &error);
     let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
     let mut transaction = builder.read_only(true).start().map_err(failed)?;
-    // An identifier of the server's own making: digits and hyphens.
-    transaction.batch_execute(&format!("SET TRANSACTION SNAPSHOT '{snapshot}'")).map_err(failed)?;
+    let sql = format!("SET TRANSACTION SNAPSHOT {}", quote_literal(snapshot));
+    transaction.batch_execute(&sql).map_err(failed)?;
     of_all(&mut transaction, tables)
 }
 
