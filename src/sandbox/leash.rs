@@ -1,9 +1,10 @@
-//! A server that ends when its owner does.
+//! Programs that end when their owner does: servers, and tools that run to their end.
 
 use std::fs;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::Duration;
 
 use super::folder::Folder;
@@ -32,6 +33,19 @@ echo "salesync: the server has ended with status $?" >>"$log"
 kill -s KILL 0
 "#;
 
+/// Runs a tool beside a watcher that reads the leash, as above. Without it a `rabbitmqctl` whose owner was
+/// killed waits for a node that is gone, half a minute on a busy machine, and works in the folder meanwhile.
+const TOOL_SCRIPT: &str = r#"
+exec 3<&0
+"$@" </dev/null 3<&- &
+tool=$!
+{
+    read -r _
+    kill -s KILL 0
+} <&3 >/dev/null 2>&1 &
+wait "$tool"
+"#;
+
 /// How many of a log's last lines a failure shows: Erlang says the cause first and then much more.
 const SHOWN_LINES: usize = 60;
 
@@ -56,14 +70,10 @@ impl Leash {
         signal: &str,
     ) -> Result<Self, Failure> {
         let log = home.join(log_name);
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", SCRIPT, "salesync-leash"]).arg(&log).arg(signal);
-        let mut command = program.command_under(shell);
-        command.current_dir(home).process_group(0);
-        command.stdin(Stdio::piped()).stdout(folder.hold()?).stderr(Stdio::null());
-        if let Some(account) = folder.account() {
-            account.run(&mut command);
-        }
+        let mut shell = shell(SCRIPT);
+        shell.arg(&log).arg(signal);
+        let mut command = leashed(folder, home, program, shell);
+        command.stdout(folder.hold()?).stderr(Stdio::null());
         let started = command.spawn();
         let mut shell =
             started.map_err(|error| Failure::new(Kind::Failed, format!("starting {program}"), error))?;
@@ -104,6 +114,34 @@ impl Leash {
         let tail = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n  ");
         format!("command: {}\nend of its log {}:\n  {tail}", self.command_line, self.log.display())
     }
+}
+
+/// Runs `program`, a tool, in `home` under the folder's account and waits for its end. It is killed when this
+/// process ends before.
+pub(super) fn run_to_end(folder: &Folder, home: &Path, program: &Program) -> io::Result<Output> {
+    let mut command = leashed(folder, home, program, shell(TOOL_SCRIPT));
+    let mut tool = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // Waiting for a child closes its standard input, if it still has it.
+    let leash = tool.stdin.take();
+    let output = tool.wait_with_output();
+    drop(leash);
+    output
+}
+
+fn shell(script: &str) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", script, "salesync-leash"]);
+    shell
+}
+
+/// The command that has `shell` run `program` on a leash.
+fn leashed(folder: &Folder, home: &Path, program: &Program, shell: Command) -> Command {
+    let mut command = program.command_under(shell);
+    command.current_dir(home).process_group(0).stdin(Stdio::piped());
+    if let Some(account) = folder.account() {
+        account.run(&mut command);
+    }
+    command
 }
 
 impl Drop for Leash {

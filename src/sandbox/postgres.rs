@@ -1,13 +1,13 @@
 //! A private `PostgreSQL` server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::{Client, Config, NoTls};
 
 use super::folder::{Folder, Sandbox};
-use super::leash::Leash;
+use super::leash::{Leash, run_to_end};
 use super::port::free_port;
 use super::program::{Program, find_postgres};
 use super::url::path_segment;
@@ -126,22 +126,17 @@ impl PostgresServer {
     }
 }
 
-/// Runs `initdb`. It is over in a second and holds the folder as long, so it needs no leash.
-fn initialise(folder: &Folder, data: &std::path::Path) -> Result<(), Failure> {
+/// Runs `initdb`, about a second.
+fn initialise(folder: &Folder, data: &Path) -> Result<(), Failure> {
     let program = Program::new(&find_postgres("initdb")?)
         .args(["--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8"])
         .args(["--no-sync", "--no-instructions", "--pgdata"])
         .arg(data);
-    let mut command = program.command();
-    command.current_dir("/").stdin(folder.hold()?);
-    if let Some(account) = folder.account() {
-        account.run(&mut command);
-    }
     let failed = |why: String| {
         Failure::new(Kind::Failed, "making a private PostgreSQL server", format!("{why}\ncommand: {program}"))
             .hint("if it may not enter the temporary folder, set TMPDIR to one that every account may enter")
     };
-    let done = command.output().map_err(|error| failed(error.to_string()))?;
+    let done = run_to_end(folder, Path::new("/"), &program).map_err(|error| failed(error.to_string()))?;
     if done.status.success() {
         return Ok(());
     }

@@ -44,13 +44,6 @@ impl Program {
         self
     }
 
-    /// The command that calls it directly.
-    pub(super) fn command(&self) -> Command {
-        let mut command = Command::new(&self.path);
-        command.args(&self.arguments).env_clear().envs(self.environment.iter().cloned());
-        command
-    }
-
     /// The command that has `shell` call it: the program and its arguments are its last arguments.
     pub(super) fn command_under(&self, mut shell: Command) -> Command {
         shell.arg(&self.path).args(&self.arguments);

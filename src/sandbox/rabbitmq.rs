@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::definitions::{Definitions, PASSWORD, USER};
 use super::folder::{Folder, Sandbox};
-use super::leash::Leash;
+use super::leash::{Leash, run_to_end};
 use super::port::free_port;
 use super::program::{Program, find_rabbitmq};
 use super::url::path_segment;
@@ -101,13 +101,9 @@ impl BrokerServer {
     /// for what AMQP cannot do, such as `["set_disk_free_limit", "1000GB"]` to raise an alarm.
     pub fn control(&self, arguments: &[&str]) -> Result<String, Failure> {
         let program = self.control.clone().args(["--quiet"]).args(arguments);
-        let mut command = program.command();
-        command.current_dir(&self.home).stdin(self.folder.hold()?);
-        if let Some(account) = self.folder.account() {
-            account.run(&mut command);
-        }
         let doing = format!("running rabbitmqctl {}", arguments.join(" "));
-        let done = command.output().map_err(|error| Failure::new(Kind::Failed, &doing, error))?;
+        let done = run_to_end(&self.folder, &self.home, &program);
+        let done = done.map_err(|error| Failure::new(Kind::Failed, &doing, error))?;
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         if done.status.success() {
             return Ok(said(&done.stdout));
