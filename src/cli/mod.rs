@@ -22,6 +22,7 @@ mod rebuild;
 mod replay;
 mod request;
 mod resend;
+mod serve;
 mod settings;
 mod status;
 mod sync;
@@ -79,6 +80,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Prune(args) => prune::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
+        Command::Serve(args) => serve::run(context, &args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
