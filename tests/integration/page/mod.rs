@@ -1,0 +1,3 @@
+//! The page, over HTTP and in a browser.
+
+pub mod browser;
