@@ -75,7 +75,9 @@ impl Browser {
     /// Opens one by this driver.
     pub fn by(driver_url: &str) -> Self {
         let mut chrome = DesiredCapabilities::chrome();
-        ARGUMENTS.iter().for_each(|argument| chrome.add_arg(argument).unwrap());
+        for argument in ARGUMENTS {
+            chrome.add_arg(argument).unwrap();
+        }
         if fs::metadata("/proc/self").unwrap().uid() == 0 {
             // Root is often that of a container, in which Chromium's own sandbox cannot be set up.
             chrome.add_arg("--no-sandbox").unwrap();
@@ -106,12 +108,12 @@ impl Browser {
 
     /// Presses the button, link or summary of this name.
     pub fn press(&self, name: &str) {
-        self.act(name, PRESSED, async |element| element.click().await);
+        self.act(name, PRESSED, &async |element| element.click().await);
     }
 
     /// Replaces what is in the field with this label.
     pub fn fill(&self, label: &str, text: &str) {
-        self.act(label, FILLED, async |element| {
+        self.act(label, FILLED, &async |element| {
             element.clear().await?;
             element.send_keys(text).await
         });
@@ -120,7 +122,7 @@ impl Browser {
     /// Chooses in the selection with this label.
     pub fn choose(&self, label: &str, option: &str) {
         let option = format!("./option[normalize-space()={}]", quoted(option));
-        self.act(label, FILLED, async |element| {
+        self.act(label, FILLED, &async |element| {
             element.find(By::XPath(option.as_str())).await?.click().await
         });
     }
@@ -205,7 +207,7 @@ impl Browser {
     }
 
     /// Does this to the element of that name, as soon as there is one that lets it be done.
-    fn act(&self, name: &str, path: &str, act: impl AsyncFn(&WebElement) -> Result<(), WebDriverError>) {
+    fn act(&self, name: &str, path: &str, act: &impl AsyncFn(&WebElement) -> Result<(), WebDriverError>) {
         let path = path.replace("{}", &quoted(name));
         let try_once = async || {
             for element in self.driver().find_all(By::XPath(path.as_str())).await? {
@@ -234,7 +236,7 @@ impl Drop for Browser {
     }
 }
 
-/// `text` as XPath wants it.
+/// `text` as `XPath` wants it.
 fn quoted(text: &str) -> String {
     assert!(!text.contains('"'), "XPath 1.0 cannot escape {text}");
     format!("\"{text}\"")

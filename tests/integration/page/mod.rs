@@ -1,3 +1,5 @@
-//! The page, over HTTP and in a browser.
+//! The page, over plain HTTP and in a browser.
 
 pub mod browser;
+mod frame;
+pub mod site;
