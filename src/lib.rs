@@ -14,7 +14,7 @@ pub mod bundle;
 
 /// L2. Bundles in a folder.
 pub mod archive;
-/// L2. RabbitMQ: publish, fetch, acknowledge. The only place with `lapin` and `tokio`.
+/// L2. RabbitMQ: publish, fetch, acknowledge. The only place with `lapin`.
 pub mod broker;
 /// L2. PostgreSQL: connections, migrations, the catalog, errors, rows of bundles into tables.
 pub mod database;
@@ -26,6 +26,9 @@ pub mod head_office;
 
 /// L4. Private PostgreSQL and RabbitMQ servers for the demo and the tests.
 pub mod sandbox;
+
+/// L4. The page: head office's monitor, a branch's place to work.
+pub mod web;
 
 /// L5. The command line.
 pub mod cli;

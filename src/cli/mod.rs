@@ -5,7 +5,6 @@ mod args;
 mod bundle;
 mod compare;
 mod context;
-mod count;
 mod daemon;
 mod decide;
 mod demo;
@@ -22,6 +21,7 @@ mod rebuild;
 mod replay;
 mod request;
 mod resend;
+mod serve;
 mod settings;
 mod status;
 mod sync;
@@ -79,6 +79,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Prune(args) => prune::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
+        Command::Serve(args) => serve::run(context, &args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),

@@ -4,6 +4,7 @@ mod branch;
 mod head_office;
 mod values;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -71,6 +72,7 @@ pub(super) enum Command {
     Verify(Verify),
     Inspect(Inspect),
     Prune(Prune),
+    Serve(Serve),
     Demo(Demo),
     Completions(Completions),
     Man(Manual),
@@ -135,6 +137,18 @@ pub(super) struct Prune {
     /// List the files, remove nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+/// Serve this node's page: head office's monitor, or a branch's sales with *Sync now*
+///
+/// It stays until SIGTERM or Ctrl-C and prints where it listens.
+#[derive(Debug, Arguments)]
+#[command(after_help = "Examples:\n  salesync serve                then open http://127.0.0.1:8787/\n  \
+    salesync serve --listen 127.0.0.1:9000")]
+pub(super) struct Serve {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787")]
+    pub(super) listen: SocketAddr,
 }
 
 /// Play one day of a company on private servers: a broker, a head office, three branches

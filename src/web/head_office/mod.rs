@@ -1,0 +1,23 @@
+//! Head office's pages.
+
+mod overview;
+
+use axum::Router;
+use axum::routing::get;
+
+use super::page::Section;
+use super::server::State;
+
+/// Head office's navigation.
+pub(super) const SECTIONS: &[Section] = &[
+    Section { path: "/", name: "Overview" },
+    Section { path: "/days", name: "Days" },
+    Section { path: "/sales", name: "Sales" },
+    Section { path: "/bundles", name: "Bundles" },
+    Section { path: "/incidents", name: "Incidents" },
+];
+
+/// Its pages.
+pub(super) fn pages() -> Router<State> {
+    Router::new().route("/", get(overview::page))
+}

@@ -1,0 +1,27 @@
+//! The page: head office's monitor, a branch's place to work. One server for both roles.
+//!
+//! Every page is rendered here, by templates that are checked when the program is compiled; scripts and styles
+//! are a part of the program. A handler asks the database through [`Databases`](database::Databases) only, in a thread that may
+//! block.
+
+// While the pages are being built; goes with the last of them.
+#![allow(dead_code)]
+
+mod assets;
+mod branch;
+mod database;
+mod form;
+mod gate;
+mod head_office;
+mod house;
+mod live;
+mod notices;
+mod page;
+mod random;
+mod server;
+mod site;
+mod trouble;
+mod viewer;
+
+pub use self::server::{Options, serve};
+pub use self::site::{BranchSite, Connect, HeadOfficeSite, Role, Site};
