@@ -10,6 +10,7 @@ mod deletions;
 mod hold;
 mod init;
 mod ledger;
+pub mod monitor;
 mod partitions;
 mod place;
 mod policy;
