@@ -2,4 +2,5 @@
 
 pub mod browser;
 mod frame;
+mod live;
 pub mod site;
