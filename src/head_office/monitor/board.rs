@@ -16,7 +16,7 @@ use super::calendar::day_ends_at;
 use super::standing::Standing;
 use super::tables::BusinessTable;
 use crate::database::database_failure;
-use crate::domain::{Count, ExactSum, Failure, NodeName};
+use crate::domain::{ExactSum, Failure, Kind, NodeName};
 
 /// The days that a board shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +56,7 @@ impl Figure {
         self.rows += rows;
         self.non_finite += non_finite;
         let doing = "adding up the business days";
-        self.amount
-            .add(amount.as_bytes())
-            .map_err(|error| Failure::new(crate::domain::Kind::Failed, doing, error))
+        self.amount.add(amount.as_bytes()).map_err(|error| Failure::new(Kind::Failed, doing, error))
     }
 
     fn add_figure(&mut self, other: &Self) -> Result<(), Failure> {
@@ -259,15 +257,6 @@ pub(super) fn cell(standing: &Standing, day: NaiveDate, figure: Option<Figure>, 
 
 /// Why what is here may not be the last word on any day, whenever the branch made its last change set.
 fn doubt(standing: &Standing) -> Option<String> {
-    let state = &standing.state;
-    let (held, missing, rejected) = (state.held.len(), state.missing().len(), state.rejected);
-    let parts = [
-        (held > 0).then(|| format!("{} held", Count(held, "bundle"))),
-        (missing > 0).then(|| format!("{} missing", Count(missing, "bundle"))),
-        (rejected > 0).then(|| format!("{} rejected", Count(rejected, "bundle"))),
-        (state.last_sequence.is_some() && !state.is_at_cut)
-            .then(|| "a part of a change set has yet to come".to_owned()),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| format!("It may yet be changed: {}.", parts.join(", ")))
+    let doubts = standing.doubts();
+    (!doubts.is_empty()).then(|| format!("It may yet be changed: {}.", doubts.join(", ")))
 }
