@@ -319,7 +319,7 @@ fn changes_of_a_branch_whose_partition_was_taken_away_wait_until_it_is_back() {
     company.assert_equal("public.sales");
     // Or all rows come again.
     head.sql("ALTER TABLE public.sales DETACH PARTITION public.sales_east");
-    company.branch().run(&["bundle", "--since", "all"]).ok();
+    company.branches[0].run(&["bundle", "--since", "all"]).ok();
     head.run(&["apply"]).ok();
     company.assert_equal("public.sales");
 }
