@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
+use super::serve::ServeSection;
 use super::{BranchSettings, MOST_WORKERS, Role, Settings};
 use crate::archive::Archive;
 use crate::branch::{PartLimits, SMALLEST_BUNDLE};
@@ -41,6 +42,8 @@ pub(super) struct File {
     branches: BTreeMap<NodeName, BranchSettings>,
     #[serde(default)]
     apply: ApplySection,
+    #[serde(default)]
+    serve: ServeSection,
 }
 
 #[derive(Debug, Deserialize)]
@@ -138,6 +141,7 @@ impl File {
             branches: self.branches,
             policy,
             workers,
+            serve: self.serve.into_options(base)?,
             broker_options: ConnectOptions {
                 allow_plaintext: self.broker.allow_plaintext,
                 ..ConnectOptions::default()
