@@ -26,6 +26,7 @@ mod site;
 mod tls;
 mod trouble;
 mod viewer;
+mod words;
 
 pub use self::access::{Password, User, hash_password};
 pub use self::options::Options;

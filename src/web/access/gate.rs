@@ -121,10 +121,11 @@ impl Access {
         let all: Vec<_> = [Some(Who::Name(short)), address.map(Who::at)].into_iter().flatten().collect();
         self.attempts.begin(&all, Instant::now()).map_err(Trouble::TooOften)?;
         let user = users.find(name, password).await?;
-        match &user {
-            Some(_) => self.attempts.forgive(&all),
-            // What was typed may be a password in the wrong field.
-            None => tracing::warn!("a login failed, from {}", shown(address)),
+        if user.is_some() {
+            self.attempts.forgive(&all);
+        } else {
+            // Without the name: it may be a password in the wrong field.
+            tracing::warn!("a login failed, from {}", shown(address));
         }
         Ok(user)
     }

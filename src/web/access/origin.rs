@@ -83,11 +83,8 @@ mod tests {
         for host in ["localhost", "LOCALHOST:8787", "127.0.0.1:8787", "127.0.0.2", "[::1]:8787"] {
             assert!(access.is_called_rightly(&headers(&[("host", host)])), "{host}");
         }
-        for host in
-            ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "", "[::1"]
-        {
-            let is_right = access.is_called_rightly(&headers(&[("host", host)]));
-            assert_eq!(is_right, host == "[::1", "{host}");
+        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", ""] {
+            assert!(!access.is_called_rightly(&headers(&[("host", host)])), "{host}");
         }
         assert!(!access.is_called_rightly(&headers(&[])));
         assert!(!access.is_called_rightly(&headers(&[("host", "localhost"), ("host", "evil.example")])));
