@@ -9,12 +9,15 @@ use super::exchange::outgoing::Outgoing;
 use super::exchange::report::{Report, with_work_left};
 use super::exchange::{Exchange, forbids_sending};
 use super::exit::Exit;
-use super::settings::Role;
-use crate::branch::{Since, renew_state};
-use crate::domain::{Failure, Kind, Stage};
+use super::settings::{Role, Settings};
+use crate::branch::{Since, is_followed, renew_state};
+use crate::domain::{Failure, Kind, Onlooker, Stage};
 
 /// How often to look for an answer.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How long the page waits for the answers.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const ASK_AGAIN: &str = "nothing is lost, the broker has them; the next `salesync sync` asks again";
 
@@ -102,5 +105,25 @@ fn wait_for_answers(
         exchange.onlooker.sees(&Stage::AwaitingAnswers(unanswered));
         thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
         exchange.take_answers(outgoing)?;
+    }
+}
+
+/// The same for somebody who can wait until another one that is at work has ended. Where a follower is at work there
+/// is nothing to wait for.
+pub(super) fn synchronise_in_turn(settings: &Settings, onlooker: &dyn Onlooker) -> Result<(), Failure> {
+    loop {
+        match Exchange::begin(onlooker, settings, "sync") {
+            Ok(exchange) => return synchronise(exchange, PATIENCE)?.end.map(drop),
+            Err(failure) if failure.kind() == Kind::Postponed => {
+                if is_followed(&mut settings.connect_database("sync")?)? {
+                    return Err(failure.hint(
+                        "sales go to head office by themselves here, as soon as they are saved and the line is up",
+                    ));
+                }
+                onlooker.sees(&Stage::AwaitingTurn(failure.to_string()));
+                thread::sleep(LOOK);
+            }
+            Err(failure) => return Err(failure),
+        }
     }
 }

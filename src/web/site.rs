@@ -1,12 +1,15 @@
 //! What the pages are of: the node, and what its handlers may do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::Client;
 
+use super::branch::Synchroniser;
 use crate::archive::Archive;
-use crate::domain::{Failure, NodeName};
+use crate::branch::import::SaleRules;
+use crate::domain::{Failure, NodeName, Onlooker, TableName};
 
 /// Opens a connection to the node's database.
 pub type Connect = Box<dyn Fn() -> Result<Client, Failure> + Send + Sync>;
@@ -37,5 +40,22 @@ pub struct HeadOfficeSite {
     pub expect_every: BTreeMap<NodeName, Option<Duration>>,
 }
 
+/// Brings everything to head office, and waits a little for its answers.
+pub type Synchronise = Box<dyn Fn(&dyn Onlooker) -> Result<(), Failure> + Send + Sync>;
+
 /// What only a branch has.
-pub struct BranchSite {}
+pub struct BranchSite {
+    /// The column with the money of the tables that have one.
+    pub(super) amounts: BTreeMap<TableName, String>,
+    /// What a sale is checked by.
+    pub(super) rules: SaleRules,
+    /// Its exchange with head office.
+    pub(super) synchroniser: Arc<Synchroniser>,
+}
+
+impl BranchSite {
+    /// A branch whose tables have their money in these columns.
+    pub fn new(amounts: BTreeMap<TableName, String>, rules: SaleRules, synchronise: Synchronise) -> Self {
+        Self { amounts, rules, synchroniser: Arc::new(Synchroniser::new(synchronise)) }
+    }
+}

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use chrono::NaiveDate;
 use postgres::{GenericClient, Row};
+use rust_decimal::Decimal;
 
 use super::shape::check_sales;
-use crate::branch::import::Field;
+use crate::branch::import::{Field, Sale};
 use crate::database::database_failure;
 use crate::domain::Failure;
 
@@ -25,6 +26,19 @@ impl SavedSale {
     /// The value of this field.
     pub fn get(&self, field: Field) -> &str {
         &self.values[field as usize]
+    }
+
+    /// Whether its values are those of this one.
+    pub fn says(&self, sale: &Sale) -> bool {
+        let Sale { date, region, product, qty, cost, amt, tax, total } = sale;
+        let is = |field, money: &Decimal| Decimal::from_str_exact(self.get(field)).is_ok_and(|found| found == *money);
+        self.get(Field::Date) == date.to_string()
+            && (self.get(Field::Region), self.get(Field::Product)) == (region, product)
+            && self.get(Field::Qty) == qty.to_string()
+            && is(Field::Cost, cost)
+            && is(Field::Amt, amt)
+            && is(Field::Tax, tax)
+            && is(Field::Total, total)
     }
 
     /// Where it stands in the list.

@@ -33,13 +33,20 @@ fn mismatch(table: &TableDescription) -> Option<String> {
     if table.key.iter().map(|key| key.name.as_str()).ne(["id"]) {
         return Some("the primary key of public.sales is not its column id".to_owned());
     }
-    let type_of = |name: &str| table.columns.iter().find(|column| column.name == name).map(|found| &*found.type_name);
+    let type_of =
+        |name: &str| table.columns.iter().find(|column| column.name == name).map(|found| &*found.type_name);
     let wanted = Field::ALL.map(|field| (field.name().to_lowercase(), types_of(field)));
     let id = ("id".to_owned(), &["integer", "bigint", "smallint"][..]);
     wanted.into_iter().chain([id]).find_map(|(name, types)| match type_of(&name) {
         None => Some(format!("public.sales has no column {name}")),
-        Some(found) if types.iter().any(|wanted| found == *wanted || found.starts_with(&format!("{wanted}("))) => None,
-        Some(found) => Some(format!("the column {name} of public.sales is of type {found}, not {}", types[0])),
+        Some(found)
+            if types.iter().any(|wanted| found == *wanted || found.starts_with(&format!("{wanted}("))) =>
+        {
+            None
+        }
+        Some(found) => {
+            Some(format!("the column {name} of public.sales is of type {found}, not {}", types[0]))
+        }
     })
 }
 

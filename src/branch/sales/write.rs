@@ -1,7 +1,7 @@
 //! One sale at a time: added, corrected, voided.
 
-use postgres::types::ToSql;
 use postgres::Client;
+use postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::shape::check_sales;
