@@ -10,6 +10,7 @@ use super::trouble::Trouble;
 pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Trouble> {
     let (kind, text) = match name.as_str() {
         "page.css" => ("text/css; charset=utf-8", include_str!("assets/page.css")),
+        "sale.js" => ("text/javascript; charset=utf-8", include_str!("assets/sale.js")),
         "page.js" => ("text/javascript; charset=utf-8", include_str!("assets/page.js")),
         _ => return Err(Trouble::NotFound),
     };

@@ -8,8 +8,10 @@ use postgres::Client;
 
 use super::branch::Synchroniser;
 use crate::archive::Archive;
+use crate::branch::branch_mark;
 use crate::branch::import::SaleRules;
 use crate::domain::{Failure, NodeName, Onlooker, TableName};
+use crate::head_office::head_office_mark;
 
 /// Opens a connection to the node's database.
 pub type Connect = Box<dyn Fn() -> Result<Client, Failure> + Send + Sync>;
@@ -32,6 +34,16 @@ pub enum Role {
     HeadOffice(HeadOfficeSite),
     /// A branch.
     Branch(BranchSite),
+}
+
+impl Role {
+    /// What tells one state of the node from another.
+    pub(super) fn mark(&self, client: &mut Client) -> Result<String, Failure> {
+        match self {
+            Self::HeadOffice(_) => head_office_mark(client),
+            Self::Branch(site) => Ok(format!("{} {}", branch_mark(client)?, site.synchroniser.steps())),
+        }
+    }
 }
 
 /// What only head office has.

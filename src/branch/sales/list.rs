@@ -31,7 +31,9 @@ impl SavedSale {
     /// Whether its values are those of this one.
     pub fn says(&self, sale: &Sale) -> bool {
         let Sale { date, region, product, qty, cost, amt, tax, total } = sale;
-        let is = |field, money: &Decimal| Decimal::from_str_exact(self.get(field)).is_ok_and(|found| found == *money);
+        let is = |field, money: &Decimal| {
+            Decimal::from_str_exact(self.get(field)).is_ok_and(|found| found == *money)
+        };
         self.get(Field::Date) == date.to_string()
             && (self.get(Field::Region), self.get(Field::Product)) == (region, product)
             && self.get(Field::Qty) == qty.to_string()

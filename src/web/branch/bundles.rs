@@ -6,7 +6,8 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::proof::Proof;
-use crate::branch::{RecentBundle, WaitingRequest, recent_bundles, waiting_requests};
+use super::requests::Wish;
+use crate::branch::{RecentBundle, recent_bundles};
 use crate::domain::{Epoch, Failure, Kind};
 use crate::web::form::Asked;
 use crate::web::page::{Frame, render};
@@ -29,11 +30,11 @@ pub(super) struct Query {
 #[template(path = "branch/bundles.html")]
 struct Bundles {
     frame: Frame,
-    bundles: Vec<Line>,
+    lines: Vec<Line>,
     next: Option<String>,
     is_first_page: bool,
     proof: Proof,
-    requests: Vec<WaitingRequest>,
+    requests: Vec<Wish>,
 }
 
 /// A row of the table.
@@ -52,8 +53,17 @@ impl Line {
         }
     }
 
-    fn size(&self) -> String {
-        size(self.0.bytes.unsigned_abs())
+    /// Rows, tombstones, size, each with its name.
+    fn counts(&self) -> [(&'static str, String); 3] {
+        let RecentBundle { rows, tombstones, bytes, .. } = &self.0;
+        [("Rows", grouped(rows)), ("Removed", grouped(tombstones)), ("Size", size(bytes.unsigned_abs()))]
+    }
+
+    /// When it was sealed, sent, applied.
+    fn times(&self) -> [(&'static str, Option<Moment>); 3] {
+        let RecentBundle { sealed_at, published_at, applied_at, .. } = &self.0;
+        let times = [("Sealed", Some(*sealed_at)), ("Sent", *published_at), ("Applied", *applied_at)];
+        times.map(|(name, at)| (name, at.map(Moment)))
     }
 }
 
@@ -65,9 +75,8 @@ pub(super) async fn page(
     let before = query.before.as_deref().map(place).transpose()?;
     let proof = Proof::of(&state).await?;
     let count = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let read = state
-        .databases
-        .read(move |client| Ok((recent_bundles(client, before, count)?, waiting_requests(client)?)));
+    let read =
+        state.databases.read(move |client| Ok((recent_bundles(client, before, count)?, Wish::all(client)?)));
     let (mut bundles, requests) = read.await?;
     let has_more = bundles.len() > ROWS;
     bundles.truncate(ROWS);
@@ -75,7 +84,7 @@ pub(super) async fn page(
     render(&Bundles {
         frame: Frame::new(&state, viewer, "Bundles", "/bundles"),
         next: last.map(|last| format!("/bundles?before={},{}", last.epoch, last.sequence)),
-        bundles: bundles.into_iter().map(Line).collect(),
+        lines: bundles.into_iter().map(Line).collect(),
         is_first_page: before.is_none(),
         proof,
         requests,
@@ -83,9 +92,9 @@ pub(super) async fn page(
 }
 
 fn place(text: &str) -> Result<(Epoch, i64), Failure> {
-    let place = text.split_once(',').and_then(|(epoch, sequence)| {
-        Some((Epoch(epoch.parse().ok()?), sequence.parse().ok()?))
-    });
+    let place = text
+        .split_once(',')
+        .and_then(|(epoch, sequence)| Some((Epoch(epoch.parse().ok()?), sequence.parse().ok()?)));
     place.ok_or_else(|| {
         Failure::new(Kind::Usage, "looking for bundles", "this is no place in their list")
             .hint("begin again with the newest")

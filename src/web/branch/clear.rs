@@ -84,6 +84,11 @@ impl Clear {
         Self { frame, from, to, errors: [None; 2], found: None, is_changed: false, failure: None }
     }
 
+    /// The fields: name, label, value, what is wrong.
+    fn inputs(&self) -> [(&'static str, &'static str, &str, Option<&'static str>); 2] {
+        [("from", "First day", &self.from, self.errors[0]), ("to", "Last day", &self.to, self.errors[1])]
+    }
+
     /// The period, if it is one.
     fn period(&mut self) -> Option<SalesPeriod> {
         let (from, to) = (day(&self.from), day(&self.to));

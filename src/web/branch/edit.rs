@@ -34,7 +34,7 @@ pub(super) async fn blank(
     expect_operator(&viewer)?;
     let today = || Local::now().date_naive().to_string();
     let date = if next.date.is_empty() { today() } else { next.date };
-    let typed = Typed { form: Uuid::now_v7().to_string(), ..Typed::of_day(date, next.region) };
+    let typed = Typed::of_day(date, next.region);
     show(&state, viewer, None, typed, Remarks::default())
 }
 
@@ -61,8 +61,13 @@ pub(super) async fn add(
                 "This form has added sale {id} before, with other values. If this is another sale, save it now; \
                  if it is a correction, correct sale {id} instead."
             );
-            let typed = Typed { form: Uuid::now_v7().to_string(), ..typed };
-            show(&state, viewer, None, typed, Remarks { warning: Some(warning), ..Remarks::default() })
+            show(
+                &state,
+                viewer,
+                None,
+                typed.on_new_form(),
+                Remarks { warning: Some(warning), ..Remarks::default() },
+            )
         }
         Err(failure) => {
             show(&state, viewer, None, typed, Remarks { failure: Some(failure), ..Remarks::default() })
@@ -100,7 +105,7 @@ pub(super) async fn correct(
         Ok(Changed::Gone) => Err(gone(id)),
         Ok(Changed::ChangedMeanwhile) => {
             let now = saved(&state, id).await?;
-            let typed = Typed { version: now.version.clone(), ..typed };
+            let typed = typed.of_version(now.version.clone());
             show(&state, viewer, Some(id), typed, Remarks { now: Some(now), ..Remarks::default() })
         }
         Err(failure) => {
@@ -116,9 +121,13 @@ pub(super) async fn saved(state: &State, id: i64) -> Result<SavedSale, Trouble> 
 }
 
 pub(super) fn gone(id: i64) -> Trouble {
-    Failure::new(Kind::NeedsPerson, format!("looking for sale {id}"), "it is not there any more, or never was")
-        .hint("nothing was changed; look at the list of sales again")
-        .into()
+    Failure::new(
+        Kind::NeedsPerson,
+        format!("looking for sale {id}"),
+        "it is not there any more, or never was",
+    )
+    .hint("nothing was changed; look at the list of sales again")
+    .into()
 }
 
 fn no_form() -> Trouble {

@@ -4,6 +4,7 @@ mod bundles;
 mod clear;
 mod edit;
 mod proof;
+mod requests;
 mod sale_form;
 mod sales;
 mod sync;

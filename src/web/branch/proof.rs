@@ -29,8 +29,7 @@ impl Proof {
     /// How it stands now.
     pub(super) async fn of(state: &State) -> Result<Self, Trouble> {
         let amounts = site(state)?.amounts.clone();
-        // It counts with the help of temporary tables.
-        let status = state.databases.write(move |client: &mut Client| {
+        let status = state.databases.read(move |client: &mut Client| {
             let mut amounts = amounts;
             let sales = TableName { schema: "public".to_owned(), table: "sales".to_owned() };
             if check_sales(client).is_ok() {
@@ -52,7 +51,8 @@ impl From<BranchStatus> for Proof {
         let unproven = status.unproven.iter().map(|table| {
             let rows = grouped(&table.rows);
             let ending = if table.rows == 1 { "" } else { "s" };
-            let amount = table.amount.as_ref().map(|amount| format!(" ({})", grouped(amount))).unwrap_or_default();
+            let amount =
+                table.amount.as_ref().map(|amount| format!(" ({})", grouped(amount))).unwrap_or_default();
             match table.table.as_str() {
                 "public.sales" => format!("{rows} sale{ending}{amount}"),
                 other => format!("{rows} row{ending} of {other}{amount}"),

@@ -1,16 +1,16 @@
 //! The form of a sale: what was typed, what is wrong with it, what it comes to.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
+use uuid::Uuid;
 
+use super::edit::saved_in_words;
 use super::site;
 use crate::branch::SavedSale;
 use crate::branch::import::{Field, FieldProblem, Sale, SaleRules, SaleText};
-use crate::domain::Failure;
+use crate::domain::{Count, Failure};
 use crate::web::page::{Frame, render};
 use crate::web::server::State;
 use crate::web::trouble::Trouble;
@@ -38,7 +38,17 @@ pub(super) struct Typed {
 impl Typed {
     /// A new one of this day and region.
     pub(super) fn of_day(date: String, region: String) -> Self {
-        Self { date, region, ..Self::default() }
+        Self { date, region, ..Self::default() }.on_new_form()
+    }
+
+    /// The same on a form that has not been sent.
+    pub(super) fn on_new_form(self) -> Self {
+        Self { form: Uuid::now_v7().to_string(), ..self }
+    }
+
+    /// The same, to correct another version.
+    pub(super) fn of_version(self, version: String) -> Self {
+        Self { version, ..self }
     }
 
     pub(super) fn get(&self, field: Field) -> &str {
@@ -56,7 +66,9 @@ impl Typed {
 
     pub(super) fn check(&self, rules: &SaleRules) -> Result<Sale, Vec<FieldProblem>> {
         let mut text = SaleText::default();
-        Field::ALL.into_iter().for_each(|field| text.set(field, self.get(field)));
+        for field in Field::ALL {
+            text.set(field, self.get(field));
+        }
         rules.check(&text)
     }
 
@@ -64,8 +76,10 @@ impl Typed {
     fn amounts(&self, rules: &SaleRules) -> Option<Sale> {
         let mut text = SaleText::default();
         let needed = [(Field::Date, "2000-01-01"), (Field::Region, "-"), (Field::Product, "-")];
-        needed.into_iter().for_each(|(field, value)| text.set(field, value));
-        [Field::Qty, Field::Cost].into_iter().for_each(|field| text.set(field, self.get(field)));
+        let given = [Field::Qty, Field::Cost].map(|field| (field, self.get(field)));
+        for (field, value) in needed.into_iter().chain(given) {
+            text.set(field, value);
+        }
         rules.check(&text).ok()
     }
 }
@@ -105,66 +119,85 @@ struct SaleForm {
     /// The sale that is corrected; none where it is a new one.
     id: Option<i64>,
     typed: Typed,
-    amounts: Option<Sale>,
+    inputs: Vec<Input>,
+    computed: Vec<Input>,
     tax_rate: String,
-    errors: BTreeMap<&'static str, String>,
     remarks: Remarks,
+    /// The sale as it stands now, in words, where it was changed meanwhile.
+    now: Option<String>,
 }
 
-/// A field that is typed in.
+impl SaleForm {
+    /// How much is wrong.
+    fn wrong(&self) -> Option<String> {
+        let count = self.remarks.problems.len() as u64;
+        (count > 0).then(|| Count(count, "field").to_string())
+    }
+}
+
+/// A field that is typed in, or computed from the others.
 struct Input {
     field: Field,
+    name: String,
+    value: String,
     kind: &'static str,
     hint: &'static str,
+    error: Option<String>,
+    /// Whether it is typed in first: it is the first that is wrong, or the first of all.
+    is_first: bool,
 }
 
-const INPUTS: [Input; 5] = [
-    Input { field: Field::Date, kind: "date", hint: "the business day" },
-    Input { field: Field::Region, kind: "text", hint: "" },
-    Input { field: Field::Product, kind: "text", hint: "" },
-    Input { field: Field::Qty, kind: "text", hint: "how many; returned ones with a minus" },
-    Input { field: Field::Cost, kind: "text", hint: "the price of one" },
+const TYPED: [(Field, &str, &str); 5] = [
+    (Field::Date, "date", "the business day"),
+    (Field::Region, "text", ""),
+    (Field::Product, "text", ""),
+    (Field::Qty, "text", "how many; returned ones with a minus"),
+    (Field::Cost, "text", "the price of one"),
 ];
 
 const COMPUTED: [Field; 3] = [Field::Amt, Field::Tax, Field::Total];
 
 impl Input {
-    fn name(&self) -> String {
-        self.field.name().to_lowercase()
+    fn label(&self) -> &'static str {
+        self.field.name()
     }
 
     fn is_number(&self) -> bool {
         matches!(self.field, Field::Qty | Field::Cost)
     }
+
+    /// What describes it to who cannot see.
+    fn description(&self) -> Option<String> {
+        let kind = if self.error.is_some() { "error" } else { "hint" };
+        (self.error.is_some() || !self.hint.is_empty()).then(|| format!("{}-{kind}", self.name))
+    }
 }
 
-impl SaleForm {
-    fn inputs() -> &'static [Input] {
-        &INPUTS
-    }
-
-    fn computed() -> &'static [Field] {
-        &COMPUTED
-    }
-
-    fn error(&self, field: Field) -> Option<&String> {
-        self.errors.get(field.name())
-    }
-
-    /// The field that is typed in first: one that is wrong, else the first.
-    fn is_first(&self, field: Field) -> bool {
-        let first = INPUTS.iter().map(|input| input.field).find(|field| self.error(*field).is_some());
-        first.unwrap_or(Field::Date) == field
-    }
-
-    fn amount(&self, field: Field) -> String {
-        let amounts = self.amounts.as_ref();
+/// The fields that are typed in, and those that are computed.
+fn inputs(typed: &Typed, amounts: Option<&Sale>, problems: &[FieldProblem]) -> (Vec<Input>, Vec<Input>) {
+    let error =
+        |field| problems.iter().find(|problem| problem.field == field).map(|found| found.reason.clone());
+    let first = TYPED.iter().map(|(field, ..)| *field).find(|field| error(*field).is_some());
+    let input = |field: Field, value: String, kind, hint| Input {
+        name: field.name().to_lowercase(),
+        value,
+        kind,
+        hint,
+        error: error(field),
+        is_first: first.unwrap_or(Field::Date) == field,
+        field,
+    };
+    let amount = |field| {
         amounts.map_or_else(String::new, |sale| match field {
             Field::Amt => sale.amt.to_string(),
             Field::Tax => sale.tax.to_string(),
             _ => sale.total.to_string(),
         })
-    }
+    };
+    let filled_in =
+        TYPED.iter().map(|(field, kind, hint)| input(*field, typed.get(*field).to_owned(), *kind, *hint));
+    let computed = COMPUTED.iter().map(|field| input(*field, amount(*field), "text", ""));
+    (filled_in.collect(), computed.collect())
 }
 
 /// The form of a new sale, or of the one with this number.
@@ -182,13 +215,14 @@ pub(super) fn show(
         (None, true, None, None) => StatusCode::OK,
         _ => StatusCode::CONFLICT,
     };
-    let errors = remarks.problems.iter().map(|problem| (problem.field.name(), problem.reason.clone()));
+    let (inputs, computed) = inputs(&typed, typed.amounts(rules).as_ref(), &remarks.problems);
     let form = SaleForm {
         frame: Frame::new(state, viewer, if id.is_some() { "Correct a sale" } else { "New sale" }, "/"),
         id,
-        amounts: typed.amounts(rules),
+        inputs,
+        computed,
         tax_rate: rules.tax_rate().to_string(),
-        errors: errors.collect(),
+        now: remarks.now.as_ref().map(saved_in_words),
         typed,
         remarks,
     };

@@ -55,9 +55,30 @@ struct Sales {
     proof: Proof,
 }
 
+/// A field of the filter.
+struct Input<'a> {
+    name: &'static str,
+    label: &'static str,
+    kind: &'static str,
+    value: &'a str,
+    error: Option<&'a str>,
+}
+
 impl Sales {
-    fn error(&self, field: &str) -> Option<&String> {
-        self.errors.get(field)
+    fn error(&self, field: &str) -> Option<&str> {
+        self.errors.get(field).map(String::as_str)
+    }
+
+    fn inputs(&self) -> [Input<'_>; 5] {
+        let Query { from, to, region, product, id, .. } = &self.query;
+        let inputs = [
+            ("from", "From", "date", from),
+            ("to", "To", "date", to),
+            ("region", "Region", "text", region),
+            ("product", "Product has", "text", product),
+            ("id", "Number", "number", id),
+        ];
+        inputs.map(|(name, label, kind, value)| Input { name, label, kind, value, error: self.error(name) })
     }
 }
 
@@ -72,8 +93,10 @@ impl Line {
         self.sale.get(field)
     }
 
-    fn number(&self, field: Field) -> String {
-        grouped(self.sale.get(field))
+    /// The numbers of the sale, each with its name.
+    fn numbers(&self) -> [(&'static str, String); 5] {
+        let fields = [Field::Qty, Field::Cost, Field::Amt, Field::Tax, Field::Total];
+        fields.map(|field| (field.name(), grouped(self.sale.get(field))))
     }
 
     /// Style and word.

@@ -6,9 +6,9 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::proof::Proof;
+use super::requests::Wish;
 use super::site;
 use super::synchroniser::Run;
-use crate::branch::{WaitingRequest, waiting_requests};
 use crate::domain::{Extent, Failure, Kind, Stage};
 use crate::web::form::Posted;
 use crate::web::page::{Frame, go_to, render};
@@ -27,7 +27,7 @@ struct Sync {
     frame: Frame,
     run: Option<View>,
     proof: Proof,
-    requests: Vec<WaitingRequest>,
+    requests: Vec<Wish>,
 }
 
 /// A synchronisation, in words.
@@ -54,7 +54,7 @@ pub(super) async fn page(
     // Looked at first: what it has just done is then seen in the database.
     let run = site(&state)?.synchroniser.run();
     let proof = Proof::of(&state).await?;
-    let requests = state.databases.read(|client| waiting_requests(client)).await?;
+    let requests = state.databases.read(Wish::all).await?;
     let run = run.map(|run| View::of(&run, &proof));
     render(&Sync { frame: Frame::new(&state, viewer, "Sync", "/sync"), run, proof, requests })
 }
@@ -64,8 +64,11 @@ pub(super) async fn start(
     Posted { form: Pressed {}, .. }: Posted<Pressed>,
 ) -> Result<Response, Trouble> {
     let is_started = site(&state)?.synchroniser.start()?;
-    let words =
-        if is_started { "Synchronising has begun." } else { "Synchronising is under way already; this is it." };
+    let words = if is_started {
+        "Synchronising has begun."
+    } else {
+        "Synchronising is under way already; this is it."
+    };
     Ok(go_to("/sync", words))
 }
 
@@ -98,7 +101,8 @@ impl View {
             Some(Stage::SendingEnded) => ("Finishing.".to_owned(), None, None),
             Some(Stage::AwaitingAnswers(count)) => {
                 let ending = if *count == 1 { "" } else { "s" };
-                let words = format!("All is sent. Waiting for head office to confirm {count} bundle{ending}.");
+                let words =
+                    format!("All is sent. Waiting for head office to confirm {count} bundle{ending}.");
                 (words, None, None)
             }
         };
@@ -124,7 +128,9 @@ impl View {
             (true, false) => {
                 Self::new(("waiting", "Saved"), format!("{rest} saved, they go when the line is back."), at)
             }
-            (false, _) => Self::new(("trouble", "Failed"), "This did not work, and somebody has to look.", at),
+            (false, _) => {
+                Self::new(("trouble", "Failed"), "This did not work, and somebody has to look.", at)
+            }
         };
         view.small_print = in_small_print(failure);
         view
@@ -132,7 +138,11 @@ impl View {
 
     fn went_well(at: Moment, proof: &Proof) -> Self {
         if !proof.unapplied.is_empty() {
-            return Self::new(("trouble", "Held up"), "All is sent, but head office has not taken all of it.", at);
+            return Self::new(
+                ("trouble", "Held up"),
+                "All is sent, but head office has not taken all of it.",
+                at,
+            );
         }
         if proof.unproven.is_empty() {
             return Self::new(("ok", "Done"), "Head office has everything.", at);
@@ -149,7 +159,12 @@ fn in_small_print(failure: &Failure) -> Vec<String> {
 
 fn sending(extent: &Extent) -> Vec<String> {
     let mut details = vec![
-        format!("{} rows cut so far, in {} of which {} are sent", grouped(&extent.rows), bundles(extent.bundles), extent.sent),
+        format!(
+            "{} rows cut so far, in {} of which {} are sent",
+            grouped(&extent.rows),
+            bundles(extent.bundles),
+            extent.sent
+        ),
         format!("{} of {} sent", size(extent.sent_bytes), size(extent.bytes)),
     ];
     details.extend(extent.time_left.map(|left| match left.as_secs() {

@@ -1,5 +1,6 @@
 //! One synchronisation at a time, in a thread of its own; whoever looks at the page sees how far it is.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -13,6 +14,8 @@ pub(in crate::web) struct Synchroniser {
     synchronise: Synchronise,
     /// The one that runs, or the last that ran.
     run: Mutex<Option<Run>>,
+    /// Every step that the page can show is counted.
+    steps: AtomicU64,
 }
 
 /// A synchronisation, as far as it is.
@@ -35,12 +38,17 @@ impl Run {
 
 impl Synchroniser {
     pub(in crate::web) fn new(synchronise: Synchronise) -> Self {
-        Self { synchronise, run: Mutex::default() }
+        Self { synchronise, run: Mutex::default(), steps: AtomicU64::new(0) }
     }
 
     /// The one that runs, or the last that ran.
     pub(super) fn run(&self) -> Option<Run> {
         self.lock().clone()
+    }
+
+    /// What tells one state of it from another.
+    pub(in crate::web) fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
     }
 
     /// Starts one, unless one runs. True if it was started.
@@ -62,8 +70,13 @@ impl Synchroniser {
     }
 
     fn end(&self, done: Result<(), Failure>) {
+        self.change(|run| run.end = Some((Utc::now(), done)));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Run)) {
         if let Some(run) = self.lock().as_mut().filter(|run| !run.is_over()) {
-            run.end = Some((Utc::now(), done));
+            change(run);
+            self.steps.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -74,16 +87,12 @@ impl Synchroniser {
 
 impl Onlooker for Synchroniser {
     fn sees(&self, stage: &Stage) {
-        if let Some(run) = self.lock().as_mut() {
-            run.stage = Some(stage.clone());
-        }
+        self.change(|run| run.stage = Some(stage.clone()));
     }
 
     fn hears(&self, trouble: &Failure) {
         tracing::warn!("{trouble}");
-        if let Some(run) = self.lock().as_mut() {
-            run.troubles.push(trouble.clone());
-        }
+        self.change(|run| run.troubles.push(trouble.clone()));
     }
 }
 
