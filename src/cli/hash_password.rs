@@ -1,29 +1,15 @@
 //! `salesync hash-password`
 
-use std::fmt;
 use std::io::{self, BufRead as _, IsTerminal as _};
-
-use serde::Serialize;
 
 use super::context::Context;
 use super::exit::Exit;
 use crate::domain::{Failure, Kind};
 use crate::web::hash_password;
 
-#[derive(Debug, Serialize)]
-struct Report {
-    password: String,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.password)
-    }
-}
-
-pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
-    let password = hash_password(&read()?)?;
-    context.print(&Report { password })?;
+pub(super) fn run() -> Result<Exit, Failure> {
+    let hash = hash_password(&read()?)?;
+    Context::write(format!("{hash}\n").as_bytes())?;
     Ok(Exit::Done)
 }
 

@@ -117,7 +117,7 @@ fn router(state: &State) -> Router {
         .route("/healthz", get(health::health))
         .route("/login", get(access::ask).post(access::log_in))
         .route("/logout", post(access::log_out))
-        .route("/assets/{name}", get(assets::asset))
+        .route("/assets/{hash}/{name}", get(assets::asset))
         .fallback(async || Trouble::NotFound);
     // The last one added sees the request first.
     pages
