@@ -1,5 +1,7 @@
 //! The page, over plain HTTP and in a browser.
 
 pub mod browser;
+mod everywhere;
 mod frame;
 pub mod site;
+mod world;

@@ -1,0 +1,175 @@
+//! What every page has to hold to, whatever it shows: they are found by following their links, and each is looked at on a
+//! desk in light and dark, on a phone, and on the narrowest screen. What was seen is kept in `target/page`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::{Value, json};
+use thirtyfour::prelude::Key;
+
+use super::browser::{Browser, DESK, PHONE, Screen};
+use super::site::Site;
+use super::world::{busy_branch, eventful_company};
+use crate::company::Company;
+
+/// HTML, style and script of a page together, in bytes.
+const WEIGHT: usize = 100_000;
+/// The narrowest screen that shows everything without scrolling sideways: a desk's at four times the size.
+const NARROW: Screen = Screen { width: 320, height: 640, is_phone: true };
+/// More pages than there are kinds: something is wrong with how they are told apart.
+const MOST_PAGES: usize = 60;
+
+#[test]
+fn every_page_of_head_office_can_be_read_operated_and_carried_by_everybody() {
+    let company = eventful_company();
+    let site = Site::of(&company.head_office);
+    survey("head-office", &site, &company, &["/", "/days", "/sales", "/bundles", "/incidents"]);
+}
+
+#[test]
+fn every_page_of_a_branch_can_be_read_operated_and_carried_by_everybody() {
+    let company = busy_branch();
+    let site = Site::of(company.branch());
+    survey("branch", &site, &company, &["/", "/sync", "/bundles"]);
+}
+
+/// Looks at every kind of page there is.
+fn survey(name: &str, site: &Site, company: &Company, known: &[&str]) {
+    let browser = Browser::open();
+    let mut wrong = Vec::new();
+    let mut pages = Pages::from("/", company);
+    while let Some((kind, path)) = pages.next() {
+        if !site.get(&path).header("content-type").starts_with("text/html") {
+            continue;
+        }
+        browser.go(&format!("{}{path}", site.url));
+        let found = look_at(&browser, &format!("{name}{}", kind.replace(['/', '?', '*'], "-")));
+        wrong.extend(found.into_iter().map(|what| format!("{path} {what}")));
+        pages.add(&browser.script(LINKS));
+    }
+    let missing: Vec<_> = known.iter().filter(|path| !pages.kinds.contains_key(**path)).collect();
+    assert!(missing.is_empty(), "nothing leads to {missing:?}; there are {:?}", pages.kinds);
+    assert!(wrong.is_empty(), "{} things are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The pages to look at: one of each kind.
+struct Pages<'c> {
+    company: &'c Company,
+    /// The first page of each kind that was found.
+    kinds: BTreeMap<String, String>,
+    waiting: VecDeque<String>,
+}
+
+/// Where the links and the forms of a page lead that only ask.
+const LINKS: &str = "
+    const links = [...document.querySelectorAll('a[href]')].map((link) => new URL(link.href));
+    return links.filter((url) => url.origin === location.origin).map((url) => url.pathname + url.search)";
+
+impl<'c> Pages<'c> {
+    fn from(path: &str, company: &'c Company) -> Self {
+        let mut pages = Self { company, kinds: BTreeMap::new(), waiting: VecDeque::new() };
+        pages.add(&json!([path]));
+        pages
+    }
+
+    fn add(&mut self, paths: &Value) {
+        for path in paths.as_array().unwrap().iter().map(|path| path.as_str().unwrap()) {
+            let kind = self.kind(path);
+            if !self.kinds.contains_key(&kind) {
+                self.kinds.insert(kind.clone(), path.to_owned());
+                self.waiting.push_back(kind);
+            }
+        }
+        assert!(self.kinds.len() <= MOST_PAGES, "{:?}", self.kinds);
+    }
+
+    fn next(&mut self) -> Option<(String, String)> {
+        let kind = self.waiting.pop_front()?;
+        let path = self.kinds[&kind].clone();
+        Some((kind, path))
+    }
+
+    /// The path without what it is about: names, numbers, dates, and what the parameters are.
+    fn kind(&self, path: &str) -> String {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let is_fixed = |segment: &str| {
+            !segment.contains(|c: char| c.is_ascii_digit())
+                && self.company.branches.iter().all(|branch| branch.name != segment)
+        };
+        let segments = path.split('/').map(|segment| if is_fixed(segment) { segment } else { "*" });
+        let path = segments.collect::<Vec<_>>().join("/");
+        let mut keys: Vec<_> = query.split('&').filter_map(|pair| pair.split('=').next()).collect();
+        keys.sort_unstable();
+        if query.is_empty() { path } else { format!("{path}?{}", keys.join("-")) }
+    }
+}
+
+/// What is wrong with the page that is open, in each way of looking at it.
+fn look_at(browser: &Browser, name: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (look, screen, is_dark) in [
+        ("light", DESK, false),
+        ("dark", DESK, true),
+        ("phone", PHONE, false),
+        ("phone-dark", PHONE, true),
+        ("narrow", NARROW, false),
+    ] {
+        browser.prefer_dark(is_dark);
+        browser.look_through(screen);
+        if look != "narrow" {
+            browser.keep_all(&format!("{name}-{look}"), screen);
+        }
+        let broken = browser.call(include_str!("rules.js"), &[json!(screen.is_phone)]);
+        wrong.extend(broken.as_array().unwrap().iter().map(|what| format!("({look}) {}", what.as_str().unwrap())));
+    }
+    browser.look_through(DESK);
+    browser.prefer_dark(false);
+    wrong.extend(nameless(browser));
+    wrong.extend(tab_order(browser));
+    wrong.extend(weight(browser));
+    wrong.extend(browser.complaints());
+    wrong
+}
+
+/// What can be operated and has no name, by the browser's own reckoning.
+fn nameless(browser: &Browser) -> Vec<String> {
+    const OPERATED: [&str; 16] = [
+        "button", "link", "textbox", "searchbox", "combobox", "checkbox", "radio", "spinbutton", "slider", "dialog",
+        "alertdialog", "image", "table", "navigation", "Date", "progressbar",
+    ];
+    let tree = browser.devtools("Accessibility.getFullAXTree", &json!({}));
+    let nodes = tree["nodes"].as_array().unwrap().iter().filter(|node| node["ignored"] == false);
+    let word = |node: &Value, key: &str| node[key]["value"].as_str().unwrap_or_default().trim().to_owned();
+    let roles: Vec<_> = nodes.map(|node| (word(node, "role"), word(node, "name"))).collect();
+    assert!(roles.iter().any(|(role, _)| role == "link"), "the tree was not understood: {roles:?}");
+    let nameless = roles.iter().filter(|(role, name)| OPERATED.contains(&role.as_str()) && name.is_empty());
+    nameless.map(|(role, _)| format!("a {role} without a name")).collect()
+}
+
+/// The tab key leads through everything that can be operated, in the order in which it is read, and shows where one is.
+fn tab_order(browser: &Browser) -> Vec<String> {
+    let count = browser.script(include_str!("stops.js"));
+    let count = count.as_u64().unwrap();
+    let mut wrong = Vec::new();
+    for stop in 0..count {
+        browser.keys(Key::Tab);
+        let found = browser.call("return stop(arguments[0])", &[json!(stop)]);
+        wrong.extend(found.as_array().unwrap().iter().map(|what| what.as_str().unwrap().to_owned()));
+        if !wrong.is_empty() {
+            // From there on everything would be wrong.
+            break;
+        }
+    }
+    wrong
+}
+
+/// The page with all that it needs is not too heavy for a slow line.
+fn weight(browser: &Browser) -> Option<String> {
+    let loaded = browser.script(
+        "const loaded = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+         return loaded.filter((entry) => entry.initiatorType !== 'fetch').map((entry) => [entry.name, entry.decodedBodySize])",
+    );
+    let sizes = loaded.as_array().unwrap().iter().map(|entry| entry[1].as_u64().unwrap());
+    let sum = usize::try_from(sizes.sum::<u64>()).unwrap();
+    assert!(loaded.as_array().unwrap().len() >= 2, "a page without style: {loaded}");
+    (sum >= WEIGHT).then(|| format!("weighs {sum} bytes: {loaded}"))
+}
