@@ -3,5 +3,6 @@
 pub mod browser;
 mod everywhere;
 mod frame;
+mod live;
 pub mod site;
 mod world;
