@@ -2,6 +2,8 @@
 //! desk in light and dark, on a phone, and on the narrowest screen. What was seen is kept in `target/page`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 use thirtyfour::prelude::Key;
@@ -30,6 +32,52 @@ fn every_page_of_a_branch_can_be_read_operated_and_carried_by_everybody() {
     let company = busy_branch();
     let site = Site::of(company.branch());
     survey("branch", &site, &company, &["/", "/sync", "/bundles"]);
+}
+
+/// The rules themselves: on a page on which all is wrong, each finds what it is for.
+#[test]
+fn a_page_on_which_all_is_wrong_breaks_every_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.html");
+    fs::write(&file, include_str!("wrong.html")).unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let browser = Browser::open();
+    browser.look_through(NARROW);
+    browser.go(&format!("file://{}", file.display()));
+    let found = browser.call(include_str!("rules.js"), &[json!(true)]);
+    let found = found.as_array().unwrap().iter().map(|what| what.as_str().unwrap().to_owned());
+    let found: Vec<_> = found.chain(nameless(&browser)).chain(tab_order(&browser)).collect();
+    for expected in [
+        "does not say its language",
+        "has no title",
+        "there are 2 h1",
+        "not one main",
+        "not one banner",
+        "a nav without a name",
+        "no way past the frame",
+        "a heading of level 3 under one of level 1",
+        "the id twice is there twice",
+        "for names gone",
+        "a table without a caption",
+        "a header cell without scope",
+        "a control inside a control",
+        "a link that leads nowhere",
+        "a tabindex of its own order",
+        "a button of unsaid type",
+        "a drawing that is neither hidden nor told",
+        "a time of yesterday",
+        "style or script inside the page",
+        "its text has a contrast of 3.54",
+        "what is in ::before has a contrast",
+        "wide on a screen of 320",
+        "reaches beyond the screen",
+        "scrolls, but not by keyboard",
+        "to touch, close to",
+        "a textbox without a name",
+        "stop 0 is",
+    ] {
+        assert!(found.iter().any(|what| what.contains(expected)), "{expected}: {found:#?}");
+    }
 }
 
 /// Looks at every kind of page there is.
@@ -119,7 +167,9 @@ fn look_at(browser: &Browser, name: &str) -> Vec<String> {
             browser.keep_all(&format!("{name}-{look}"), screen);
         }
         let broken = browser.call(include_str!("rules.js"), &[json!(screen.is_phone)]);
-        wrong.extend(broken.as_array().unwrap().iter().map(|what| format!("({look}) {}", what.as_str().unwrap())));
+        wrong.extend(
+            broken.as_array().unwrap().iter().map(|what| format!("({look}) {}", what.as_str().unwrap())),
+        );
     }
     browser.look_through(DESK);
     browser.prefer_dark(false);
@@ -133,8 +183,22 @@ fn look_at(browser: &Browser, name: &str) -> Vec<String> {
 /// What can be operated and has no name, by the browser's own reckoning.
 fn nameless(browser: &Browser) -> Vec<String> {
     const OPERATED: [&str; 16] = [
-        "button", "link", "textbox", "searchbox", "combobox", "checkbox", "radio", "spinbutton", "slider", "dialog",
-        "alertdialog", "image", "table", "navigation", "Date", "progressbar",
+        "button",
+        "link",
+        "textbox",
+        "searchbox",
+        "combobox",
+        "checkbox",
+        "radio",
+        "spinbutton",
+        "slider",
+        "dialog",
+        "alertdialog",
+        "image",
+        "table",
+        "navigation",
+        "Date",
+        "progressbar",
     ];
     let tree = browser.devtools("Accessibility.getFullAXTree", &json!({}));
     let nodes = tree["nodes"].as_array().unwrap().iter().filter(|node| node["ignored"] == false);

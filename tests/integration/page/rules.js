@@ -112,9 +112,10 @@ for (const field of all("input, select, textarea").filter((field) => isShown(fie
 
 // Nothing is wider than the screen but what scrolls by itself, and that can be reached by keyboard.
 const page = document.scrollingElement;
-demand(page.scrollWidth <= innerWidth, `the page is ${page.scrollWidth} wide on a screen of ${innerWidth}`);
-if (page.scrollWidth > innerWidth) {
-  all("body *").filter((element) => isShown(element) && element.getBoundingClientRect().right > innerWidth + 1).slice(0, 3)
+const width = document.documentElement.clientWidth;
+demand(page.scrollWidth <= width, `the page is ${page.scrollWidth} wide on a screen of ${width}`);
+if (page.scrollWidth > width) {
+  all("body *").filter((element) => isShown(element) && element.getBoundingClientRect().right > width + 1).slice(0, 3)
     .forEach((element) => demand(false, "reaches beyond the screen", element));
 }
 all("body *").filter((element) => isShown(element) && element.scrollWidth > element.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(element).overflowX))

@@ -71,7 +71,9 @@ fn evening(company: &Company, branches: &[&Node], days: RangeInclusive<u32>) {
         branch.run(&["bundle"]).ok();
     }
     company.head_office.run(&["apply"]).exits_with_any(&[0, 3]);
-    branches.iter().for_each(|branch| drop(branch.run(&["bundle"]).exits_with_any(&[0, 3])));
+    for branch in branches {
+        branch.run(&["bundle"]).exits_with_any(&[0, 3]);
+    }
 }
 
 fn sell(branch: &Node, ago: u32) {
