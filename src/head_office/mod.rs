@@ -11,6 +11,7 @@ mod hold;
 mod init;
 mod ledger;
 mod mark;
+pub mod monitor;
 mod partitions;
 mod place;
 mod policy;
