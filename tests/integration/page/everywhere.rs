@@ -1,7 +1,6 @@
 //! What every page has to hold to, whatever it shows: they are found by following their links, and each is looked at on a
 //! desk in light and dark, on a phone, and on the narrowest screen. What was seen is kept in `target/page`.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 use thirtyfour::prelude::Key;
 
 use super::browser::{Browser, DESK, PHONE, Screen};
+use super::kinds::Kinds;
 use super::site::Site;
 use super::world::{busy_branch, eventful_company};
 use crate::company::Company;
@@ -17,8 +17,6 @@ use crate::company::Company;
 const WEIGHT: usize = 100_000;
 /// The narrowest screen that shows everything without scrolling sideways: a desk's at four times the size.
 const NARROW: Screen = Screen { width: 320, height: 640, is_phone: true };
-/// More pages than there are kinds: something is wrong with how they are told apart.
-const MOST_PAGES: usize = 60;
 
 #[test]
 fn every_page_of_head_office_can_be_read_operated_and_carried_by_everybody() {
@@ -84,71 +82,20 @@ fn a_page_on_which_all_is_wrong_breaks_every_rule() {
 fn survey(name: &str, site: &Site, company: &Company, known: &[&str]) {
     let browser = Browser::open();
     let mut wrong = Vec::new();
-    let mut pages = Pages::from("/", company);
-    while let Some((kind, path)) = pages.next() {
-        if !site.get(&path).header("content-type").starts_with("text/html") {
+    let mut kinds = Kinds::of(company.branches.iter().map(|branch| branch.name.clone()));
+    while let Some((kind, path)) = kinds.next() {
+        let page = site.get(&path);
+        if !page.header("content-type").starts_with("text/html") {
             continue;
         }
+        kinds.follow(&page.text);
         browser.go(&format!("{}{path}", site.url));
-        let found = look_at(&browser, &format!("{name}{}", kind.replace(['/', '?', '*'], "-")));
+        let found = look_at(&browser, &format!("{name}{}", kind.replace(['/', '?', '&', '*'], "-")));
         wrong.extend(found.into_iter().map(|what| format!("{path} {what}")));
-        pages.add(&browser.script(LINKS));
     }
-    let missing: Vec<_> = known.iter().filter(|path| !pages.kinds.contains_key(**path)).collect();
-    assert!(missing.is_empty(), "nothing leads to {missing:?}; there are {:?}", pages.kinds);
+    let missing: Vec<_> = known.iter().filter(|path| !kinds.found.contains_key(**path)).collect();
+    assert!(missing.is_empty(), "nothing leads to {missing:?}; there are {:?}", kinds.found);
     assert!(wrong.is_empty(), "{} things are wrong:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// The pages to look at: one of each kind.
-struct Pages<'c> {
-    company: &'c Company,
-    /// The first page of each kind that was found.
-    kinds: BTreeMap<String, String>,
-    waiting: VecDeque<String>,
-}
-
-/// Where the links and the forms of a page lead that only ask.
-const LINKS: &str = "
-    const links = [...document.querySelectorAll('a[href]')].map((link) => new URL(link.href));
-    return links.filter((url) => url.origin === location.origin).map((url) => url.pathname + url.search)";
-
-impl<'c> Pages<'c> {
-    fn from(path: &str, company: &'c Company) -> Self {
-        let mut pages = Self { company, kinds: BTreeMap::new(), waiting: VecDeque::new() };
-        pages.add(&json!([path]));
-        pages
-    }
-
-    fn add(&mut self, paths: &Value) {
-        for path in paths.as_array().unwrap().iter().map(|path| path.as_str().unwrap()) {
-            let kind = self.kind(path);
-            if !self.kinds.contains_key(&kind) {
-                self.kinds.insert(kind.clone(), path.to_owned());
-                self.waiting.push_back(kind);
-            }
-        }
-        assert!(self.kinds.len() <= MOST_PAGES, "{:?}", self.kinds);
-    }
-
-    fn next(&mut self) -> Option<(String, String)> {
-        let kind = self.waiting.pop_front()?;
-        let path = self.kinds[&kind].clone();
-        Some((kind, path))
-    }
-
-    /// The path without what it is about: names, numbers, dates, and what the parameters are.
-    fn kind(&self, path: &str) -> String {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let is_fixed = |segment: &str| {
-            !segment.contains(|c: char| c.is_ascii_digit())
-                && self.company.branches.iter().all(|branch| branch.name != segment)
-        };
-        let segments = path.split('/').map(|segment| if is_fixed(segment) { segment } else { "*" });
-        let path = segments.collect::<Vec<_>>().join("/");
-        let mut keys: Vec<_> = query.split('&').filter_map(|pair| pair.split('=').next()).collect();
-        keys.sort_unstable();
-        if query.is_empty() { path } else { format!("{path}?{}", keys.join("-")) }
-    }
 }
 
 /// What is wrong with the page that is open, in each way of looking at it.

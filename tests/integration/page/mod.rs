@@ -3,6 +3,7 @@
 pub mod browser;
 mod everywhere;
 mod frame;
+mod kinds;
 mod live;
 pub mod site;
 mod world;
