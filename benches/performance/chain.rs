@@ -32,7 +32,7 @@ const OTHERS: &str = "
 const SALES: &str = "
     CREATE TABLE public.sales_{number} PARTITION OF public.sales FOR VALUES IN ('branch-{number}');
     INSERT INTO public.sales_{number} (branch, id, {columns})
-    SELECT 'branch-{number}', n + 1, ({today} - ({days} - 1) + (n - {first}) * {days} / {rows})::date,
+    SELECT 'branch-{number}', n + 1, {today} - ({days} - 1) + ((n - {first}) * {days} / {rows})::int,
            'Region ' || 1 + {number} % 9, product, qty, cost, amt, tax, total
     FROM ({invented}) AS s";
 
@@ -42,7 +42,7 @@ const DAY_TOTALS: &str = "
     SELECT (jsonb_populate_record(t, jsonb_build_object(
         'branch', s.branch, 'day', s.date, 'row_count', s.row_count, 'totals', s.totals, 'epoch', b.epoch,
         'sequence', {days} - ({today} - s.date), 'stated_at', s.date + time '21:00'))).*
-    FROM (SELECT * FROM salesync.day_total LIMIT 1) AS t,
+    FROM (SELECT t FROM salesync.day_total AS t LIMIT 1) AS model (t),
          (SELECT branch, date, count(*) AS row_count, jsonb_build_array({totals}) AS totals
           FROM public.sales WHERE branch <> '{real}' GROUP BY branch, date) AS s
          JOIN salesync.branch b ON b.name = s.branch";
@@ -60,15 +60,15 @@ const LEDGER: &str = "
     INSERT INTO salesync.bundle
     SELECT (jsonb_populate_record(t, to_jsonb(e) || jsonb_build_object(
         'created_at', came_at, 'received_at', came_at, 'applied_at', came_at, 'byte_count', 4000 + e.row_count * 9))).*
-    FROM evening e, (SELECT * FROM salesync.bundle LIMIT 1) AS t;
+    FROM evening e, (SELECT t FROM salesync.bundle AS t LIMIT 1) AS model (t);
     INSERT INTO salesync.delivery OVERRIDING SYSTEM VALUE
     SELECT (jsonb_populate_record(t, to_jsonb(e) || jsonb_build_object(
         'delivery_id', 1000 + row_number() OVER (ORDER BY came_at), 'received_at', came_at))).*
-    FROM evening e, (SELECT * FROM salesync.delivery LIMIT 1) AS t;
+    FROM evening e, (SELECT t FROM salesync.delivery AS t LIMIT 1) AS model (t);
     INSERT INTO salesync.receipt OVERRIDING SYSTEM VALUE
     SELECT (jsonb_populate_record(t, to_jsonb(e) || jsonb_build_object(
         'receipt_id', 1000 + row_number() OVER (ORDER BY came_at), 'created_at', came_at, 'published_at', came_at))).*
-    FROM evening e, (SELECT * FROM salesync.receipt LIMIT 1) AS t;
+    FROM evening e, (SELECT t FROM salesync.receipt AS t LIMIT 1) AS model (t);
     INSERT INTO salesync.incident (branch, epoch, sequence, kind, detail, happened_at, resolved_at)
     SELECT branch, epoch, sequence, 'divergence', 'table public.sales: 1 row that should be new was there', came_at, came_at
     FROM evening WHERE hashtext(bundle_id::text) % 20 = 0";
