@@ -1,5 +1,5 @@
 // Prepares a walk through the page by the tab key: says how many stops there are, and leaves a function that says what is
-// wrong at the one where the focus should be now.
+// wrong at the one where the focus should be now. It says nothing yet while the focus is on the parts of the field before.
 document.activeElement.blur();
 scrollTo(0, 0);
 // Where the walk begins, also after clicks.
@@ -12,6 +12,7 @@ const stops = [...document.querySelectorAll("a[href], button, input:not([type=hi
 const tell = (element) => `${element.tagName.toLowerCase()} ${JSON.stringify((element.textContent || element.name || element.id).trim().slice(0, 40))}`;
 window.stop = (at) => {
   const here = document.activeElement;
+  if (here === stops[at - 1] && here.type === "date") return null;
   if (here !== stops[at]) return [`stop ${at} is ${tell(here)} and not ${tell(stops[at])}`];
   const style = getComputedStyle(here);
   const wrong = [];

@@ -32,6 +32,7 @@ pub fn eventful_company() -> Company {
     let company = Company::of_sales(&["east", "harbour", "island", "north", "south", "west"]);
     expect_all_daily(&company);
     let [east, harbour, _island, north, south, west] = &company.branches[..] else { unreachable!() };
+    (30..=70).for_each(|ago| sell(west, ago));
     evening(&company, &[east, harbour, north, south, west], 3..=10);
     company.head_office.sql(&AGE.replace("{days}", "2"));
     evening(&company, &[east, north, south, west], 1..=2);
