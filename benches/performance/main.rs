@@ -25,7 +25,6 @@ mod line;
 #[allow(dead_code, reason = "the tests need more of it")]
 mod running;
 #[path = "../../tests/integration/page/site.rs"]
-#[allow(dead_code, reason = "the tests need more of it")]
 mod site;
 
 mod chain;
