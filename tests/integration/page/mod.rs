@@ -1,5 +1,6 @@
 //! The page, over plain HTTP and in a browser.
 
+mod branch_sales;
 pub mod browser;
 mod everywhere;
 mod frame;
