@@ -1,4 +1,4 @@
-//! Style and scripts: parts of the program. Their paths have their hash, so browsers keep them for ever.
+//! Style, scripts and icon: parts of the program. Their paths have their hash, so browsers keep them for ever.
 
 use std::sync::LazyLock;
 
@@ -28,6 +28,8 @@ pub(super) struct Assets {
     pub(super) script: Asset,
     /// What a branch's form for a sale does.
     pub(super) sale: Asset,
+    /// What the browser's tab shows.
+    pub(super) icon: Asset,
 }
 
 /// They are.
@@ -35,6 +37,7 @@ pub(super) static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     style: Asset::new("page.css", CSS, include_str!("assets/page.css")),
     script: Asset::new("page.js", JAVASCRIPT, include_str!("assets/page.js")),
     sale: Asset::new("sale.js", JAVASCRIPT, include_str!("assets/sale.js")),
+    icon: Asset::new("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 });
 
 impl Asset {
@@ -54,8 +57,8 @@ impl std::fmt::Display for Asset {
 /// Answers one of them.
 pub(super) async fn asset(Path((hash, name)): Path<(String, String)>) -> Result<Response, Trouble> {
     let path = format!("/assets/{hash}/{name}");
-    let Assets { style, script, sale } = &*ASSETS;
+    let Assets { style, script, sale, icon } = &*ASSETS;
     let asset =
-        [style, script, sale].into_iter().find(|asset| asset.path == path).ok_or(Trouble::NotFound)?;
+        [style, script, sale, icon].into_iter().find(|asset| asset.path == path).ok_or(Trouble::NotFound)?;
     Ok(([(CONTENT_TYPE, asset.kind), (CACHE_CONTROL, FOR_EVER)], asset.text).into_response())
 }

@@ -2,6 +2,9 @@
 
 mod branch_sales;
 pub mod browser;
+mod everywhere;
 mod frame;
+mod kinds;
 mod live;
 pub mod site;
+mod world;
