@@ -1,6 +1,7 @@
 //! The configuration file, with what the environment overrides.
 
 mod file;
+mod serve;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -11,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use postgres::Client;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use self::file::{File, duration};
@@ -21,6 +23,7 @@ use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, Kind, NodeName, TableName};
 use crate::head_office::Policy;
 use crate::head_office::monitor::Expectations;
+use crate::web::Options;
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -35,12 +38,16 @@ pub(super) struct Settings {
     pub(super) limits: PartLimits,
     /// How long it must be quiet before a follower takes what has changed.
     pub(super) debounce: Duration,
+    /// Tax as a fraction of a sale's amount.
+    pub(super) tax_rate: Decimal,
     /// Head office's branches.
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
     /// What head office does without asking a person.
     pub(super) policy: Policy,
     /// How many bundles head office applies at the same time, if it is said.
     workers: Option<usize>,
+    /// How the page is reached.
+    pub(super) serve: Options,
     broker_options: ConnectOptions,
     database_url: Option<String>,
     broker_url: Option<String>,
