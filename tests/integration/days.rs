@@ -345,15 +345,15 @@ fn whatever_is_written_the_days_that_have_changed_are_stated_and_equal() {
 #[test]
 fn the_days_of_many_tables_go_in_as_many_bundles_as_they_need() {
     const TABLES: usize = 20;
-    let of_each = |text: &dyn Fn(usize) -> String| (1..=TABLES).map(text).collect::<String>();
+    let of_each = |text: &dyn Fn(usize) -> String| (1..=TABLES).map(text).collect::<Vec<_>>().join("");
     let company =
         Company::new(&["east"], &of_each(&|n| format!("[[table]]\nname = \"public.t{n}\"\nday = \"day\"\n")));
     let (east, head) = (company.branch(), &company.head_office);
-    let amounts: String =
-        (1..=12).map(|n| format!(", a{n} numeric(14,2) NOT NULL DEFAULT 123456789.5")).collect();
+    let amounts = (1..=12).map(|n| format!("a{n} numeric(14,2) NOT NULL DEFAULT 123456789.5"));
+    let amounts = amounts.collect::<Vec<_>>().join(", ");
     east.sql(&of_each(&|n| {
         format!(
-            "CREATE TABLE public.t{n} (id int PRIMARY KEY, day date NOT NULL{amounts});
+            "CREATE TABLE public.t{n} (id int PRIMARY KEY, day date NOT NULL, {amounts});
              INSERT INTO public.t{n} (id, day) SELECT d, date '2020-01-01' + d FROM generate_series(1, 1500) d;"
         )
     }));
