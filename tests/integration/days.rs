@@ -345,7 +345,7 @@ fn whatever_is_written_the_days_that_have_changed_are_stated_and_equal() {
 #[test]
 fn the_days_of_many_tables_go_in_as_many_bundles_as_they_need() {
     const TABLES: usize = 20;
-    let of_each = |text: &dyn Fn(usize) -> String| (1..=TABLES).map(text).collect::<Vec<_>>().join("");
+    let of_each = |text: &dyn Fn(usize) -> String| (1..=TABLES).map(text).collect::<String>();
     let company =
         Company::new(&["east"], &of_each(&|n| format!("[[table]]\nname = \"public.t{n}\"\nday = \"day\"\n")));
     let (east, head) = (company.branch(), &company.head_office);
