@@ -67,6 +67,13 @@ pub fn take_lock(client: &mut Client, lock: Lock) -> Result<(), Failure> {
     }
 }
 
+/// Gives back what this session has taken.
+pub fn release_lock(client: &mut Client, lock: Lock) -> Result<(), Failure> {
+    let released = client.execute("SELECT pg_advisory_unlock($1, $2)", &[&CLASS, &lock.key()]);
+    let doing = || format!("letting others `{}`", lock.command());
+    released.map(drop).map_err(|error| database_failure(doing(), &error))
+}
+
 /// The lock is the session's and outlasts the transaction, which only bounds the wait.
 fn wait(client: &mut Client, lock: Lock) -> Result<(), postgres::Error> {
     let mut transaction = client.transaction()?;
