@@ -7,11 +7,10 @@ use serde::Serialize;
 
 use super::args::Status;
 use super::context::Context;
-use super::count::Count;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
 use crate::branch::{BranchStatus, branch_status};
-use crate::domain::{Failure, Sequence};
+use crate::domain::{Count, Failure, Sequence};
 use crate::head_office::{BranchState, branch_states};
 
 pub(super) fn run(context: &Context, args: &Status) -> Result<Exit, Failure> {

@@ -1,5 +1,6 @@
 //! Values and their rules. Nothing here reads or writes anything.
 
+mod count;
 mod failure;
 mod identity;
 mod legible;
@@ -14,6 +15,7 @@ mod table;
 mod totals;
 mod window;
 
+pub use count::Count;
 pub use failure::{Failure, Kind};
 pub use identity::{BundleId, Digest, Epoch, Sequence};
 pub use legible::{legible, legible_lines};

@@ -10,8 +10,13 @@
 mod assets;
 mod branch;
 mod database;
+mod form;
+mod gate;
 mod head_office;
+mod house;
+mod notices;
 mod page;
+mod random;
 mod server;
 mod site;
 mod trouble;

@@ -5,20 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
 
 use super::database::Databases;
+use super::notices::Notices;
 use super::page::Section;
 use super::site::{Role, Site};
-use super::{assets, branch, head_office};
+use super::trouble::Trouble;
+use super::{assets, branch, gate, head_office, house, random};
 use crate::archive::Archive;
 use crate::domain::{Failure, Kind, NodeName};
 
 /// How often it looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// No form of a page is as large.
+const LARGEST_FORM: usize = 64 << 10;
 
 /// How the server is run.
 #[derive(Debug, Clone)]
@@ -34,6 +41,9 @@ pub(super) struct Shared {
     pub(super) databases: Databases,
     pub(super) role: Role,
     pub(super) sections: &'static [Section],
+    pub(super) notices: Notices,
+    /// What forms have to send back.
+    pub(super) csrf: String,
 }
 
 /// The state of every handler.
@@ -54,7 +64,7 @@ pub fn serve(
         let listener = listener.map_err(|error| Failure::new(Kind::Failed, doing(), error))?;
         let address = listener.local_addr().map_err(|error| Failure::new(Kind::Failed, doing(), error))?;
         on_ready(address)?;
-        let served = axum::serve(listener, router(site)).with_graceful_shutdown(async move {
+        let served = axum::serve(listener, router(site)?).with_graceful_shutdown(async move {
             while !is_to_stop() {
                 sleep(LOOK).await;
             }
@@ -63,13 +73,20 @@ pub fn serve(
     })
 }
 
-fn router(site: Site) -> Router {
+fn router(site: Site) -> Result<Router, Failure> {
     let (pages, sections) = match &site.role {
         Role::HeadOffice(_) => (head_office::pages(), head_office::SECTIONS),
         Role::Branch(_) => (branch::pages(), branch::SECTIONS),
     };
     let Site { node, archive, connect, role } = site;
-    let shared = Shared { node, archive, databases: Databases::new(connect), role, sections };
+    let (databases, notices, csrf) = (Databases::new(connect), Notices::default(), random::token()?);
+    let state = Arc::new(Shared { node, archive, databases, role, sections, notices, csrf });
     let pages = pages.route("/assets/{name}", get(assets::asset));
-    pages.with_state(Arc::new(shared))
+    let pages = pages.fallback(async || Trouble::NotFound);
+    // The last one added sees the request first.
+    let pages = pages
+        .layer(DefaultBodyLimit::max(LARGEST_FORM))
+        .layer(from_fn_with_state(Arc::clone(&state), house::house))
+        .layer(from_fn_with_state(Arc::clone(&state), gate::gate));
+    Ok(pages.with_state(state))
 }
