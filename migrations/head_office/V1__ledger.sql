@@ -94,6 +94,7 @@ CREATE TABLE salesync.incident (
     resolved_at  timestamptz                     -- when the bundle was applied after all
 );
 CREATE INDEX ON salesync.incident (branch, incident_id);
+CREATE INDEX ON salesync.incident (happened_at);
 
 -- What head office asks of a branch.
 CREATE TABLE salesync.request (
@@ -109,6 +110,7 @@ CREATE TABLE salesync.request (
     answered_at     timestamptz                  -- when a bundle came that answers it
 );
 CREATE INDEX ON salesync.request (branch) WHERE answered_at IS NULL;
+CREATE INDEX ON salesync.request (requested_at);
 
 -- What people have decided: who, when, why.
 CREATE TABLE salesync.decision (
@@ -127,6 +129,9 @@ CREATE TABLE salesync.decision (
     trouble          text                        -- why it could not be done
 );
 CREATE INDEX ON salesync.decision (decision_id) WHERE carried_out_at IS NULL;
+CREATE INDEX ON salesync.decision (branch, decision_id);
+CREATE INDEX ON salesync.decision (decided_at);
+CREATE INDEX ON salesync.decision (request_id);
 
 -- The branch's last word on its business days: what its bundles have stated of each, the latest of it.
 CREATE TABLE salesync.day_total (

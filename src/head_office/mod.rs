@@ -9,6 +9,7 @@ mod compare;
 mod decisions;
 mod deletions;
 mod hold;
+mod incidents;
 mod init;
 mod ledger;
 mod partitions;
@@ -29,7 +30,12 @@ pub use branches::{BranchState, HeldBundle, OpenRequest, branch_states};
 pub use carry_out::{CarriedOut, carry_out};
 pub use compare::{ComparedDay, Comparison, DayFilter, compare};
 pub use decisions::{Decider, Ruling, Seen, decide};
+pub use deletions::Deletion;
 pub use hold::{Hold, HoldKind};
+pub use incidents::{
+    BundleSize, Entry, EntryKind, Expectations, FullSize, Matter, MatterKind, Open, OpenDecision, Position,
+    Trail, TrailFilter, bundle_size, full_size, open_matters, trail,
+};
 pub use init::init_head_office;
 pub use ledger::Source;
 pub use policy::{Policy, SchemaChanges};

@@ -83,7 +83,8 @@ fn is_requested(
     Ok(row.get(0))
 }
 
-fn ranges(sequences: &[i64]) -> Vec<(i64, i64)> {
+/// Numbers in a row as first and last.
+pub(super) fn ranges(sequences: &[i64]) -> Vec<(i64, i64)> {
     let mut ranges: Vec<(i64, i64)> = Vec::new();
     for &sequence in sequences {
         match ranges.last_mut() {
