@@ -12,6 +12,7 @@ mod hold;
 mod incidents;
 mod init;
 mod ledger;
+mod mark;
 mod partitions;
 mod place;
 mod policy;
@@ -38,6 +39,7 @@ pub use incidents::{
 };
 pub use init::init_head_office;
 pub use ledger::Source;
+pub use mark::head_office_mark;
 pub use policy::{Policy, SchemaChanges};
 pub use prune::prunable_files;
 pub use receive::Receiver;

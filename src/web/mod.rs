@@ -14,6 +14,7 @@ mod form;
 mod gate;
 mod head_office;
 mod house;
+mod live;
 mod notices;
 mod page;
 mod random;
