@@ -1,5 +1,7 @@
 //! `salesync serve`
 
+use std::sync::Arc;
+
 use super::args::Serve;
 use super::context::Context;
 use super::exit::Exit;
@@ -19,11 +21,14 @@ pub(super) fn run(context: &Context, args: &Serve) -> Result<Exit, Failure> {
 }
 
 fn site(settings: Settings) -> Site {
+    let settings = Arc::new(settings);
     let role = match settings.role {
         Role::HeadOffice => {
             let branches = settings.branches.iter();
             let expect_every = branches.map(|(name, branch)| (name.clone(), branch.expect_every)).collect();
-            web::Role::HeadOffice(HeadOfficeSite { expect_every })
+            let of_broker = Arc::clone(&settings);
+            let connect_broker = Box::new(move || of_broker.connect_broker());
+            web::Role::HeadOffice(HeadOfficeSite::new(expect_every, settings.policy, connect_broker))
         }
         Role::Branch => web::Role::Branch(BranchSite {}),
     };

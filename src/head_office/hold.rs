@@ -29,8 +29,13 @@ impl HoldKind {
     }
 
     /// The kind that this word names.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Gap, Self::Deletion, Self::Schema].into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// The same of a word in the database.
     pub(super) fn of(word: &str) -> Self {
-        [Self::Deletion, Self::Schema].into_iter().find(|kind| kind.as_str() == word).unwrap_or(Self::Gap)
+        Self::named(word).unwrap_or(Self::Gap)
     }
 
     /// True if a person has to do or decide something.

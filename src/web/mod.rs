@@ -22,6 +22,7 @@ mod server;
 mod site;
 mod trouble;
 mod viewer;
+mod words;
 
 pub use self::server::{Options, serve};
-pub use self::site::{BranchSite, Connect, HeadOfficeSite, Role, Site};
+pub use self::site::{BranchSite, Connect, ConnectBroker, HeadOfficeSite, Role, Site};

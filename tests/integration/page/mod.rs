@@ -2,5 +2,6 @@
 
 pub mod browser;
 mod frame;
+mod incidents;
 mod live;
 pub mod site;
