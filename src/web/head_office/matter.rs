@@ -19,6 +19,8 @@ pub(super) struct MatterView {
     pub(super) badge: (&'static str, &'static str),
     pub(super) title: String,
     pub(super) since: Option<Moment>,
+    /// The numbers it is about.
+    pub(super) figures: Option<String>,
     /// What it means, sentence by sentence.
     pub(super) sentences: Vec<String>,
     /// Why, in the words of who has noted it.
@@ -83,6 +85,7 @@ impl MatterView {
             badge: told.badge,
             title: format!("{branch}: {}", told.title),
             since: matter.since.map(Moment),
+            figures: figures(matter),
             sentences: told.sentences,
             reason: matter.reason.clone(),
             file,
@@ -102,15 +105,9 @@ struct Told {
 fn told(matter: &Matter) -> Told {
     let branch = &matter.branch;
     let (anchor, badge, title, mut sentences) = match &matter.kind {
-        MatterKind::Held { sequence, hold, deletion, .. } => {
+        MatterKind::Held { sequence, hold, .. } => {
             let title = format!("bundle {sequence} waits for a decision");
-            let mut sentences = Vec::new();
-            if let Some(deletion) = deletion {
-                let (deleted, of) = (grouped(&deletion.deleted), grouped(&deletion.of));
-                sentences.push(format!("{deleted} of {of} rows of {branch} would be deleted."));
-            }
-            sentences.push(held_sentence(*hold, branch));
-            (format!("held-{sequence}"), ("trouble", "held"), title, sentences)
+            (format!("held-{sequence}"), ("trouble", "held"), title, vec![held_sentence(*hold, branch)])
         }
         MatterKind::Rejected { sequence, incident, times, is_fork, .. } => {
             let title = match sequence {
@@ -165,6 +162,12 @@ fn told(matter: &Matter) -> Told {
         sentences.push(format!("{branch}'s later {behind} {verb} behind it. Other branches go on."));
     }
     Told { anchor, badge, title, sentences }
+}
+
+fn figures(matter: &Matter) -> Option<String> {
+    let MatterKind::Held { deletion: Some(deletion), .. } = &matter.kind else { return None };
+    let (deleted, of) = (grouped(&deletion.deleted), grouped(&deletion.of));
+    Some(format!("{deleted} of {of} rows of {} would be deleted.", matter.branch))
 }
 
 fn held_sentence(hold: HoldKind, branch: &NodeName) -> String {
