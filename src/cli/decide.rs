@@ -37,7 +37,7 @@ fn run(context: &Context, branch: &NodeName, ruling: Ruling, reason: Option<&str
             context.print(&verdicts)?;
             tell_branches(&settings, &mut client);
         }
-        left => {
+        left @ CarriedOut::LeftTo(_) => {
             verdicts.are_left(&left);
             context.print(&verdicts)?;
         }

@@ -10,6 +10,7 @@ mod name;
 mod receipt;
 mod request;
 mod sql;
+mod stage;
 mod sum;
 mod table;
 mod totals;
@@ -24,9 +25,10 @@ pub use manifest::{
     TableChange,
 };
 pub use name::NodeName;
-pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TableEffect};
+pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TOLERABLE_SKEW_MS, TableEffect};
 pub use request::{REQUEST_FORMAT, Request, Wanted};
 pub use sql::{quote_identifier, quote_literal};
+pub use stage::{Extent, Onlooker, Stage};
 pub use sum::{ExactSum, NotANumber};
 pub use table::{Column, TableName, is_summed, key_columns, orders_as_text};
 pub use totals::{ColumnTotal, DAY_TOTALS_LIMIT, DayTotal, DayTotals, MOST_DAYS, Totals};

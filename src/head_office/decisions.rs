@@ -112,7 +112,7 @@ pub(super) fn expect_as_seen(
     ruling: Ruling,
     seen: Seen,
 ) -> Result<(), Failure> {
-    let stale = |why: String| {
+    let is_old = |why: String| {
         let hint = "nothing was changed; look at the branch as it is now, and decide anew";
         Err(Failure::new(Kind::NeedsPerson, doing, why).hint(hint))
     };
@@ -125,20 +125,20 @@ pub(super) fn expect_as_seen(
     if let Some(row) = row.map_err(failed)? {
         let (by, what): (&str, &str) = (row.get(0), row.get(2));
         let at = row.get::<_, chrono::DateTime<chrono::Utc>>(1).to_rfc3339_opts(SecondsFormat::Secs, true);
-        return stale(format!("{by} has decided meanwhile ({what}, {at})"));
+        return is_old(format!("{by} has decided meanwhile ({what}, {at})"));
     }
     if let (Some((epoch, kind)), Ruling::Approve(sequence) | Ruling::Reject(sequence)) = (seen.held, ruling) {
         match held(doing, state, sequence) {
             Ok((now, hold)) if (now, hold.kind) == (epoch, kind) => {}
-            Ok((_, hold)) => return stale(format!("it waits for something else now: {hold}")),
-            Err(_) => return stale("it is not held any more".to_owned()),
+            Ok((_, hold)) => return is_old(format!("it waits for something else now: {hold}")),
+            Err(_) => return is_old("it is not held any more".to_owned()),
         }
     }
     if let Some(incident) = seen.incident {
         let open = "SELECT EXISTS (SELECT FROM salesync.incident WHERE incident_id = $1 AND branch = $2 AND resolved_at IS NULL)";
         let row = transaction.query_one(open, &[&incident, &state.name.as_str()]).map_err(failed)?;
         if !row.get::<_, bool>(0) {
-            return stale("what was to be tried again is applied meanwhile".to_owned());
+            return is_old("what was to be tried again is applied meanwhile".to_owned());
         }
     }
     Ok(())

@@ -9,10 +9,11 @@ mod compare;
 mod decisions;
 mod deletions;
 mod hold;
-mod incidents;
+pub mod incidents;
 mod init;
 mod ledger;
 mod mark;
+pub mod monitor;
 mod partitions;
 mod place;
 mod policy;
@@ -33,10 +34,6 @@ pub use compare::{ComparedDay, Comparison, DayFilter, compare};
 pub use decisions::{Decider, Ruling, Seen, decide};
 pub use deletions::Deletion;
 pub use hold::{Hold, HoldKind};
-pub use incidents::{
-    BundleSize, Entry, EntryKind, Expectations, FullSize, Matter, MatterKind, Open, OpenDecision, Position,
-    Trail, TrailFilter, bundle_size, full_size, open_matters, trail,
-};
 pub use init::init_head_office;
 pub use ledger::Source;
 pub use mark::head_office_mark;

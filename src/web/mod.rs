@@ -25,4 +25,4 @@ mod viewer;
 mod words;
 
 pub use self::server::{Options, serve};
-pub use self::site::{BranchSite, Connect, ConnectBroker, HeadOfficeSite, Role, Site};
+pub use self::site::{BranchSite, Connect, ConnectBroker, HeadOfficeSite, Role, Site, Synchronise};

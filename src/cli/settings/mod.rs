@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use postgres::Client;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use self::file::{File, duration};
@@ -20,6 +21,7 @@ use crate::broker::{Broker, BrokerAddress, ConnectOptions};
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, Kind, NodeName, TableName};
 use crate::head_office::Policy;
+use crate::head_office::monitor::Expectations;
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Settings {
     pub(super) limits: PartLimits,
     /// How long it must be quiet before a follower takes what has changed.
     pub(super) debounce: Duration,
+    /// Tax as a fraction of a sale's amount.
+    pub(super) tax_rate: Decimal,
     /// Head office's branches.
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
     /// What head office does without asking a person.
@@ -92,6 +96,11 @@ impl Settings {
     pub(super) fn workers(&self, wanted: Option<usize>) -> usize {
         let cores = || thread::available_parallelism().map_or(1, NonZero::get).min(USUAL_WORKERS);
         wanted.or(self.workers).unwrap_or_else(cores).min(self.branches.len()).max(1)
+    }
+
+    /// How long each of head office's branches may be silent.
+    pub(super) fn expectations(&self) -> Expectations {
+        self.branches.iter().map(|(name, branch)| (name.clone(), branch.expect_every)).collect()
     }
 
     fn database_url(&self) -> Result<DatabaseUrl, Failure> {

@@ -6,6 +6,6 @@ mod price;
 mod trail;
 
 pub use matter::{Matter, MatterKind, OpenDecision};
-pub use open::{Expectations, Open, open_matters};
+pub use open::{Open, open_matters};
 pub use price::{BundleSize, FullSize, bundle_size, full_size};
 pub use trail::{Entry, EntryKind, Position, Trail, TrailFilter, trail};

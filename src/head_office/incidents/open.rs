@@ -10,14 +10,12 @@ use postgres::GenericClient;
 use super::matter::{Matter, MatterKind, OpenDecision};
 use crate::database::database_failure;
 use crate::domain::{Failure, NodeName, legible};
-use crate::head_office::branches::{BranchState, branch_states};
+use crate::head_office::branches::BranchState;
 use crate::head_office::deletions::Deletion;
 use crate::head_office::hold::HoldKind;
+use crate::head_office::monitor::{Expectations, standings};
 use crate::head_office::place::FORK;
 use crate::head_office::requests::ranges;
-
-/// How long each branch may be silent, where that is configured.
-pub type Expectations = BTreeMap<NodeName, Option<Duration>>;
 
 /// More rejected bundles of one branch are counted, and no more than this many shown.
 const MOST_REJECTED: i64 = 20;
@@ -54,15 +52,20 @@ pub fn open_matters(
     branch: Option<&NodeName>,
     now: DateTime<Utc>,
 ) -> Result<Open, Failure> {
-    let states = branch_states(client)?;
+    let standings = standings(client, expected, now)?;
     let arrivals = arrivals(client)?;
-    let mut open =
-        Open { branches: states.iter().map(|state| state.name.clone()).collect(), ..Open::default() };
-    for state in states.iter().filter(|state| branch.is_none_or(|branch| *branch == state.name)) {
+    let names = standings.iter().map(|standing| standing.state.name.clone());
+    let mut open = Open { branches: names.collect(), ..Open::default() };
+    for standing in &standings {
+        let state = &standing.state;
+        if branch.is_some_and(|branch| *branch != state.name) {
+            continue;
+        }
         let of_branch = Branch { state, arrivals: arrivals.get(state.name.as_str()) };
         open.matters.extend(of_branch.held());
         open.matters.extend(of_branch.gap());
-        open.matters.extend(of_branch.late(expected.get(&state.name).copied().flatten(), now));
+        let expected = expected.get(&state.name).copied().flatten();
+        open.matters.extend(expected.filter(|_| standing.is_late).map(|expected| of_branch.late(expected)));
         open.matters.extend(of_branch.asked());
         if state.rejected > 0 {
             open.matters.extend(rejected(client, state)?);
@@ -130,13 +133,9 @@ impl Branch<'_> {
         })
     }
 
-    fn late(&self, expected: Option<Duration>, now: DateTime<Utc>) -> Option<Matter> {
-        let expected = expected?;
-        let due = self.state.last_applied_at.and_then(|last| {
-            last.checked_add_signed(TimeDelta::from_std(expected).unwrap_or(TimeDelta::MAX))
-        });
-        let is_late = self.state.last_applied_at.is_none() || due.is_some_and(|due| due < now);
-        is_late.then(|| self.matter(MatterKind::Late { expected }, due))
+    fn late(&self, expected: Duration) -> Matter {
+        let expected_by = |last: DateTime<Utc>| last.checked_add_signed(TimeDelta::from_std(expected).ok()?);
+        self.matter(MatterKind::Late { expected }, self.state.last_applied_at.and_then(expected_by))
     }
 
     fn asked(&self) -> impl Iterator<Item = Matter> {

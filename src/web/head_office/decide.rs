@@ -10,10 +10,11 @@ use super::action::{Action, Fields, INCIDENTS, What};
 use super::incidents::head_office;
 use super::matter::numbers;
 use crate::domain::{Count, Epoch, Failure, Kind, NodeName, Sequence, Wanted};
-use crate::head_office::{
-    BundleSize, Decider, Expectations, FullSize, Matter, MatterKind, bundle_size, decide, full_size,
-    open_matters, request,
+use crate::head_office::incidents::{
+    BundleSize, FullSize, Matter, MatterKind, bundle_size, full_size, open_matters,
 };
+use crate::head_office::monitor::Expectations;
+use crate::head_office::{Decider, decide, request};
 use crate::web::form::{Asked, Posted};
 use crate::web::page::{Frame, go_to, render};
 use crate::web::server::State;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::action::branch;
 use super::matter::wanted_in_words;
 use crate::domain::{Failure, Kind};
-use crate::head_office::{Entry, EntryKind, Position, Trail, TrailFilter};
+use crate::head_office::incidents::{Entry, EntryKind, Position, Trail, TrailFilter};
 use crate::web::words::Moment;
 
 /// Entries on a page.

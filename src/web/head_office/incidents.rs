@@ -7,7 +7,7 @@ use chrono::Utc;
 
 use super::history::{ENTRIES, EntryView, Query, entries};
 use super::matter::MatterView;
-use crate::head_office::{EntryKind, open_matters, trail};
+use crate::head_office::incidents::{EntryKind, open_matters, trail};
 use crate::web::form::Asked;
 use crate::web::page::{Frame, render};
 use crate::web::server::State;

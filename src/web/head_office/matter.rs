@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use super::action::{Action, What};
 use crate::domain::{Count, NodeName, Sequence, Wanted};
-use crate::head_office::{HoldKind, Matter, MatterKind, Open, OpenDecision, OpenRequest};
+use crate::head_office::incidents::{Matter, MatterKind, Open, OpenDecision};
+use crate::head_office::{HoldKind, OpenRequest};
 use crate::web::words::{Moment, grouped};
 
 /// More numbers of bundles are not listed one by one.

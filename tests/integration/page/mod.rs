@@ -1,7 +1,11 @@
 //! The page, over plain HTTP and in a browser.
 
+mod branch_sales;
 pub mod browser;
+mod everywhere;
 mod frame;
 mod incidents;
+mod kinds;
 mod live;
 pub mod site;
+mod world;
