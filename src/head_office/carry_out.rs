@@ -152,7 +152,10 @@ impl Receiver<'_> {
                     verdicts.extend(found);
                     None
                 }
-                Err(failure) if failure.kind() == Kind::Unreachable => return Err(failure),
+                // Somebody else may, or it may later.
+                Err(failure) if matches!(failure.kind(), Kind::Unreachable | Kind::Permission) => {
+                    return Err(failure);
+                }
                 Err(failure) => {
                     tracing::warn!("what was decided could not be done: {failure}");
                     Some(legible(&failure.to_string()))

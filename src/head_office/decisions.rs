@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::branches::{BranchState, branch_states};
 use super::hold::{Hold, HoldKind};
 use crate::archive::{Archive, open_bundle};
-use crate::database::database_failure;
+use crate::database::{database_failure, lock_decisions};
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence, legible};
 use crate::halt::{self, Step};
 
@@ -71,7 +71,7 @@ pub fn decide(
 ) -> Result<i64, Failure> {
     let failed = |error: postgres::Error| database_failure("recording the decision", &error);
     let mut transaction = client.transaction().map_err(failed)?;
-    one_at_a_time(&mut transaction).map_err(failed)?;
+    lock_decisions(&mut transaction).map_err(failed)?;
     let state = branch_state(&mut transaction, branch)?;
     let doing = match ruling {
         Ruling::Approve(sequence) | Ruling::Reject(sequence) => {
@@ -97,11 +97,6 @@ pub fn decide(
     transaction.commit().map_err(failed)?;
     halt::after(Step::DecisionRecorded);
     Ok(decision)
-}
-
-/// Two people who have seen the same must not both decide on it.
-pub(super) fn one_at_a_time(transaction: &mut Transaction<'_>) -> Result<(), postgres::Error> {
-    transaction.batch_execute("LOCK TABLE salesync.decision IN SHARE ROW EXCLUSIVE MODE")
 }
 
 /// Fails if it is not any more as the one who decides has seen it.

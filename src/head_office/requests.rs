@@ -4,10 +4,10 @@
 use postgres::{Client, GenericClient};
 
 use super::branches::branch_states;
-use super::decisions::{About, Decider, Ruling, branch_state, expect_as_seen, one_at_a_time, record};
+use super::decisions::{About, Decider, Ruling, branch_state, expect_as_seen, record};
 use super::receipts::publish_receipts;
 use crate::broker::Broker;
-use crate::database::database_failure;
+use crate::database::{database_failure, lock_decisions};
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Request, Sequence, Wanted, legible};
 use crate::halt::{self, Step};
 
@@ -24,7 +24,7 @@ pub fn request(
 ) -> Result<Request, Failure> {
     let failed = |error: postgres::Error| database_failure("recording the request", &error);
     let mut transaction = client.transaction().map_err(failed)?;
-    one_at_a_time(&mut transaction).map_err(failed)?;
+    lock_decisions(&mut transaction).map_err(failed)?;
     let state = branch_state(&mut transaction, branch)?;
     if let Some(seen) = by.seen {
         expect_as_seen(&mut transaction, &format!("asking {branch}"), &state, Ruling::Request, seen)?;

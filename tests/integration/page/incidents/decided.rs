@@ -201,3 +201,41 @@ fn what_is_decided_while_an_apply_empties_the_queues_is_carried_out_by_it_in_the
     assert!(printed.contains("east 2: applied, 0 rows, 6000 tombstones"), "{printed}");
     company.assert_equal("public.sales");
 }
+
+#[test]
+fn with_the_rights_to_decide_only_it_is_recorded_and_the_next_apply_carries_it_out() {
+    let company = with_a_held_deletion();
+    let head = &company.head_office;
+    let role = format!("page_of_{}", head.value("SELECT current_database()"));
+    head.sql(&format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'page'; GRANT USAGE ON SCHEMA salesync TO {role};
+         GRANT SELECT ON ALL TABLES IN SCHEMA salesync, public TO {role};
+         GRANT INSERT ON salesync.decision, salesync.request TO {role}"
+    ));
+    let owner = head.database_url.clone();
+    let (scheme, rest) = owner.split_once("://").unwrap();
+    let (_, server) = rest.split_once('@').unwrap();
+    let page_role = Node {
+        name: head.name.clone(),
+        folder: head.folder.clone(),
+        database_url: format!("{scheme}://{role}:page@{server}"),
+    };
+    page_role.configure("role = \"head-office\"", &company.broker_url, "[branches.east]\n");
+    let site = Site::of(&page_role);
+    let asked = site.get(&question(&site.get("/incidents"), "Approve…"));
+    press(&site, &asked, "Approve: delete", &[]);
+    comes_to_show(
+        &site,
+        &[
+            "permission denied",
+            "what was decided is recorded, and the next `salesync apply` carries it out",
+            "bundle 2 approved, recorded",
+        ],
+        &[],
+    );
+    assert_eq!(head.value("SELECT count(*) FROM salesync.decision WHERE carried_out_at IS NULL"), "1");
+    head.configure("role = \"head-office\"", &company.broker_url, "[branches.east]\n");
+    head.run(&["apply"]).ok();
+    comes_to_show(&site, &["Nothing waits for a person."], &[]);
+    company.assert_equal("public.sales");
+}

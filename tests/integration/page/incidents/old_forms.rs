@@ -121,3 +121,38 @@ fn what_the_address_asks_for_is_checked() {
     let unlikely = "/incidents?branch=east&kind=&person=%25_%27&from=1970-01-01&until=9998-12-31&unknown=1";
     site.get(unlikely).is(200).shows(&["Nothing of that kind."]);
 }
+
+#[test]
+fn whoever_may_only_look_has_no_buttons_and_is_refused_and_whoever_operates_is_named() {
+    let company = with_a_held_deletion();
+    let head = &company.head_office;
+    let hash = head.run_with(&["hash-password"], b"a password of their own").ok().stdout();
+    let user = |name: &str, role: &str| {
+        format!("[[serve.users]]\nname = \"{name}\"\nrole = \"{role}\"\npassword = \"{}\"\n", hash.trim_end())
+    };
+    let users = format!("[branches.east]\n{}{}", user("anna", "operate"), user("bert", "view"));
+    head.configure("role = \"head-office\"", &company.broker_url, &users);
+    let site = Site::of(head);
+    let log_in = |name: &str| {
+        site.forget();
+        site.post_as_is("/login", &[("name", name), ("password", "a password of their own")]).is(303);
+        site.get("/incidents").is(200).shows(&["bundle 2 waits for a decision", "salesync approve east 2"])
+    };
+    let page = log_in("anna");
+    let approve = form(&site.get(&question(&page, "Approve…")), "Approve: delete");
+
+    let looks = log_in("bert").hides(&["data-ask", "action=\"/incidents\">", "Ask a branch", "Try again"]);
+    site.get(&question(&page, "Approve…")).is(403);
+    let stolen = with(&approve, "csrf", &looks.csrf());
+    send(&site, &stolen, &[]).is(403).shows(&["you may look, and change nothing"]);
+    send(&site, &approve, &[]).is(403);
+    assert_eq!(decisions(head), "");
+
+    let page = log_in("anna");
+    // The form of an earlier session is none of this one.
+    send(&site, &approve, &[]).is(403);
+    let approve = form(&site.get(&question(&page, "Approve…")), "Approve: delete");
+    send(&site, &approve, &[]).is(303);
+    comes_to_show(&site, &["Nothing waits for a person."], &[]);
+    assert_eq!(head.value("SELECT split_part(decided_by, ' as ', 1) FROM salesync.decision"), "anna (page)");
+}
