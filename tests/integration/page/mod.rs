@@ -5,6 +5,7 @@ pub mod browser;
 mod everywhere;
 mod frame;
 mod hardening;
+mod incidents;
 mod kinds;
 mod live;
 mod login;
