@@ -1,6 +1,7 @@
 //! The page, over plain HTTP and in a browser.
 
 mod branch_sales;
+mod branch_sync;
 pub mod browser;
 mod frame;
 mod live;
