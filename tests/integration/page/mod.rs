@@ -1,5 +1,6 @@
 //! The page, over plain HTTP and in a browser.
 
+mod branch_browser;
 mod branch_sales;
 mod branch_sync;
 pub mod browser;
