@@ -7,7 +7,7 @@ use salesync::branch::import::{Field, ImportOptions, SaleRules, SaleText};
 use serde_json::Value;
 use thirtyfour::Key;
 
-use super::browser::{Browser, PHONE};
+use super::browser::Browser;
 use super::site::Site;
 use crate::company::Company;
 
@@ -155,39 +155,4 @@ fn one_sale_after_another_is_typed_without_a_mouse() {
     let complaints: Vec<String> =
         browser.complaints().into_iter().filter(|complaint| !is_expected(complaint)).collect();
     assert_eq!(complaints, [""; 0]);
-}
-
-#[test]
-fn scratch_look() {
-    let company = Company::of_sales(&["east"]);
-    let east = company.branch();
-    east.run_with(&["import", "-"], crate::company::SALES_2021.as_bytes()).ok();
-    company.sync();
-    east.run(&["bundle"]).ok();
-    east.sell("Ink <b>");
-    east.run(&["bundle"]).ok();
-    east.sell("Pens");
-    let (site, browser) = (Site::of(east), Browser::open());
-    let go = |path: &str, name: &str| {
-        browser.go(&format!("{}{path}", site.url));
-        browser.keep(name);
-    };
-    go("/", "s-sales");
-    go("/sales/7", "s-correct");
-    go("/sales/7/void", "s-void");
-    go("/sales/clear?from=&to=", "s-clear");
-    go("/bundles", "s-bundles");
-    go("/sync", "s-sync");
-    browser.press("Sync now");
-    browser.sees("Waiting for head office");
-    browser.keep("s-sync-waiting");
-    company.head_office.run(&["apply"]).ok();
-    browser.sees("Head office has everything");
-    browser.keep("s-sync-done");
-    browser.look_through(PHONE);
-    go("/", "p-sales");
-    go("/sales/new", "p-new");
-    go("/bundles", "p-bundles");
-    browser.prefer_dark(true);
-    go("/", "p-dark");
 }
