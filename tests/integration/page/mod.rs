@@ -6,6 +6,7 @@ mod branch_sync;
 pub mod browser;
 mod everywhere;
 mod frame;
+mod incidents;
 mod kinds;
 mod live;
 pub mod site;
