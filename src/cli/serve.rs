@@ -1,12 +1,14 @@
 //! `salesync serve`
 
+use std::sync::Arc;
+
 use super::args::Serve;
 use super::context::Context;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
 use super::unattended::stop::Stop;
 use crate::domain::Failure;
-use crate::web::{self, BranchSite, HeadOfficeSite, Options, Site};
+use crate::web::{self, BranchSite, ConnectBroker, HeadOfficeSite, Options, Site};
 
 pub(super) fn run(context: &Context, args: &Serve) -> Result<Exit, Failure> {
     let settings = context.settings()?;
@@ -19,11 +21,20 @@ pub(super) fn run(context: &Context, args: &Serve) -> Result<Exit, Failure> {
 }
 
 fn site(settings: Settings) -> Site {
+    let settings = Arc::new(settings);
     let role = match settings.role {
-        Role::HeadOffice => web::Role::HeadOffice(HeadOfficeSite { expect_every: settings.expectations() }),
+        Role::HeadOffice => web::Role::HeadOffice(head_office(&settings)),
         Role::Branch => web::Role::Branch(BranchSite {}),
     };
     let (node, archive) = (settings.node.clone(), settings.archive.clone());
     let connect = Box::new(move || settings.connect_prepared_database("serve"));
     Site { node, archive, connect, role }
+}
+
+fn head_office(settings: &Arc<Settings>) -> HeadOfficeSite {
+    let broker = settings.has_broker().then(|| {
+        let settings = Arc::clone(settings);
+        Box::new(move || settings.connect_broker()) as ConnectBroker
+    });
+    HeadOfficeSite::new(settings.expectations(), settings.amounts.clone(), broker)
 }

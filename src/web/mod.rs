@@ -24,5 +24,6 @@ mod trouble;
 mod viewer;
 mod words;
 
+pub use self::head_office::ConnectBroker;
 pub use self::server::{Options, serve};
 pub use self::site::{BranchSite, Connect, HeadOfficeSite, Role, Site};

@@ -68,6 +68,7 @@ pub fn serve(
         on_ready(address)?;
         let state = Arc::new(shared(site)?);
         tokio::spawn(live::look(Arc::clone(&state)));
+        head_office::watch_queues(&state);
         let pages = router(&state);
         let served = axum::serve(listener, pages).with_graceful_shutdown(async move {
             while !is_to_stop() {

@@ -1,14 +1,15 @@
 //! What the pages are of: the node, and what its handlers may do.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use postgres::Client;
 
+use super::head_office::{ConnectBroker, QueueWatch};
 use crate::archive::Archive;
 use crate::branch::branch_mark;
-use crate::domain::{Failure, NodeName};
+use crate::domain::{Failure, Kind, NodeName, TableName};
 use crate::head_office::head_office_mark;
+use crate::head_office::monitor::Expectations;
 
 /// Opens a connection to the node's database.
 pub type Connect = Box<dyn Fn() -> Result<Client, Failure> + Send + Sync>;
@@ -41,12 +42,39 @@ impl Role {
             Self::Branch(_) => branch_mark(client),
         }
     }
+
+    /// Head office; its pages are served nowhere else.
+    pub(super) fn head_office(&self) -> Result<&HeadOfficeSite, Failure> {
+        match self {
+            Self::HeadOffice(site) => Ok(site),
+            Self::Branch(_) => {
+                Err(Failure::new(Kind::Usage, "looking at this node's role", "it is not head office"))
+            }
+        }
+    }
 }
 
 /// What only head office has.
 pub struct HeadOfficeSite {
     /// How long each branch may be silent before it is late, where that is configured.
-    pub expect_every: BTreeMap<NodeName, Option<Duration>>,
+    pub(super) expectations: Expectations,
+    /// The column with the money of the tables that have one.
+    pub(super) amounts: BTreeMap<TableName, String>,
+    /// The branches' queues, where there is a broker.
+    pub(super) queues: Option<QueueWatch>,
+}
+
+impl HeadOfficeSite {
+    /// Head office of these branches, whose tables have their money in the columns `amounts`.
+    pub fn new(
+        expectations: Expectations,
+        amounts: BTreeMap<TableName, String>,
+        broker: Option<ConnectBroker>,
+    ) -> Self {
+        let branches = expectations.keys().cloned().collect();
+        let queues = broker.map(|connect| QueueWatch::new(connect, branches));
+        Self { expectations, amounts, queues }
+    }
 }
 
 /// What only a branch has.

@@ -1,10 +1,16 @@
 //! Head office's pages.
 
+mod branch_day;
+mod days;
+mod days_csv;
 mod overview;
+mod queues;
 
 use axum::Router;
 use axum::routing::get;
 
+pub use self::queues::ConnectBroker;
+pub(super) use self::queues::{QueueWatch, watch_queues};
 use super::page::Section;
 use super::server::State;
 
@@ -19,5 +25,9 @@ pub(super) const SECTIONS: &[Section] = &[
 
 /// Its pages.
 pub(super) fn pages() -> Router<State> {
-    Router::new().route("/", get(overview::page))
+    Router::new()
+        .route("/", get(overview::page))
+        .route("/days", get(days::page))
+        .route("/days.csv", get(days_csv::file))
+        .route("/days/{branch}/{day}", get(branch_day::page))
 }
