@@ -57,7 +57,7 @@ impl Role {
 /// What only head office has.
 pub struct HeadOfficeSite {
     /// How long each branch may be silent before it is late, where that is configured.
-    pub(super) expectations: Expectations,
+    pub(super) expect_every: Expectations,
     /// The column with the money of the tables that have one.
     pub(super) amounts: BTreeMap<TableName, String>,
     /// The branches' queues, where there is a broker.
@@ -67,13 +67,13 @@ pub struct HeadOfficeSite {
 impl HeadOfficeSite {
     /// Head office of these branches, whose tables have their money in the columns `amounts`.
     pub fn new(
-        expectations: Expectations,
+        expect_every: Expectations,
         amounts: BTreeMap<TableName, String>,
         broker: Option<ConnectBroker>,
     ) -> Self {
-        let branches = expectations.keys().cloned().collect();
+        let branches = expect_every.keys().cloned().collect();
         let queues = broker.map(|connect| QueueWatch::new(connect, branches));
-        Self { expectations, amounts, queues }
+        Self { expect_every, amounts, queues }
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) struct Found {
 struct DaysPage {
     frame: Frame,
     found: Found,
-    /// What the links that change only one thing keep: `&days=14&table=public.sales`.
+    /// What the links that change only one thing keep: `days=14&table=public.sales`.
     kept: String,
     earlier: Option<NaiveDate>,
     later: Option<NaiveDate>,
@@ -69,7 +69,7 @@ pub(super) async fn page(
     let later = found.days.last.checked_add_days(step).map(|later| later.min(found.today));
     let later = later.filter(|later| *later > found.days.last);
     let earlier = found.days.first.pred_opt().filter(|day| day.year() >= 1);
-    render(&DaysPage { kept: found.kept(), frame, earlier, later, found })
+    render(&DaysPage { kept: found.kept()?, frame, earlier, later, found })
 }
 
 /// Reads the board that is wanted.
@@ -114,7 +114,7 @@ impl Found {
             Some(wanted) => Some(named(&tables, wanted)?),
             None => tables.first().cloned(),
         };
-        let standings = standings(client, &site.expectations, now)?;
+        let standings = standings(client, &site.expect_every, now)?;
         let today = local_day(now);
         let board = board(client, table.as_ref(), &standings, days, now)?;
         let sold = table.as_ref().map(|table| latest_sales(client, table, today)).transpose()?;
@@ -127,10 +127,18 @@ impl Found {
         self.table.as_ref()?.amount.as_deref()
     }
 
-    fn kept(&self) -> String {
-        let table = self.table.as_ref().filter(|_| self.tables.len() > 1);
-        let table = table.map(|table| format!("&table={}", encoded(&table.name.to_string())));
-        format!("&days={}{}", self.count, table.unwrap_or_default())
+    fn kept(&self) -> Result<String, Failure> {
+        let count = self.count.to_string();
+        let table = self.table.as_ref().filter(|_| self.tables.len() > 1).map(|table| table.name.to_string());
+        let fields = [("days", Some(count)), ("table", table)];
+        let given: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        serde_urlencoded::to_string(given)
+            .map_err(|error| Failure::new(Kind::Failed, "writing a link", error))
+    }
+
+    /// The days with their place on the board, the newest first: what is looked at most is then seen at once.
+    fn newest_first(&self) -> impl Iterator<Item = (usize, &NaiveDate)> {
+        self.board.days.iter().enumerate().rev()
     }
 
     /// What a cell shows largest: money where there is some, rows else.
@@ -145,13 +153,6 @@ impl Found {
     fn is_empty(&self) -> bool {
         self.board.sum.rows == 0
     }
-}
-
-/// `text` in a query.
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(encode).collect()
 }
 
 fn named(tables: &[BusinessTable], wanted: &str) -> Result<BusinessTable, Failure> {
@@ -171,14 +172,17 @@ fn as_of(row: &BoardRow) -> Option<Moment> {
     row.data_as_of.map(Moment)
 }
 
-/// How a state looks: the class, and a sign beside the word.
-pub(super) fn look(state: impl Borrow<CellState>) -> (&'static str, &'static str) {
+fn rows(figure: &Figure) -> String {
+    format!("{} {}", grouped(&figure.rows), if figure.rows == 1 { "row" } else { "rows" })
+}
+
+/// How a state looks: a class. Beside it stands the word.
+pub(super) fn look(state: impl Borrow<CellState>) -> &'static str {
     match state.borrow() {
-        CellState::Complete => ("ok", "✓"),
-        CellState::NoSales => ("idle", "–"),
-        CellState::SoFar => ("waiting", "…"),
-        CellState::Partial => ("late", "◔"),
-        CellState::Late | CellState::Missing => ("trouble", "▲"),
-        CellState::NotYet => ("idle", ""),
+        CellState::Complete => "ok",
+        CellState::SoFar => "waiting",
+        CellState::Partial => "late",
+        CellState::Late | CellState::Missing => "trouble",
+        CellState::NoSales | CellState::NotYet => "idle",
     }
 }
