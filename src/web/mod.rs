@@ -15,6 +15,7 @@ mod gate;
 mod head_office;
 mod house;
 mod live;
+mod metrics;
 mod notices;
 mod page;
 mod random;
@@ -26,4 +27,4 @@ mod words;
 
 pub use self::head_office::ConnectBroker;
 pub use self::server::{Options, serve};
-pub use self::site::{BranchSite, Connect, HeadOfficeSite, Role, Site};
+pub use self::site::{BranchSite, Connect, HeadOfficeSite, Role, Site, Synchronise};

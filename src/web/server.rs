@@ -14,11 +14,12 @@ use tokio::time::sleep;
 
 use super::database::Databases;
 use super::live::Live;
+use super::metrics::Metrics;
 use super::notices::Notices;
 use super::page::Section;
 use super::site::{Role, Site};
 use super::trouble::Trouble;
-use super::{assets, branch, gate, head_office, house, live, random};
+use super::{assets, branch, gate, head_office, house, live, metrics, random};
 use crate::archive::Archive;
 use crate::domain::{Failure, Kind, NodeName};
 
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) sections: &'static [Section],
     pub(super) notices: Notices,
     pub(super) live: Live,
+    pub(super) metrics: Metrics,
     /// What forms have to send back.
     pub(super) csrf: String,
 }
@@ -87,7 +89,17 @@ fn shared(site: Site) -> Result<Shared, Failure> {
         Role::Branch(_) => branch::SECTIONS,
     };
     let (databases, notices, csrf) = (Databases::new(connect), Notices::default(), random::token()?);
-    Ok(Shared { node, archive, databases, role, sections, notices, live: Live::new(), csrf })
+    Ok(Shared {
+        node,
+        archive,
+        databases,
+        role,
+        sections,
+        notices,
+        live: Live::new(),
+        metrics: Metrics::new(),
+        csrf,
+    })
 }
 
 fn router(state: &State) -> Router {
@@ -95,12 +107,16 @@ fn router(state: &State) -> Router {
         Role::HeadOffice(_) => head_office::pages(),
         Role::Branch(_) => branch::pages(),
     };
-    let pages = pages.route("/events", get(live::events)).route("/assets/{name}", get(assets::asset));
+    let pages = pages
+        .route("/events", get(live::events))
+        .route("/assets/{name}", get(assets::asset))
+        .route("/metrics", get(metrics::page));
     let pages = pages.fallback(async || Trouble::NotFound);
     // The last one added sees the request first.
     let pages = pages
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
         .layer(from_fn_with_state(Arc::clone(state), house::house))
-        .layer(from_fn_with_state(Arc::clone(state), gate::gate));
+        .layer(from_fn_with_state(Arc::clone(state), gate::gate))
+        .layer(from_fn_with_state(Arc::clone(state), metrics::watch));
     pages.with_state(Arc::clone(state))
 }

@@ -1,13 +1,16 @@
 //! What the pages are of: the node, and what its handlers may do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use postgres::Client;
 
+use super::branch::Synchroniser;
 use super::head_office::{ConnectBroker, QueueWatch};
 use crate::archive::Archive;
 use crate::branch::branch_mark;
-use crate::domain::{Failure, Kind, NodeName, TableName};
+use crate::branch::import::SaleRules;
+use crate::domain::{Failure, Kind, NodeName, Onlooker, TableName};
 use crate::head_office::head_office_mark;
 use crate::head_office::monitor::Expectations;
 
@@ -39,7 +42,7 @@ impl Role {
     pub(super) fn mark(&self, client: &mut Client) -> Result<String, Failure> {
         match self {
             Self::HeadOffice(_) => head_office_mark(client),
-            Self::Branch(_) => branch_mark(client),
+            Self::Branch(site) => Ok(format!("{} {}", branch_mark(client)?, site.synchroniser.steps())),
         }
     }
 
@@ -77,5 +80,22 @@ impl HeadOfficeSite {
     }
 }
 
+/// Brings everything to head office, and waits a little for its answers.
+pub type Synchronise = Box<dyn Fn(&dyn Onlooker) -> Result<(), Failure> + Send + Sync>;
+
 /// What only a branch has.
-pub struct BranchSite {}
+pub struct BranchSite {
+    /// The column with the money of the tables that have one.
+    pub(super) amounts: BTreeMap<TableName, String>,
+    /// What a sale is checked by.
+    pub(super) rules: SaleRules,
+    /// Its exchange with head office.
+    pub(super) synchroniser: Arc<Synchroniser>,
+}
+
+impl BranchSite {
+    /// A branch whose tables have their money in these columns.
+    pub fn new(amounts: BTreeMap<TableName, String>, rules: SaleRules, synchronise: Synchronise) -> Self {
+        Self { amounts, rules, synchroniser: Arc::new(Synchroniser::new(synchronise)) }
+    }
+}
