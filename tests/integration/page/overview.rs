@@ -60,7 +60,10 @@ fn before_anything_has_come_a_branch_is_new_and_then_it_is_complete_up_to_yester
     company.sync();
     let page = site.get("/").is(200);
     assert_eq!(headline(&page), "All 2 branches are complete up to yesterday");
-    shows_all(line(&page, "east"), &["badge ok", "Fine", "10.69", "1 row, 2021-05-02", "/days/east/2021-05-02"]);
+    shows_all(
+        line(&page, "east"),
+        &["badge ok", "Fine", "10.69", "1 row, 2021-05-02", "/days/east/2021-05-02"],
+    );
 }
 
 #[test]
@@ -68,11 +71,27 @@ fn each_trouble_stands_first_with_its_sentence_and_its_command() {
     let company = eventful_company();
     let page = Site::of(&company.head_office).get("/").is(200);
     assert_eq!(headline(&page), "5 of 6 branches need you");
-    page.shows_in_order(&["branch-harbour", "branch-island", "branch-north", "branch-south", "branch-west", "branch-east"]);
+    page.shows_in_order(&[
+        "branch-harbour",
+        "branch-island",
+        "branch-north",
+        "branch-south",
+        "branch-west",
+        "branch-east",
+    ]);
     shows_all(line(&page, "east"), &["badge ok", "Fine"]);
-    shows_all(line(&page, "harbour"), &["Late", "expected every 26 h", "salesync request harbour --sync-now"]);
-    shows_all(line(&page, "island"), &["Late", "Nothing has ever come from it", "salesync request island --sync-now"]);
-    shows_all(line(&page, "north"), &["Gap", "has not come", "salesync request north --resend 3", "1 held, 1 missing"]);
+    shows_all(
+        line(&page, "harbour"),
+        &["Late", "expected every 26 h", "salesync request harbour --sync-now"],
+    );
+    shows_all(
+        line(&page, "island"),
+        &["Late", "Nothing has ever come from it", "salesync request island --sync-now"],
+    );
+    shows_all(
+        line(&page, "north"),
+        &["Gap", "has not come", "salesync request north --resend 3", "1 held, 1 missing"],
+    );
     shows_all(line(&page, "south"), &["Rejected", "1 bundle was rejected", "salesync retry south"]);
     shows_all(line(&page, "west"), &["Decide", "waits for your decision", "salesync approve west 3"]);
     for branch in ["north", "south", "west"] {
@@ -83,7 +102,11 @@ fn each_trouble_stands_first_with_its_sentence_and_its_command() {
     for branch in status["branches"].as_array().unwrap() {
         let text = line(&page, branch["branch"].as_str().unwrap());
         assert_eq!(text.contains(">Late<"), branch["late"].as_bool().unwrap(), "{text}");
-        for (name, count) in [("held", len(&branch["held"])), ("missing", len(&branch["missing"])), ("rejected", branch["rejected"].as_u64().unwrap())] {
+        for (name, count) in [
+            ("held", len(&branch["held"])),
+            ("missing", len(&branch["missing"])),
+            ("rejected", branch["rejected"].as_u64().unwrap()),
+        ] {
             assert_eq!(text.contains(&format!("{count} {name}")), count > 0, "{name} in {text}");
         }
         if let Some(sequence) = branch["last_sequence"].as_u64() {
@@ -160,6 +183,9 @@ fn a_clock_that_is_ahead_an_unfinished_cut_and_open_requests_are_told() {
     );
     let page = Site::of(&company.head_office).get("/").is(200);
     assert_eq!(headline(&page), "1 of 2 branches is complete up to yesterday");
-    shows_all(line(&page, "east"), &["300.0 s ahead", "Its clock is ahead by 5 min or more.", "Asked for bundles 1 to 3"]);
+    shows_all(
+        line(&page, "east"),
+        &["300.0 s ahead", "Its clock is ahead by 5 min or more.", "Asked for bundles 1 to 3"],
+    );
     shows_all(line(&page, "west"), &["In the middle", "has yet to come"]);
 }
