@@ -150,7 +150,8 @@ fn all_names(node: &Node) -> BTreeSet<String> {
 fn the_dashboard_and_the_alert_rules_use_exactly_the_figures_there_are() {
     let company = eventful_company();
     let mut known = all_names(&company.head_office);
-    known.extend(all_names(&company.branches[0]));
+    // Of its bundles one is lost, so that something is not proven.
+    known.extend(all_names(&company.branches[3]));
     let word = Regex::new("salesync_[a-z0-9_]+").unwrap();
     let used = |file: &str| -> BTreeSet<String> {
         word.find_iter(&text_of(file)).map(|found| family(found.as_str())).collect()
