@@ -10,7 +10,7 @@ use super::sync::synchronise_in_turn;
 use super::unattended::stop::Stop;
 use crate::branch::import::{ImportOptions, SaleRules};
 use crate::domain::{Failure, Onlooker};
-use crate::web::{self, BranchSite, ConnectBroker, HeadOfficeSite, Site};
+use crate::web::{self, BranchSite, HeadOfficeSite, Site};
 
 pub(super) fn run(context: &Context, args: &Serve) -> Result<Exit, Failure> {
     let settings = context.settings()?;
@@ -34,17 +34,16 @@ fn site(settings: Settings) -> Result<Site, Failure> {
     Ok(Site { node, archive, connect, role })
 }
 
+fn head_office(settings: &Arc<Settings>) -> HeadOfficeSite {
+    let of_broker = Arc::clone(settings);
+    let connect_broker = Arc::new(move || of_broker.connect_broker());
+    let (policy, has_broker) = (settings.policy, settings.has_broker());
+    HeadOfficeSite::new(settings.expectations(), settings.amounts.clone(), policy, connect_broker, has_broker)
+}
+
 fn branch(settings: &Arc<Settings>) -> Result<BranchSite, Failure> {
     let rules = SaleRules::new(&ImportOptions { date_format: None, tax_rate: settings.tax_rate })?;
     let (amounts, settings) = (settings.amounts.clone(), Arc::clone(settings));
     let synchronise = Box::new(move |onlooker: &dyn Onlooker| synchronise_in_turn(&settings, onlooker));
     Ok(BranchSite::new(amounts, rules, synchronise))
-}
-
-fn head_office(settings: &Arc<Settings>) -> HeadOfficeSite {
-    let broker = settings.has_broker().then(|| {
-        let settings = Arc::clone(settings);
-        Box::new(move || settings.connect_broker()) as ConnectBroker
-    });
-    HeadOfficeSite::new(settings.expectations(), settings.amounts.clone(), broker)
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use postgres::Client;
 
 use super::branch::Synchroniser;
-use super::head_office::{ConnectBroker, QueueWatch};
+use super::head_office::{FollowUp, QueueWatch};
 use crate::archive::Archive;
 use crate::branch::branch_mark;
 use crate::branch::import::SaleRules;
+use crate::broker::Broker;
 use crate::domain::{Failure, Kind, NodeName, Onlooker, TableName};
-use crate::head_office::head_office_mark;
 use crate::head_office::monitor::Expectations;
+use crate::head_office::{Policy, head_office_mark};
 
 /// Opens a connection to the node's database.
 pub type Connect = Box<dyn Fn() -> Result<Client, Failure> + Send + Sync>;
@@ -57,26 +58,37 @@ impl Role {
     }
 }
 
+/// Opens a connection to the node's broker.
+pub type ConnectBroker = Arc<dyn Fn() -> Result<Broker, Failure> + Send + Sync>;
+
 /// What only head office has.
 pub struct HeadOfficeSite {
     /// How long each branch may be silent before it is late, where that is configured.
     pub(super) expect_every: Expectations,
     /// The column with the money of the tables that have one.
     pub(super) amounts: BTreeMap<TableName, String>,
+    /// What it does without asking a person.
+    pub(super) policy: Policy,
+    pub(super) connect_broker: ConnectBroker,
     /// The branches' queues, where there is a broker.
     pub(super) queues: Option<QueueWatch>,
+    /// What was decided on the page is carried out by this.
+    pub(super) follow_up: FollowUp,
 }
 
 impl HeadOfficeSite {
-    /// Head office of these branches, whose tables have their money in the columns `amounts`.
+    /// `expect_every` is how long each branch may be silent before it is late, where that is configured; `amounts` the
+    /// column with the money of the tables that have one.
     pub fn new(
         expect_every: Expectations,
         amounts: BTreeMap<TableName, String>,
-        broker: Option<ConnectBroker>,
+        policy: Policy,
+        connect_broker: ConnectBroker,
+        has_broker: bool,
     ) -> Self {
         let branches = expect_every.keys().cloned().collect();
-        let queues = broker.map(|connect| QueueWatch::new(connect, branches));
-        Self { expect_every, amounts, queues }
+        let queues = has_broker.then(|| QueueWatch::new(Arc::clone(&connect_broker), branches));
+        Self { expect_every, amounts, policy, connect_broker, queues, follow_up: FollowUp::default() }
     }
 }
 

@@ -1,15 +1,21 @@
 //! Head office's pages.
 
+mod action;
 mod branch_day;
 mod days;
 mod days_csv;
+mod decide;
+mod follow_up;
+mod history;
+mod incidents;
+mod matter;
 mod overview;
 mod queues;
 
 use axum::Router;
 use axum::routing::get;
 
-pub use self::queues::ConnectBroker;
+pub(super) use self::follow_up::FollowUp;
 pub(super) use self::queues::{QueueWatch, watch_queues};
 use super::page::Section;
 use super::server::State;
@@ -30,4 +36,6 @@ pub(super) fn pages() -> Router<State> {
         .route("/days", get(days::page))
         .route("/days.csv", get(days_csv::file))
         .route("/days/{branch}/{day}", get(branch_day::page))
+        .route("/incidents", get(incidents::page).post(decide::act))
+        .route("/incidents/confirm", get(decide::question))
 }

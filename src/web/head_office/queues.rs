@@ -10,13 +10,10 @@ use chrono::{DateTime, Utc};
 use crate::broker::Broker;
 use crate::domain::{Failure, NodeName};
 use crate::web::server::State;
-use crate::web::site::Role;
+use crate::web::site::{ConnectBroker, Role};
 
 /// How long it rests between two rounds. Each question has its deadline.
 const PAUSE: Duration = Duration::from_secs(12);
-
-/// Opens a connection to the broker.
-pub type ConnectBroker = Box<dyn Fn() -> Result<Broker, Failure> + Send + Sync>;
 
 /// What is known of the queues.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

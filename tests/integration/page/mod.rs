@@ -1,13 +1,19 @@
 //! The page, over plain HTTP and in a browser.
 
+mod branch_browser;
 mod branch_sales;
+mod branch_sync;
 pub mod browser;
 mod days;
 mod everywhere;
 mod frame;
+mod hardening;
+mod incidents;
 mod kinds;
 mod live;
+mod login;
 mod metrics;
+mod opened;
 mod overview;
 pub mod site;
 mod world;
