@@ -5,6 +5,7 @@ use std::fmt::Display;
 use super::action::{Action, What};
 use crate::domain::{Count, NodeName, Sequence, Wanted};
 use crate::head_office::incidents::{Matter, MatterKind, Open, OpenDecision};
+use crate::head_office::monitor::span_in_words;
 use crate::head_office::{HoldKind, OpenRequest};
 use crate::web::words::{Moment, grouped};
 
@@ -129,10 +130,11 @@ fn told(matter: &Matter) -> Told {
         }
         MatterKind::Gap { missing, asked } => gap(branch, missing, asked.as_ref()),
         MatterKind::Late { expected } => {
-            let expected = humantime::format_duration(*expected);
+            let expected = span_in_words(*expected);
+            let came = if matter.since.is_some() { "has been applied since" } else { "has ever come" };
             let title = "silent for too long".to_owned();
             let sentences = vec![
-                format!("A bundle is expected every {expected}, and none has been applied since. What was sold there meanwhile is not here."),
+                format!("A bundle is expected every {expected}, and none {came}. What was sold there meanwhile is not here."),
                 "See whether its line is up and salesync runs there. Asked for a bundle, it answers as soon as it connects."
                     .to_owned(),
             ];
