@@ -1,11 +1,16 @@
 //! The page, over plain HTTP and in a browser.
 
+mod branch_browser;
 mod branch_sales;
+mod branch_sync;
 pub mod browser;
 mod everywhere;
 mod frame;
+mod hardening;
 mod incidents;
 mod kinds;
 mod live;
+mod login;
+mod opened;
 pub mod site;
 mod world;
