@@ -174,7 +174,7 @@ fn remarks(state: &BranchState, is_late: bool) -> Vec<Concern> {
 }
 
 /// `45 s`, `90 min`, `31 h`, `5 days`.
-pub(super) fn span_in_words(span: Duration) -> String {
+pub fn span_in_words(span: Duration) -> String {
     match span.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7_200 => format!("{} min", seconds / 60),
