@@ -113,7 +113,9 @@ fn a_table_that_a_subscription_writes_to_is_refused_before_the_next_cut() {
     };
     let (source, east) = (node("source"), node("east"));
     east.configure("role = \"branch\"", &company.broker_url, &toml(&["public.t"]));
-    [&source, &east].map(|node| node.sql("CREATE TABLE public.t (id int PRIMARY KEY)"));
+    for node in [&source, &east] {
+        node.sql("CREATE TABLE public.t (id int PRIMARY KEY)");
+    }
     east.run(&["init"]).ok();
     east.run(&["bundle", "--offline"]).ok();
     source.sql("CREATE PUBLICATION sales FOR TABLE public.t");
