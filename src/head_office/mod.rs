@@ -20,6 +20,7 @@ mod refusal;
 mod rejection;
 mod replay;
 mod requests;
+pub mod sales;
 mod schema;
 mod target;
 mod verdict;

@@ -10,6 +10,7 @@
 mod assets;
 mod branch;
 mod database;
+mod download;
 mod form;
 mod gate;
 mod head_office;
@@ -21,6 +22,7 @@ mod server;
 mod site;
 mod trouble;
 mod viewer;
+mod words;
 
 pub use self::server::{Options, serve};
 pub use self::site::{BranchSite, Connect, HeadOfficeSite, Role, Site};

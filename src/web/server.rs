@@ -80,7 +80,10 @@ fn router(site: Site) -> Result<Router, Failure> {
     };
     let Site { node, archive, connect, role } = site;
     let (databases, notices, csrf) = (Databases::new(connect), Notices::default(), random::token()?);
-    let state = Arc::new(Shared { node, archive, databases, role, sections, notices, csrf });
+    let state: State = Arc::new(Shared { node, archive, databases, role, sections, notices, csrf });
+    if let Role::HeadOffice(_) = state.role {
+        tokio::spawn(head_office::keep_summary(state.databases.clone()));
+    }
     let pages = pages.route("/assets/{name}", get(assets::asset));
     let pages = pages.fallback(async || Trouble::NotFound);
     // The last one added sees the request first.

@@ -1,12 +1,16 @@
 //! Head office's pages.
 
 mod overview;
+mod sales;
+mod summary;
 
 use axum::Router;
 use axum::routing::get;
 
 use super::page::Section;
 use super::server::State;
+
+pub(super) use self::summary::keep_summary;
 
 /// Head office's navigation.
 pub(super) const SECTIONS: &[Section] = &[
@@ -19,5 +23,8 @@ pub(super) const SECTIONS: &[Section] = &[
 
 /// Its pages.
 pub(super) fn pages() -> Router<State> {
-    Router::new().route("/", get(overview::page))
+    Router::new()
+        .route("/", get(overview::page))
+        .route("/sales", get(sales::page))
+        .route("/sales.csv", get(sales::file))
 }
