@@ -22,7 +22,7 @@ pub use manifest::{
     TableChange,
 };
 pub use name::NodeName;
-pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TableEffect};
+pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TOLERABLE_SKEW_MS, TableEffect};
 pub use request::{REQUEST_FORMAT, Request, Wanted};
 pub use sql::{quote_identifier, quote_literal};
 pub use sum::{ExactSum, NotANumber};

@@ -15,6 +15,7 @@ mod form;
 mod gate;
 mod head_office;
 mod house;
+mod live;
 mod notices;
 mod page;
 mod random;

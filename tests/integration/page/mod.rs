@@ -1,4 +1,6 @@
-//! The page over plain HTTP, as a browser speaks it.
+//! The page, over plain HTTP and in a browser.
 
+pub mod browser;
 mod frame;
+mod live;
 pub mod site;

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
+use std::net::TcpStream;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -65,6 +66,18 @@ impl Site {
         let request = self.agent.post(format!("{}{path}", self.url)).header("Cookie", self.cookie());
         let request = request.header("Origin", &self.url);
         self.page(request.send_form(form.iter().copied()).unwrap())
+    }
+
+    /// A connection to it, and nothing said yet. What is read from it comes within a minute, or it is an error.
+    pub fn raw(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.host()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        stream
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn host(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 
     /// Forgets its cookies, as another browser.

@@ -5,7 +5,7 @@ use askama::Template;
 use super::ask::{Asking, Period, SalesQuery, place_of, sort_place_of};
 use super::chart::{Chart, bars, chart};
 use crate::head_office::sales::{
-    Figures, Position, Sale, SalesPage, SalesTotals, Share, SortColumn, SortPosition, Towards,
+    Figures, Position, Sale, SalesFilter, SalesPage, SalesTotals, Share, SortColumn, SortPosition, Towards,
 };
 use crate::web::page::Frame;
 use crate::web::words::grouped;
@@ -115,7 +115,7 @@ impl SalesView {
     pub(super) fn of(frame: Frame, asking: &Asking, shown: Shown) -> Self {
         let Shown { branches, list, totals, lacks } = shown;
         let query = asking.query.clone();
-        let is_filtered = asking.filter != Default::default() || asking.id.is_some();
+        let is_filtered = asking.filter != SalesFilter::default() || asking.id.is_some();
         Self {
             frame,
             branches,
@@ -148,14 +148,14 @@ impl TotalsView {
     fn of(asking: &Asking, totals: SalesTotals) -> Self {
         let Figures { rows, qty, amt, tax, total } = totals.all.unwrap_or_default();
         let stats = if qty.is_empty() {
-            vec![("Sales in the period", grouped(totals.stated))]
+            vec![("Sales in the period", grouped(&totals.stated))]
         } else {
             vec![
-                ("Sales", grouped(rows)),
-                ("Pieces", grouped(qty)),
-                ("Without tax", grouped(amt)),
-                ("Tax", grouped(tax)),
-                ("Total", grouped(total)),
+                ("Sales", grouped(&rows)),
+                ("Pieces", grouped(&qty)),
+                ("Without tax", grouped(&amt)),
+                ("Tax", grouped(&tax)),
+                ("Total", grouped(&total)),
             ]
         };
         let lists = [
@@ -170,7 +170,7 @@ impl TotalsView {
                 "Totals by {} with this filter are for shorter periods: this one has {} sales, of which the filter \
                  leaves some.",
                 lacking.join(" and ").to_lowercase(),
-                grouped(totals.stated)
+                grouped(&totals.stated)
             )
         });
         let lists = lists.into_iter().filter_map(|(heading, unit, field, shares)| {
@@ -179,7 +179,7 @@ impl TotalsView {
         Self {
             stats,
             behind: totals.backlog.filter(|backlog| !backlog.is_empty()).map(|backlog| {
-                let days = grouped(backlog.days);
+                let days = grouped(&backlog.days);
                 match &backlog.branches[..] {
                     [] => format!("These figures are being brought up to date: {days} business days are still as they were before the last bundles."),
                     branches => format!(
@@ -229,7 +229,7 @@ impl ListView {
             heading,
             unit,
             lines: shares.iter().zip(bars).take(MOST_NAMES).map(line).collect(),
-            others: (others > 0).then(|| format!("and {} more with less", grouped(others))),
+            others: (others > 0).then(|| format!("and {} more with less", grouped(&others))),
         }
     }
 }
@@ -237,7 +237,7 @@ impl ListView {
 impl Line {
     fn of(share: &Share, address: String, bar: String) -> Self {
         let Figures { rows, qty, total, .. } = &share.figures;
-        Self { name: name_of(share), address, rows: grouped(rows), qty: grouped(qty), total: grouped(total), bar }
+        Self { name: name_of(share), address, rows: grouped(&rows), qty: grouped(&qty), total: grouped(&total), bar }
     }
 }
 
@@ -278,7 +278,7 @@ impl TableView {
             }),
             looked_to: looked_to.map(|place| place.day),
             too_many: list.too_many.map(|(count, limit)| {
-                format!("{} sales are too many to sort: at most {}. Choose a shorter period or a branch.", grouped(count), grouped(limit))
+                format!("{} sales are too many to sort: at most {}. Choose a shorter period or a branch.", grouped(&count), grouped(&limit))
             }),
             sales: sales.iter().map(Row::of).collect(),
         }
@@ -327,7 +327,7 @@ fn words_of(column: Option<SortColumn>) -> &'static str {
 impl Row {
     fn of(sale: &Sale) -> Self {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let number = |value: &Option<String>| value.as_ref().map(grouped).unwrap_or_default();
+        let number = |value: &Option<String>| value.as_ref().map(|value| grouped(value)).unwrap_or_default();
         Self {
             branch: sale.branch.clone(),
             id: sale.id.to_string(),
