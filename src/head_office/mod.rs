@@ -7,6 +7,7 @@ mod check_days;
 mod compare;
 mod decisions;
 mod deletions;
+pub mod history;
 mod hold;
 mod init;
 mod ledger;

@@ -1,10 +1,10 @@
 //! The sales of a period in another order than that of their days.
 
-use postgres::{Client, GenericClient};
+use postgres::{Client, Transaction};
 
 use super::filter::{SalesFilter, all, literal};
 use super::shape::FROM;
-use super::statement::{COLUMNS, Sale, begin, failed};
+use super::statement::{COLUMNS, Sale, begin, by_days, failed};
 use super::walk::{SalesPage, Towards};
 use crate::domain::Failure;
 
@@ -48,8 +48,8 @@ pub struct SortPosition {
 pub enum Sorted {
     /// Done.
     Page(SalesPage),
-    /// There are so many in the period, or more.
-    TooMany(i64),
+    /// There are more than [`SORT_LIMIT`] in the period.
+    TooMany,
 }
 
 impl SortColumn {
@@ -115,7 +115,7 @@ pub fn sorted_sales(
     let mut transaction = begin(client)?;
     let count = count_up_to(&mut transaction, filter, SORT_LIMIT)?;
     if count > SORT_LIMIT {
-        return Ok(Sorted::TooMany(count));
+        return Ok(Sorted::TooMany);
     }
     let (operator, direction) = if towards == Towards::Older { ("<", "DESC") } else { (">", "ASC") };
     let value = column.sql();
@@ -129,25 +129,32 @@ pub fn sorted_sales(
         all(&conditions),
         limit + 1
     );
-    let rows = transaction.query(&sql, &[]).map_err(|error| failed(&error))?;
+    let rows = by_days(&mut transaction, &sql)?;
     let sales = rows.iter().take(limit).map(Sale::of).collect();
     Ok(Sorted::Page(SalesPage { sales, has_more: rows.len() > limit, looked_to: None }))
 }
 
-/// How many sales the filter's days and branch have, as the branches have stated it; where they have stated nothing,
-/// counted up to one more than `limit`.
+/// Branches' days that are counted first: mostly they are more than enough.
+const FIRST_DAYS: i64 = 5000;
+
+/// How many sales the filter's days and branch have, as the branches have stated it; if that is more than `limit`,
+/// some number that is. Where they have stated nothing, counted.
 pub(super) fn count_up_to(
-    client: &mut impl GenericClient,
+    transaction: &mut Transaction<'_>,
     filter: &SalesFilter,
     limit: i64,
 ) -> Result<i64, Failure> {
-    let stated = format!(
-        "SELECT coalesce(sum(d.row_count), 0)::bigint FROM salesync.day_total d WHERE {}",
-        filter.stated()
-    );
-    let stated: i64 = client.query_one(&stated, &[]).map_err(|error| failed(&error))?.get(0);
-    if stated > 0 {
-        return Ok(stated);
+    for days in [FIRST_DAYS, i64::MAX] {
+        let stated = format!(
+            "SELECT coalesce(sum(row_count), 0)::bigint, count(*) FROM (
+                 SELECT d.row_count FROM salesync.day_total d WHERE {} LIMIT {days}) d",
+            filter.stated()
+        );
+        let row = transaction.query_one(&stated, &[]).map_err(|error| failed(&error))?;
+        let (rows, found): (i64, i64) = (row.get(0), row.get(1));
+        if rows > limit || rows > 0 && found < days {
+            return Ok(rows);
+        }
     }
     let of_all = SalesFilter { region: None, product: None, ..filter.clone() };
     let counted = format!(
@@ -155,5 +162,6 @@ pub(super) fn count_up_to(
         of_all.condition(),
         limit + 1
     );
-    Ok(client.query_one(&counted, &[]).map_err(|error| failed(&error))?.get(0))
+    let rows = by_days(transaction, &counted)?;
+    Ok(rows.first().map_or(0, |row| row.get(0)))
 }

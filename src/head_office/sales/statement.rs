@@ -55,12 +55,18 @@ pub(super) fn failed(error: &postgres::Error) -> Failure {
     database_failure("reading the sales", error)
 }
 
-/// A transaction that sees one moment. Rows are found by their days: an index of keys would be read to its end for
-/// the sake of a few, where the planner knows too little of the table.
+/// A transaction that sees one moment.
 pub(super) fn begin(client: &mut Client) -> Result<Transaction<'_>, Failure> {
     let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
-    let mut transaction = builder.read_only(true).start().map_err(|error| failed(&error))?;
-    let by_days = transaction.batch_execute("SET LOCAL enable_indexscan = off");
-    by_days.map_err(|error| failed(&error))?;
-    Ok(transaction)
+    builder.read_only(true).start().map_err(|error| failed(&error))
+}
+
+/// The answer of a query on the sales, whose rows are found by their days: an index of keys would be read to its end for
+/// the sake of a few, where the planner knows too little of the table.
+pub(super) fn by_days(transaction: &mut Transaction<'_>, sql: &str) -> Result<Vec<Row>, Failure> {
+    let doing = |error: postgres::Error| failed(&error);
+    transaction.batch_execute("SET LOCAL enable_indexscan = off").map_err(doing)?;
+    let rows = transaction.query(sql, &[]).map_err(doing)?;
+    transaction.batch_execute("SET LOCAL enable_indexscan = on").map_err(doing)?;
+    Ok(rows)
 }

@@ -7,7 +7,7 @@ use postgres::{Client, Row, Transaction};
 use super::filter::{SalesFilter, all, literal};
 use super::shape::FROM;
 use super::sorted::count_up_to;
-use super::statement::{begin, failed};
+use super::statement::{begin, by_days, failed};
 use super::summary::{Backlog, backlog};
 use crate::domain::Failure;
 
@@ -55,8 +55,6 @@ pub struct SalesTotals {
     pub by_product: Option<Vec<Share>>,
     /// By branch, the same.
     pub by_branch: Option<Vec<Share>>,
-    /// How many sales there are in the period, by what the branches have stated.
-    pub stated: i64,
     /// What is not in these figures yet; none if they were added up just now.
     pub backlog: Option<Backlog>,
 }
@@ -71,7 +69,7 @@ pub fn sales_totals(client: &mut Client, filter: &SalesFilter) -> Result<SalesTo
     } else {
         summed_up(&mut transaction, filter, by_month)?
     };
-    (totals.stated, totals.by_month) = (stated, by_month);
+    totals.by_month = by_month;
     Ok(totals)
 }
 
@@ -111,7 +109,7 @@ fn live(
         day_or_month("t.date", by_month),
         filter.condition(),
     );
-    let rows = transaction.query(&sql, &[]).map_err(|error| failed(&error))?;
+    let rows = by_days(transaction, &sql)?;
     let mut kinds: BTreeMap<i32, Vec<Share>> = BTreeMap::new();
     for row in &rows {
         kinds.entry(row.get(0)).or_default().push(share(row, 1));

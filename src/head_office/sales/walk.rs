@@ -8,11 +8,13 @@ use postgres::{Client, Transaction};
 
 use super::filter::{SalesFilter, all, literal};
 use super::shape::FROM;
-use super::statement::{COLUMNS, Sale, begin, failed};
+use super::statement::{COLUMNS, Sale, begin, by_days, failed};
 use crate::domain::Failure;
 
 /// Rows of which a page is filled at most. Where few of them are wanted, the page says how far it has looked.
-const LOOK_LIMIT: i64 = 100_000;
+const LOOK_LIMIT: i64 = 64_000;
+/// Rows that are looked through first where only some are wanted.
+const FIRST_LOOK: i64 = 8000;
 /// Branches' days that are looked up at a time.
 const MOST_GROUPS: i64 = 5000;
 /// How much larger the next window is if one has too few.
@@ -106,12 +108,17 @@ struct Walk<'w, 't> {
 
 impl Walk<'_, '_> {
     fn go(&mut self, mut start: Start) -> Result<(), Failure> {
+        let is_of_some = self.filter.is_of_some();
         let mut wanted = i64::try_from(self.limit).unwrap_or(i64::MAX).saturating_add(1);
+        if is_of_some {
+            wanted = wanted.max(FIRST_LOOK);
+        }
         let mut looked = 0;
         loop {
             let groups = self.groups(&start, wanted)?;
-            if let (Start::Outermost, Some(first)) = (&start, groups.first()) {
-                // Days that no branch has stated come before the first that one has.
+            if let (Start::Outermost, Some(first), false) = (&start, groups.first(), is_of_some) {
+                // Days that no branch has stated come before the first that one has. With that behind, few branches are
+                // read for the page.
                 self.read(&start, Some(&Start::Day(first.day.clone())), None)?;
                 start = Start::Day(first.day.clone());
                 if self.page.sales.len() > self.limit {
@@ -195,7 +202,7 @@ impl Walk<'_, '_> {
             all(&conditions),
             self.limit + 1 - self.page.sales.len().min(self.limit),
         );
-        let rows = self.transaction.query(&sql, &[]).map_err(|error| failed(&error))?;
+        let rows = by_days(self.transaction, &sql)?;
         self.page.sales.extend(rows.iter().map(Sale::of));
         Ok(())
     }

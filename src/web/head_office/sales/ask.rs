@@ -12,7 +12,7 @@ const LONGEST_NAME: usize = 200;
 /// The query as it came.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct SalesQuery {
+pub(in crate::web::head_office) struct SalesQuery {
     pub(super) period: String,
     pub(super) from: String,
     pub(super) to: String,

@@ -13,7 +13,7 @@ use self::show::{List, SalesView, Shown};
 use crate::domain::Failure;
 use crate::head_office::branch_states;
 use crate::head_office::sales::{
-    SORT_LIMIT, SalesPage, SalesTable, Sorted, find_sale, sales_table, sales_totals, sorted_sales, walk_sales,
+    SalesPage, SalesTable, Sorted, find_sale, sales_table, sales_totals, sorted_sales, walk_sales,
 };
 use crate::web::form::Asked;
 use crate::web::page::{Frame, render};
@@ -46,16 +46,17 @@ fn look(client: &mut postgres::Client, asking: &Asking) -> Result<Shown, Failure
         SalesTable::Fit => {}
     }
     let list = list(client, asking)?;
-    let totals = if asking.id.is_none() { Some(sales_totals(client, &asking.filter)?) } else { None };
+    // Whoever goes on to the next page has seen them.
+    let totals = if asking.id.is_none() && asking.after.is_none() { Some(sales_totals(client, &asking.filter)?) } else { None };
     Ok(Shown { branches, list: Some(list), totals, lacks: None })
 }
 
 fn list(client: &mut postgres::Client, asking: &Asking) -> Result<List, Failure> {
     let Asking { filter, id, sort, after, is_back, .. } = asking;
     if let Some(id) = id {
-        return Ok(List { page: find_sale(client, filter, *id)?, too_many: None });
+        return Ok(List { page: find_sale(client, filter, *id)?, is_too_much: false });
     }
-    let (mut page, mut too_many) = (SalesPage::default(), None);
+    let (mut page, mut is_too_much) = (SalesPage::default(), false);
     match (sort, after) {
         (Some(column), after) => {
             let after = match after {
@@ -64,7 +65,7 @@ fn list(client: &mut postgres::Client, asking: &Asking) -> Result<List, Failure>
             };
             match sorted_sales(client, filter, *column, asking.reading(), after, PAGE)? {
                 Sorted::Page(sorted) => page = sorted,
-                Sorted::TooMany(count) => too_many = Some((count, SORT_LIMIT)),
+                Sorted::TooMany => is_too_much = true,
             }
         }
         (None, after) => {
@@ -78,5 +79,5 @@ fn list(client: &mut postgres::Client, asking: &Asking) -> Result<List, Failure>
     if *is_back {
         page.sales.reverse();
     }
-    Ok(List { page, too_many })
+    Ok(List { page, is_too_much })
 }

@@ -5,7 +5,7 @@ use askama::Template;
 use super::ask::{Asking, Period, SalesQuery, place_of, sort_place_of};
 use super::chart::{Chart, bars, chart};
 use crate::head_office::sales::{
-    Figures, Position, Sale, SalesFilter, SalesPage, SalesTotals, Share, SortColumn, SortPosition, Towards,
+    Figures, LIVE_LIMIT, Position, SORT_LIMIT, Sale, SalesFilter, SalesPage, SalesTotals, Share, SortColumn, SortPosition, Towards,
 };
 use crate::web::page::Frame;
 use crate::web::words::grouped;
@@ -26,8 +26,8 @@ pub(super) struct Shown {
 /// The sales themselves.
 pub(super) struct List {
     pub(super) page: SalesPage,
-    /// So many would have to be sorted, and at most so many are.
-    pub(super) too_many: Option<(i64, i64)>,
+    /// There were too many to be sorted.
+    pub(super) is_too_much: bool,
 }
 
 /// The page.
@@ -148,7 +148,7 @@ impl TotalsView {
     fn of(asking: &Asking, totals: SalesTotals) -> Self {
         let Figures { rows, qty, amt, tax, total } = totals.all.unwrap_or_default();
         let stats = if qty.is_empty() {
-            vec![("Sales in the period", grouped(&totals.stated))]
+            Vec::new()
         } else {
             vec![
                 ("Sales", grouped(&rows)),
@@ -167,10 +167,9 @@ impl TotalsView {
             lists.iter().filter(|(.., shares)| shares.is_none()).map(|(_, unit, ..)| *unit).collect();
         let without = (!lacking.is_empty()).then(|| {
             format!(
-                "Totals by {} with this filter are for shorter periods: this one has {} sales, of which the filter \
-                 leaves some.",
+                "Totals by {} with this filter are added up for at most {} sales: choose a shorter period.",
                 lacking.join(" and ").to_lowercase(),
-                grouped(&totals.stated)
+                grouped(&LIVE_LIMIT)
             )
         });
         let lists = lists.into_iter().filter_map(|(heading, unit, field, shares)| {
@@ -277,8 +276,11 @@ impl TableView {
                 is_here: false,
             }),
             looked_to: looked_to.map(|place| place.day),
-            too_many: list.too_many.map(|(count, limit)| {
-                format!("{} sales are too many to sort: at most {}. Choose a shorter period or a branch.", grouped(&count), grouped(&limit))
+            too_many: list.is_too_much.then(|| {
+                format!(
+                    "More than {} sales are not sorted by anything but their days. Choose a shorter period, or a branch.",
+                    grouped(&SORT_LIMIT)
+                )
             }),
             sales: sales.iter().map(Row::of).collect(),
         }
