@@ -67,6 +67,9 @@ CREATE TABLE salesync.delivery (
     reason           text,
     received_at      timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- For all that came under a number, and for those whose hash begins so.
+CREATE INDEX ON salesync.delivery (branch, epoch, sequence);
+CREATE INDEX ON salesync.delivery (manifest_sha256 text_pattern_ops);
 
 -- Head office's answers. The first answer to a bundle is written in the applying transaction.
 CREATE TABLE salesync.receipt (

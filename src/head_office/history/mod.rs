@@ -6,6 +6,6 @@ mod preview;
 
 pub use arrivals::{Arrived, ArrivalFilter, ArrivalPage, ArrivalTurn, ArrivedAs, arrivals};
 pub use biography::{
-    Biography, DecisionTaken, IncidentNoted, ReceiptWritten, Recorded, RejectedFile, biography, rejected_file,
+    Biography, DecisionTaken, Delivered, IncidentNoted, ReceiptWritten, Recorded, RejectedFile, biography, rejected_file,
 };
 pub use preview::{Examined, Glimpse, Preview, PREVIEW_ROWS, examine};

@@ -2,8 +2,10 @@
 //! and no file is read that is larger than any that can be sent.
 
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, Read as _, Write};
 use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::bundle::{Bundle, PourError, ReadError, RowReader, fields_of_row};
 use crate::domain::{Digest, Manifest, MemberKind};
@@ -33,6 +35,8 @@ pub struct Glimpse {
     pub manifest: Manifest,
     /// The hash of that.
     pub manifest_sha256: Digest,
+    /// The hash of the whole file.
+    pub file_sha256: Digest,
     /// Whether it is signed.
     pub is_signed: bool,
     /// Its first rows.
@@ -69,14 +73,29 @@ pub fn examine(path: &Path) -> Examined {
     if size > LARGEST_FILE {
         return Examined::Not(format!("The file has {size} bytes, more than this page looks into."));
     }
+    let file_sha256 = match digest(path) {
+        Ok(digest) => digest,
+        Err(error) => return Examined::Not(format!("The file cannot be read: {error}.")),
+    };
     match Bundle::open(file) {
-        Ok(bundle) => Examined::Whole(Box::new(glimpse(bundle))),
+        Ok(bundle) => Examined::Whole(Box::new(glimpse(bundle, file_sha256))),
         Err(ReadError::Io(error)) => Examined::Not(format!("The file cannot be read: {error}.")),
         Err(ReadError::Defect(defect)) => Examined::Not(format!("The file is damaged: {defect}.")),
     }
 }
 
-fn glimpse(mut bundle: Bundle<File>) -> Glimpse {
+fn digest(path: &Path) -> io::Result<Digest> {
+    let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(Digest::from_hasher(hasher)),
+            count => hasher.update(&piece[..count]),
+        }
+    }
+}
+
+fn glimpse(mut bundle: Bundle<File>, file_sha256: Digest) -> Glimpse {
     let manifest = bundle.manifest().clone();
     let mut previews = Vec::new();
     for table in &manifest.tables {
@@ -100,7 +119,7 @@ fn glimpse(mut bundle: Bundle<File>) -> Glimpse {
         }
     }
     let (manifest_sha256, is_signed) = (bundle.manifest_sha256(), bundle.signature().is_some());
-    Glimpse { manifest, manifest_sha256, is_signed, previews }
+    Glimpse { manifest, manifest_sha256, file_sha256, is_signed, previews }
 }
 
 /// Takes what is shown and no more.

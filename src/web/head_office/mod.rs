@@ -1,5 +1,6 @@
 //! Head office's pages.
 
+mod bundles;
 mod overview;
 mod sales;
 mod summary;
@@ -25,6 +26,11 @@ pub(super) const SECTIONS: &[Section] = &[
 pub(super) fn pages() -> Router<State> {
     Router::new()
         .route("/", get(overview::page))
+        .route("/bundles", get(bundles::list))
+        .route("/bundles/{branch}/{epoch}/{sequence}", get(bundles::bundle))
+        .route("/bundles/{branch}/{epoch}/{sequence}/file", get(bundles::file))
+        .route("/bundles/_rejected/{incident}", get(bundles::rejected))
+        .route("/bundles/_rejected/{incident}/file", get(bundles::rejected_file))
         .route("/sales", get(sales::page))
         .route("/sales.csv", get(sales::file))
 }

@@ -142,12 +142,12 @@ fn period(query: &SalesQuery) -> Result<(Period, Option<NaiveDate>, Option<Naive
 }
 
 /// What a field says, if it says something.
-pub(super) fn given(text: &str) -> Option<&str> {
+pub(in crate::web::head_office) fn given(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
 }
 
 /// A day as a date field sends it.
-pub(super) fn day(field: &'static str, text: &str) -> Result<Option<NaiveDate>, Failure> {
+pub(in crate::web::head_office) fn day(field: &'static str, text: &str) -> Result<Option<NaiveDate>, Failure> {
     let parsed = |text: &str| {
         let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
         day.filter(|day| (1..=9999).contains(&day.year()))

@@ -21,6 +21,7 @@ use crate::web::server::State;
 use crate::web::trouble::Trouble;
 use crate::web::viewer::Viewer;
 
+pub(super) use self::ask::{day, given};
 pub(super) use self::file::file;
 
 /// Sales on a page.
