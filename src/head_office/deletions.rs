@@ -4,12 +4,9 @@
 use postgres::{Row, Transaction};
 
 use super::hold::{Hold, HoldKind};
-use super::policy::Policy;
+use super::policy::{HARMLESS, Policy};
 use super::refusal::{Refusal, judged};
 use crate::domain::{Manifest, TableChange, TableEffect};
-
-/// So many rows may go in one cut, whatever part of the table they are.
-const HARMLESS: u64 = 1000;
 
 /// Refuses if this bundle, together with the earlier parts of its cut, has deleted more of a table than
 /// the policy allows. It has been loaded already; what is refused is rolled back.

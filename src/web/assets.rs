@@ -1,4 +1,4 @@
-//! Style and script: parts of the program.
+//! Style, script and icon: parts of the program.
 
 use axum::extract::Path;
 use axum::http::header::CONTENT_TYPE;
@@ -10,6 +10,8 @@ use super::trouble::Trouble;
 pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Trouble> {
     let (kind, text) = match name.as_str() {
         "page.css" => ("text/css; charset=utf-8", include_str!("assets/page.css")),
+        "icon.svg" => ("image/svg+xml", include_str!("assets/icon.svg")),
+        "sale.js" => ("text/javascript; charset=utf-8", include_str!("assets/sale.js")),
         "page.js" => ("text/javascript; charset=utf-8", include_str!("assets/page.js")),
         _ => return Err(Trouble::NotFound),
     };

@@ -68,7 +68,12 @@ fn furnish(headers: &mut HeaderMap) {
 /// What is wrong, also where axum has found it and not a handler.
 fn trouble(answer: &Response) -> Option<Trouble> {
     let status = answer.status();
-    let is_wrong = status.is_client_error() || status.is_server_error();
+    // A form that is shown again with what is wrong in it says so itself.
+    let is_page = answer
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let is_wrong = !is_page && (status.is_client_error() || status.is_server_error());
     let found = || answer.extensions().get().cloned().unwrap_or(Trouble::Status(status));
     is_wrong.then(found)
 }

@@ -26,4 +26,4 @@ mod viewer;
 mod words;
 
 pub use self::server::{Options, serve};
-pub use self::site::{BranchSite, Connect, HeadOfficeSite, Role, Site};
+pub use self::site::{BranchSite, Connect, HeadOfficeSite, Role, Site, Synchronise};

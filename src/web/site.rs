@@ -1,13 +1,16 @@
 //! What the pages are of: the node, and what its handlers may do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::Client;
 
+use super::branch::Synchroniser;
 use crate::archive::Archive;
 use crate::branch::branch_mark;
-use crate::domain::{Failure, NodeName};
+use crate::branch::import::SaleRules;
+use crate::domain::{Failure, NodeName, Onlooker, TableName};
 use crate::head_office::head_office_mark;
 
 /// Opens a connection to the node's database.
@@ -38,7 +41,7 @@ impl Role {
     pub(super) fn mark(&self, client: &mut Client) -> Result<String, Failure> {
         match self {
             Self::HeadOffice(_) => head_office_mark(client),
-            Self::Branch(_) => branch_mark(client),
+            Self::Branch(site) => Ok(format!("{} {}", branch_mark(client)?, site.synchroniser.steps())),
         }
     }
 }
@@ -49,5 +52,22 @@ pub struct HeadOfficeSite {
     pub expect_every: BTreeMap<NodeName, Option<Duration>>,
 }
 
+/// Brings everything to head office, and waits a little for its answers.
+pub type Synchronise = Box<dyn Fn(&dyn Onlooker) -> Result<(), Failure> + Send + Sync>;
+
 /// What only a branch has.
-pub struct BranchSite {}
+pub struct BranchSite {
+    /// The column with the money of the tables that have one.
+    pub(super) amounts: BTreeMap<TableName, String>,
+    /// What a sale is checked by.
+    pub(super) rules: SaleRules,
+    /// Its exchange with head office.
+    pub(super) synchroniser: Arc<Synchroniser>,
+}
+
+impl BranchSite {
+    /// A branch whose tables have their money in these columns.
+    pub fn new(amounts: BTreeMap<TableName, String>, rules: SaleRules, synchronise: Synchronise) -> Self {
+        Self { amounts, rules, synchroniser: Arc::new(Synchroniser::new(synchronise)) }
+    }
+}

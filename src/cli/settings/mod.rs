@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use postgres::Client;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use self::file::{File, duration};
@@ -35,6 +36,8 @@ pub(super) struct Settings {
     pub(super) limits: PartLimits,
     /// How long it must be quiet before a follower takes what has changed.
     pub(super) debounce: Duration,
+    /// Tax as a fraction of a sale's amount.
+    pub(super) tax_rate: Decimal,
     /// Head office's branches.
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
     /// What head office does without asking a person.

@@ -1,6 +1,10 @@
 //! The page, over plain HTTP and in a browser.
 
+mod branch_sales;
 pub mod browser;
+mod everywhere;
 mod frame;
+mod kinds;
 mod live;
 pub mod site;
+mod world;
