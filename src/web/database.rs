@@ -122,3 +122,12 @@ impl Inner {
         }
     }
 }
+
+/// A connection is closed by a thread of its own: where the server ends, in the midst of its tasks, closing one would
+/// panic.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let idle = std::mem::take(self.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
+        drop(std::thread::spawn(move || drop(idle)).join());
+    }
+}

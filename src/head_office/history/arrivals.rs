@@ -157,7 +157,8 @@ pub fn arrivals(
         &lowest,
         &highest,
     ];
-    let rows = client.query(&sql, &parameters).map_err(|error| database_failure("reading the ledger", &error))?;
+    let rows =
+        client.query(&sql, &parameters).map_err(|error| database_failure("reading the ledger", &error))?;
     let mut lines: Vec<Arrived> = rows.iter().take(limit).map(arrived).collect();
     if direction == "ASC" {
         lines.reverse();

@@ -146,7 +146,9 @@ pub fn biography(
 ) -> Result<Option<Biography>, Failure> {
     let (name, number) = (branch.as_str(), sequence.as_bigint());
     let mut all = |sql: &str, more: i64| {
-        client.query(&format!("{sql} LIMIT {more}"), &[&name, &epoch.0, &number]).map_err(|error| failed(&error))
+        client
+            .query(&format!("{sql} LIMIT {more}"), &[&name, &epoch.0, &number])
+            .map_err(|error| failed(&error))
     };
     let recorded = all(RECORDED, 1)?.first().map(recorded);
     let deliveries: Vec<_> = all(DELIVERIES, MOST)?.iter().map(delivered).collect();

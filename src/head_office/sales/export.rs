@@ -37,22 +37,24 @@ pub fn export_sales(
     transaction.batch_execute("SET LOCAL statement_timeout = 0").map_err(|error| failed(&error))?;
     let mut reader = transaction.copy_out(&statement(filter, form)).map_err(|error| failed(&error))?;
     let (mut lines, mut piece) = (Lines::default(), vec![0; PIECE]);
-    loop {
+    let mut is_over = false;
+    while !is_over {
         let mut filled = 0;
-        while filled < piece.len() {
-            match reader.read(&mut piece[filled..]).map_err(|error| copy_failure(doing, &error))? {
-                0 => break,
-                count => filled += count,
-            }
+        // Behind the end nothing may be read once more.
+        while filled < piece.len() && !is_over {
+            let count = reader.read(&mut piece[filled..]).map_err(|error| copy_failure(doing, &error))?;
+            filled += count;
+            is_over = count == 0;
         }
-        if filled == 0 {
-            return Ok(true);
-        }
-        if sink(lines.ended_by_two(&piece[..filled])).is_err() {
+        if filled > 0 && sink(lines.ended_by_two(&piece[..filled])).is_err() {
             // Otherwise the server would read on to the end for nobody.
-            return cancel.cancel_query(NoTls).map(|()| false).map_err(|error| database_failure(doing, &error));
+            return cancel
+                .cancel_query(NoTls)
+                .map(|()| false)
+                .map_err(|error| database_failure(doing, &error));
         }
     }
+    Ok(true)
 }
 
 fn statement(filter: &SalesFilter, form: ExportForm) -> String {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::filter::{SalesFilter, all, literal};
 use super::shape::{FROM, SalesTable, sales_table};
 use crate::database::database_failure;
-use crate::domain::Failure;
+use crate::domain::{Failure, NodeName};
 
 /// Days that are added up in one transaction.
 const DAYS_AT_A_TIME: i64 = 31;
@@ -50,7 +50,7 @@ const BEHIND: &str = "
 
 /// What the summary lacks of the filter's period.
 pub(super) fn backlog(client: &mut impl GenericClient, filter: &SalesFilter) -> Result<Backlog, Failure> {
-    let branch = filter.branch.as_ref().map(|name| name.as_str());
+    let branch = filter.branch.as_ref().map(NodeName::as_str);
     let rows = client.query(BEHIND, &[&branch]).map_err(|error| failed(&error))?;
     let branches = rows.iter().map(|row| row.get(0)).collect();
     let sql = format!("SELECT count(*) FROM salesync.sales_backlog d WHERE {}", all(&filter.days("d.day")));
@@ -139,19 +139,23 @@ const SUMS: &str = "sum(qty), sum(amt), sum(tax), sum(total)";
 
 /// The days are constants, as in the totals of days.
 fn statements(days: &str) -> String {
-    let mut sql = format!("SET LOCAL enable_indexscan = off; DELETE FROM salesync.sales_backlog WHERE day IN ({days});");
-    for (table, names) in [("salesync.sales_by_branch", "branch"), ("salesync.sales_by_product", "region, product")] {
-        sql.push_str(&format!(
-            "DELETE FROM {table} WHERE NOT is_month AND first_day IN ({days});
-             INSERT INTO {table} SELECT false, t.date, {names}, count(*), {SUMS} FROM {FROM} WHERE t.date IN ({days})
-             GROUP BY t.date, {names};
-             DELETE FROM {table} WHERE is_month AND first_day IN (
-                 SELECT date_trunc('month', day)::date FROM unnest(ARRAY[{days}]::date[]) AS d (day));
-             INSERT INTO {table} SELECT true, date_trunc('month', first_day)::date, {names}, sum(row_count), {SUMS}
-             FROM {table} WHERE NOT is_month AND date_trunc('month', first_day)::date IN (
-                 SELECT date_trunc('month', day)::date FROM unnest(ARRAY[{days}]::date[]) AS d (day))
-             GROUP BY 2, {names};"
-        ));
-    }
-    sql
+    let begin = format!(
+        "SET LOCAL enable_indexscan = off; DELETE FROM salesync.sales_backlog WHERE day IN ({days});"
+    );
+    let tables = [("salesync.sales_by_branch", "branch"), ("salesync.sales_by_product", "region, product")];
+    tables.into_iter().fold(begin, |begin, (table, names)| begin + &of_table(table, names, days))
+}
+
+/// The days' rows of one table of the summary, and those of their months.
+fn of_table(table: &str, names: &str, days: &str) -> String {
+    let months =
+        format!("SELECT date_trunc('month', day)::date FROM unnest(ARRAY[{days}]::date[]) AS d (day)");
+    format!(
+        "DELETE FROM {table} WHERE NOT is_month AND first_day IN ({days});
+         INSERT INTO {table} SELECT false, t.date, {names}, count(*), {SUMS} FROM {FROM} WHERE t.date IN ({days})
+         GROUP BY t.date, {names};
+         DELETE FROM {table} WHERE is_month AND first_day IN ({months});
+         INSERT INTO {table} SELECT true, date_trunc('month', first_day)::date, {names}, sum(row_count), {SUMS}
+         FROM {table} WHERE NOT is_month AND date_trunc('month', first_day)::date IN ({months}) GROUP BY 2, {names};"
+    )
 }

@@ -87,7 +87,8 @@ fn days_of(transaction: &mut Transaction<'_>, filter: &SalesFilter) -> Result<i6
     Ok(transaction.query_one(&sql, &[]).map_err(|error| failed(&error))?.get(0))
 }
 
-const SUMS: &str = "count(*), coalesce(sum(t.qty), 0)::text, coalesce(sum(t.amt), 0)::text, coalesce(sum(t.tax), 0)::text,
+const SUMS: &str =
+    "count(*), coalesce(sum(t.qty), 0)::text, coalesce(sum(t.amt), 0)::text, coalesce(sum(t.tax), 0)::text,
                     coalesce(sum(t.total), 0)::text";
 
 /// The same of rows that are sums already.
@@ -154,7 +155,11 @@ fn summed_up(
     };
     let whole = read(source, "'all'", in_pieces(filter))?;
     totals.all = whole.into_iter().next().map(|share| share.figures);
-    let steps = if by_month { in_pieces(filter) } else { all(&[vec!["NOT t.is_month".to_owned()], filter.days("t.first_day")].concat()) };
+    let steps = if by_month {
+        in_pieces(filter)
+    } else {
+        all(&[vec!["NOT t.is_month".to_owned()], filter.days("t.first_day")].concat())
+    };
     totals.by_day = Some(in_order(read(source, &day_or_month("t.first_day", by_month), steps)?));
     if of_branch.is_none() {
         totals.by_region = Some(read(by_name, "t.region", in_pieces(filter))?);
@@ -168,7 +173,9 @@ fn summed_up(
 
 /// The period as whole months, and the days before and behind them.
 fn in_pieces(filter: &SalesFilter) -> String {
-    let begin = filter.from.map(|day| format!("date_trunc('month', {} + interval '1 month' - interval '1 day')::date", date(day)));
+    let begin = filter.from.map(|day| {
+        format!("date_trunc('month', {} + interval '1 month' - interval '1 day')::date", date(day))
+    });
     let end = filter.to.map(|day| format!("date_trunc('month', {} + interval '1 day')::date", date(day)));
     let mut months = vec!["t.is_month".to_owned()];
     let mut days = Vec::new();

@@ -16,7 +16,7 @@ const LOOK_LIMIT: i64 = 64_000;
 /// Rows that are looked through first where only some are wanted.
 const FIRST_LOOK: i64 = 8000;
 /// Branches' days that are looked up at a time.
-const MOST_GROUPS: i64 = 5000;
+const MOST_GROUPS: usize = 5000;
 /// How much larger the next window is if one has too few.
 const GROWTH: i64 = 8;
 
@@ -151,14 +151,16 @@ impl Walk<'_, '_> {
             Start::After(Position { day, branch, id }) => {
                 let or_equal = if id.is_some() { "=" } else { "" };
                 let (day, branch) = (literal(day), literal(branch));
-                format!("d.day {operator}= {day} AND (d.day, d.branch) {operator}{or_equal} ({day}, {branch})")
+                format!(
+                    "d.day {operator}= {day} AND (d.day, d.branch) {operator}{or_equal} ({day}, {branch})"
+                )
             }
         };
         let sql = format!(
             "SELECT d.day::text, d.branch, d.row_count FROM salesync.day_total d WHERE {} AND {from}
              ORDER BY d.day {direction}, d.branch {direction} LIMIT {}",
             self.filter.stated(),
-            wanted.saturating_add(1).min(MOST_GROUPS),
+            usize::try_from(wanted).unwrap_or(MOST_GROUPS).min(MOST_GROUPS),
         );
         let rows = self.transaction.query(&sql, &[]).map_err(|error| failed(&error))?;
         let groups = rows.iter().map(|row| {
@@ -192,7 +194,9 @@ impl Walk<'_, '_> {
                 // The planner sees the one day, and of which branches.
                 conditions.push(format!("t.date = {day} AND t.branch {back}= {branch}"));
                 conditions.extend(
-                    first.and_then(|(_, branch)| branch).map(|branch| format!("t.branch {operator}= {}", literal(branch))),
+                    first
+                        .and_then(|(_, branch)| branch)
+                        .map(|branch| format!("t.branch {operator}= {}", literal(branch))),
                 );
             }
         }
@@ -231,7 +235,9 @@ fn first_place<'s>(
             let (shown_day, shown_branch) = (literal(day), literal(branch));
             conditions.push(format!("t.date {operator}= {shown_day}"));
             conditions.push(match id {
-                Some(id) => format!("(t.date, t.branch, t.id) {operator} ({shown_day}, {shown_branch}, {id})"),
+                Some(id) => {
+                    format!("(t.date, t.branch, t.id) {operator} ({shown_day}, {shown_branch}, {id})")
+                }
                 None => format!("(t.date, t.branch) {operator} ({shown_day}, {shown_branch})"),
             });
             Some((day, Some(branch)))
@@ -241,6 +247,7 @@ fn first_place<'s>(
 
 /// The last branch's day of a window that has as many rows as are wanted; none if there are not so many.
 fn end_of(groups: &[Group], wanted: i64) -> Option<&Group> {
-    let is_enough = groups.iter().map(|group| group.rows).sum::<i64>() >= wanted || groups.len() as i64 >= MOST_GROUPS;
+    let is_enough =
+        groups.iter().map(|group| group.rows).sum::<i64>() >= wanted || groups.len() >= MOST_GROUPS;
     groups.last().filter(|_| is_enough)
 }

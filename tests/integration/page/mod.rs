@@ -6,5 +6,6 @@ mod everywhere;
 mod frame;
 mod kinds;
 mod live;
+mod sales;
 pub mod site;
 mod world;

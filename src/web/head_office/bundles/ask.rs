@@ -57,7 +57,8 @@ impl BundlesQuery {
     }
 
     pub(super) fn turn(&self) -> Result<ArrivalTurn, Failure> {
-        let number = |field, text: &str| text.parse().map_err(|_| wrong(field, "it is no place in the ledger"));
+        let number =
+            |field, text: &str| text.parse().map_err(|_| wrong(field, "it is no place in the ledger"));
         match (given(&self.before), given(&self.after)) {
             (Some(before), _) => Ok(ArrivalTurn::Before(number("before", before)?)),
             (None, Some(after)) => Ok(ArrivalTurn::After(number("after", after)?)),

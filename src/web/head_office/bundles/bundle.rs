@@ -122,7 +122,8 @@ fn view(frame: Frame, known: Biography, glimpse: Option<Glimpse>) -> BundleView 
         frame,
         branch: String::new(),
         sequence: String::new(),
-        reason: recorded.map_or_else(|| last.and_then(|last| last.reason.clone()), |recorded| recorded.reason.clone()),
+        reason: recorded
+            .map_or_else(|| last.and_then(|last| last.reason.clone()), |recorded| recorded.reason.clone()),
         state: (badge(&outcome), outcome),
         warning,
         previous: known.previous_sha256.clone(),
@@ -146,11 +147,14 @@ fn view(frame: Frame, known: Biography, glimpse: Option<Glimpse>) -> BundleView 
         deliveries: known.deliveries.iter().map(delivery).collect(),
         incidents: known.incidents.iter().map(incident).collect(),
         decisions: known.decisions.iter().map(decision).collect(),
-        receipts: known.receipts.into_iter().map(|receipt| {
-            let published = receipt.published_at.map(Moment);
-            (receipt.outcome, Moment(receipt.created_at), published, pretty(&receipt.body))
-        })
-        .collect(),
+        receipts: known
+            .receipts
+            .into_iter()
+            .map(|receipt| {
+                let published = receipt.published_at.map(Moment);
+                (receipt.outcome, Moment(receipt.created_at), published, pretty(&receipt.body))
+            })
+            .collect(),
     }
 }
 
@@ -169,7 +173,8 @@ fn facts(known: &Biography, glimpse: Option<&Glimpse>) -> Vec<(&'static str, Str
 }
 
 fn days(receipt: &Receipt) -> Option<String> {
-    let days: usize = receipt.tables.iter().filter_map(|table| table.days.as_ref()).map(|days| days.days.len()).sum();
+    let days: usize =
+        receipt.tables.iter().filter_map(|table| table.days.as_ref()).map(|days| days.days.len()).sum();
     (days > 0).then(|| {
         format!(
             "{} business days were counted in head office's own table as well, and are equal to what the branch had: \

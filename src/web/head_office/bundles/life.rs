@@ -81,7 +81,11 @@ fn received(known: &Biography, recorded: &Recorded) -> Station {
         _ => "From head office's own archive, after an earlier delivery.",
     });
     let again = known.deliveries.iter().filter(|delivery| delivery.outcome == "duplicate").count();
-    let again = if again > 0 { format!(" Again {} times, which changed nothing.", grouped(&again)) } else { String::new() };
+    let again = if again > 0 {
+        format!(" Again {} times, which changed nothing.", grouped(&again))
+    } else {
+        String::new()
+    };
     Station {
         name: "Received",
         when: Some(Moment(recorded.received_at)),
@@ -96,7 +100,9 @@ fn applied(recorded: &Recorded, receipt: Option<&Receipt>) -> Station {
         (false, _) => recorded.reason.clone().unwrap_or_default(),
         (true, None) => String::new(),
         (true, Some(receipt)) => {
-            let sum = |of: fn(&crate::domain::TableEffect) -> u64| grouped(&receipt.tables.iter().map(of).sum::<u64>());
+            let sum = |of: fn(&crate::domain::TableEffect) -> u64| {
+                grouped(&receipt.tables.iter().map(of).sum::<u64>())
+            };
             let (inserted, updated, deleted) =
                 (sum(|table| table.inserted), sum(|table| table.updated), sum(|table| table.deleted));
             format!("In one transaction: {inserted} rows added, {updated} overwritten, {deleted} deleted.")
@@ -106,7 +112,8 @@ fn applied(recorded: &Recorded, receipt: Option<&Receipt>) -> Station {
 }
 
 fn receipted(known: &Biography) -> Station {
-    let last = known.receipts.iter().rev().find(|receipt| receipt.outcome == "applied").or(known.receipts.last());
+    let last =
+        known.receipts.iter().rev().find(|receipt| receipt.outcome == "applied").or(known.receipts.last());
     let when = last.map(|receipt| Moment(receipt.created_at));
     let words = last.map_or("", |receipt| {
         if receipt.published_at.is_some() { "A broker has it." } else { "It waits for a broker." }

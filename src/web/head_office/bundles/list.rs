@@ -60,7 +60,8 @@ pub(in crate::web::head_office) async fn page(
     });
     let (branches, page) = found.await?;
     let is_back = matches!(turn, ArrivalTurn::After(_));
-    let (has_newer, has_older) = if is_back { (page.has_more, true) } else { (turn != ArrivalTurn::Newest, page.has_more) };
+    let (has_newer, has_older) =
+        if is_back { (page.has_more, true) } else { (turn != ArrivalTurn::Newest, page.has_more) };
     let newer = page.lines.first().filter(|_| has_newer).map(|line| query.address("after", line.delivery_id));
     let older = page.lines.last().filter(|_| has_older).map(|line| query.address("before", line.delivery_id));
     render(&BundlesView {
@@ -97,15 +98,19 @@ pub(super) fn way(source: &str) -> &'static str {
 
 impl Line {
     fn of(line: Arrived) -> Self {
-        let (rows, tombstones, bytes) = line.size.map_or_else(Default::default, |(rows, tombstones, bytes)| {
-            (grouped(&rows), grouped(&tombstones), size(bytes.unsigned_abs()))
-        });
+        let (rows, tombstones, bytes) =
+            line.size.map_or_else(Default::default, |(rows, tombstones, bytes)| {
+                (grouped(&rows), grouped(&tombstones), size(bytes.unsigned_abs()))
+            });
         let bundle = line.branch.as_deref().zip(line.place);
-        let of_bundle = bundle.map(|(branch, (epoch, sequence))| format!("/bundles/{branch}/{epoch}/{sequence}"));
+        let of_bundle =
+            bundle.map(|(branch, (epoch, sequence))| format!("/bundles/{branch}/{epoch}/{sequence}"));
         let of_file = line.incident_id.map(|id| format!("/bundles/_rejected/{id}"));
         Self {
             branch: line.branch.unwrap_or_else(|| "unknown".to_owned()),
-            sequence: line.place.map_or_else(|| "unreadable".to_owned(), |(_, sequence)| sequence.to_string()),
+            sequence: line
+                .place
+                .map_or_else(|| "unreadable".to_owned(), |(_, sequence)| sequence.to_string()),
             address: of_bundle.or(of_file).unwrap_or_default(),
             badge: badge(&line.outcome),
             outcome: line.outcome,

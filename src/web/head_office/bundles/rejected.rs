@@ -52,9 +52,11 @@ pub(in crate::web::head_office) async fn page(
         }
         Examined::Not(why) => unseen = Some(why),
     }
-    let bundle = found.branch.as_ref().zip(found.place).map(|(branch, (epoch, sequence))| {
-        (sequence, format!("/bundles/{branch}/{epoch}/{sequence}"))
-    });
+    let bundle = found
+        .branch
+        .as_ref()
+        .zip(found.place)
+        .map(|(branch, (epoch, sequence))| (sequence, format!("/bundles/{branch}/{epoch}/{sequence}")));
     render(&RejectedView {
         frame: Frame::new(&state, viewer, "Rejected bundle", "/bundles"),
         bundle,

@@ -81,14 +81,9 @@ pub(super) fn compared(manifest: Option<&Manifest>, receipt: Option<&Receipt>) -
 fn texts(rows: u64, totals: &BTreeMap<String, ColumnTotal>) -> Vec<(String, String)> {
     let sum = |(column, total): (&String, &ColumnTotal)| {
         let ColumnTotal { sum, values, non_finite } = total;
-        let mut text = grouped(sum);
-        if *values != rows {
-            text.push_str(&format!(" of {} values", grouped(values)));
-        }
-        if *non_finite > 0 {
-            text.push_str(&format!(", {} not finite", grouped(non_finite)));
-        }
-        (column.clone(), text)
+        let some = (*values != rows).then(|| format!(" of {} values", grouped(values)));
+        let others = (*non_finite > 0).then(|| format!(", {} not finite", grouped(non_finite)));
+        (column.clone(), grouped(sum) + &some.unwrap_or_default() + &others.unwrap_or_default())
     };
     std::iter::once((String::new(), grouped(&rows))).chain(totals.iter().map(sum)).collect()
 }

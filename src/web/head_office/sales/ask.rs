@@ -78,12 +78,14 @@ impl TryFrom<SalesQuery> for Asking {
             Some("up") => Towards::Newer,
             Some(_) => return Err(wrong("direction", "it is `up` or `down`")),
         };
-        let id = given(&query.id).map(|id| id.parse().map_err(|_| wrong("id", "it is no number of a sale"))).transpose()?;
+        let id = given(&query.id)
+            .map(|id| id.parse().map_err(|_| wrong("id", "it is no number of a sale")))
+            .transpose()?;
         let after = Some(&*query.after).filter(|place| !place.is_empty());
         let after = after.map(|place| self::after(place, sort)).transpose()?;
         let is_back = given(&query.back).is_some();
         let is_exact = given(&query.texts) == Some("exact");
-        Ok(Self { period, filter, id, sort, towards, is_back, after, is_exact, query })
+        Ok(Self { query, period, filter, id, sort, towards, is_back, after, is_exact })
     }
 }
 
@@ -104,7 +106,8 @@ impl Asking {
         ];
         let kept = fields.iter().map(|(name, value)| (*name, value.as_str()));
         let kept = kept.filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
-        let fields: Vec<_> = kept.chain(changes.iter().copied()).filter(|(_, value)| !value.is_empty()).collect();
+        let fields: Vec<_> =
+            kept.chain(changes.iter().copied()).filter(|(_, value)| !value.is_empty()).collect();
         match serde_urlencoded::to_string(&fields) {
             Ok(query) if !query.is_empty() => format!("{path}?{query}"),
             _ => path.to_owned(),
@@ -147,7 +150,10 @@ pub(in crate::web::head_office) fn given(text: &str) -> Option<&str> {
 }
 
 /// A day as a date field sends it.
-pub(in crate::web::head_office) fn day(field: &'static str, text: &str) -> Result<Option<NaiveDate>, Failure> {
+pub(in crate::web::head_office) fn day(
+    field: &'static str,
+    text: &str,
+) -> Result<Option<NaiveDate>, Failure> {
     let parsed = |text: &str| {
         let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
         day.filter(|day| (1..=9999).contains(&day.year()))
@@ -177,21 +183,22 @@ fn sort(text: &str) -> Result<Option<SortColumn>, Failure> {
 fn after(text: &str, sort: Option<SortColumn>) -> Result<After, Failure> {
     let lost = || wrong("after", "it is no place in the list");
     let parts: Vec<&str> = text.splitn(3, '.').collect();
-    let &[first, branch, last] = &parts[..] else { return Err(lost()) };
+    let &[first, branch, end] = &parts[..] else { return Err(lost()) };
     let branch = branch.replace("%2E", ".").replace("%25", "%");
     let Some(column) = sort else {
         if !["infinity", "-infinity"].contains(&first) {
             day("after", first)?;
         }
-        let id = given(last).map(|id| id.parse().map_err(|_| lost())).transpose()?;
+        let id = given(end).map(|id| id.parse().map_err(|_| lost())).transpose()?;
         return Ok(After::Day(Position { day: first.to_owned(), branch, id }));
     };
     let id = first.parse().map_err(|_| lost())?;
-    let is_number = |text: &str| text == "NaN" || text.parse::<bigdecimal::BigDecimal>().is_ok() && text.len() < 100;
-    if column.is_number() && !is_number(last) {
+    let is_number =
+        |text: &str| text == "NaN" || text.parse::<bigdecimal::BigDecimal>().is_ok() && text.len() < 100;
+    if column.is_number() && !is_number(end) {
         return Err(lost());
     }
-    Ok(After::Value(SortPosition { value: last.to_owned(), branch, id }))
+    Ok(After::Value(SortPosition { value: end.to_owned(), branch, id }))
 }
 
 /// A place in the order of days as a field of an address.
@@ -255,7 +262,9 @@ mod tests {
         let Ok(After::Day(read)) = after(&place_of(&place), None) else { panic!("no place") };
         assert_eq!(read, place);
         let place = SortPosition { value: "a.b".to_owned(), branch: "x.y".to_owned(), id: 3 };
-        let Ok(After::Value(read)) = after(&sort_place_of(&place), Some(SortColumn::Product)) else { panic!("no place") };
+        let Ok(After::Value(read)) = after(&sort_place_of(&place), Some(SortColumn::Product)) else {
+            panic!("no place")
+        };
         assert_eq!(read, place);
     }
 

@@ -25,7 +25,8 @@ pub(super) struct Chart {
 /// The chart of these totals. `tell` gives the words and the address of each.
 pub(super) fn chart(shares: &[Share], tell: impl Fn(&Share) -> (String, String)) -> Chart {
     let values: Vec<f64> = shares.iter().map(|share| value(&share.figures.total)).collect();
-    let (top, bottom) = values.iter().fold((0.0_f64, 0.0_f64), |(top, bottom), value| (top.max(*value), bottom.min(*value)));
+    let (top, bottom) =
+        values.iter().fold((0.0_f64, 0.0_f64), |(top, bottom), value| (top.max(*value), bottom.min(*value)));
     let range = if top > bottom { top - bottom } else { 1.0 };
     let height = |value: f64| value / range * HEIGHT;
     let step = WIDTH / f64::from(u32::try_from(shares.len().max(8)).unwrap_or(u32::MAX));

@@ -31,8 +31,10 @@ pub(in crate::web::head_office) async fn file(
         }
         export_sales(client, &asking.filter, form, |piece| outlet.send(piece)).map(drop)
     });
-    let headers =
-        [(CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()), (CONTENT_DISPOSITION, attachment(&name))];
+    let headers = [
+        (CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
+        (CONTENT_DISPOSITION, attachment(&name)),
+    ];
     Ok((headers, body.await?).into_response())
 }
 

@@ -41,15 +41,18 @@ pub(super) async fn page(
 
 fn look(client: &mut postgres::Client, asking: &Asking) -> Result<Shown, Failure> {
     let branches = branch_states(client)?.into_iter().map(|branch| branch.name.to_string()).collect();
-    match sales_table(client)? {
-        SalesTable::Missing => return Ok(Shown { branches, list: None, totals: None, lacks: Some(None) }),
-        SalesTable::Other(why) => return Ok(Shown { branches, list: None, totals: None, lacks: Some(Some(why)) }),
-        SalesTable::Fit => {}
+    let state = sales_table(client)?;
+    if state != SalesTable::Fit {
+        return Ok(Shown { branches, list: None, totals: None, state });
     }
     let list = list(client, asking)?;
     // Whoever goes on to the next page has seen them.
-    let totals = if asking.id.is_none() && asking.after.is_none() { Some(sales_totals(client, &asking.filter)?) } else { None };
-    Ok(Shown { branches, list: Some(list), totals, lacks: None })
+    let totals = if asking.id.is_none() && asking.after.is_none() {
+        Some(sales_totals(client, &asking.filter)?)
+    } else {
+        None
+    };
+    Ok(Shown { branches, list: Some(list), totals, state })
 }
 
 fn list(client: &mut postgres::Client, asking: &Asking) -> Result<List, Failure> {

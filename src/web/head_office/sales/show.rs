@@ -5,7 +5,8 @@ use askama::Template;
 use super::ask::{Asking, Period, SalesQuery, place_of, sort_place_of};
 use super::chart::{Chart, bars, chart};
 use crate::head_office::sales::{
-    Figures, LIVE_LIMIT, Position, SORT_LIMIT, Sale, SalesFilter, SalesPage, SalesTotals, Share, SortColumn, SortPosition, Towards,
+    Figures, LIVE_LIMIT, Position, SORT_LIMIT, Sale, SalesFilter, SalesPage, SalesTable, SalesTotals, Share,
+    SortColumn, SortPosition, Towards,
 };
 use crate::web::page::Frame;
 use crate::web::words::grouped;
@@ -19,8 +20,8 @@ pub(super) struct Shown {
     pub(super) branches: Vec<String>,
     pub(super) list: Option<List>,
     pub(super) totals: Option<SalesTotals>,
-    /// Why there is no list: the table is missing, or is another.
-    pub(super) lacks: Option<Option<String>>,
+    /// Whether there is a table that can be shown.
+    pub(super) state: SalesTable,
 }
 
 /// The sales themselves.
@@ -38,7 +39,7 @@ pub(super) struct SalesView {
     query: SalesQuery,
     branches: Vec<String>,
     periods: Vec<Link>,
-    lacks: Option<Option<String>>,
+    state: SalesTable,
     totals: Option<TotalsView>,
     table: Option<TableView>,
     is_filtered: bool,
@@ -113,14 +114,14 @@ struct Row {
 
 impl SalesView {
     pub(super) fn of(frame: Frame, asking: &Asking, shown: Shown) -> Self {
-        let Shown { branches, list, totals, lacks } = shown;
+        let Shown { branches, list, totals, state } = shown;
         let query = asking.query.clone();
         let is_filtered = asking.filter != SalesFilter::default() || asking.id.is_some();
         Self {
             frame,
             branches,
             periods: periods(asking),
-            lacks,
+            state,
             totals: totals.map(|totals| TotalsView::of(asking, totals)),
             table: list.map(|list| TableView::of(asking, list)),
             is_filtered,
@@ -135,7 +136,11 @@ impl SalesView {
 const UNSORTED: [(&str, &str); 2] = [("sort", ""), ("direction", "")];
 
 fn periods(asking: &Asking) -> Vec<Link> {
-    let names = [("week", Period::Week, "This week"), ("month", Period::Month, "This month"), ("", Period::All, "All")];
+    let names = [
+        ("week", Period::Week, "This week"),
+        ("month", Period::Month, "This month"),
+        ("", Period::All, "All"),
+    ];
     let link = |(value, period, words): (&str, Period, &str)| Link {
         words: words.to_owned(),
         address: asking.address(PATH, &[("period", value), ("from", ""), ("to", "")]),
@@ -173,7 +178,7 @@ impl TotalsView {
             )
         });
         let lists = lists.into_iter().filter_map(|(heading, unit, field, shares)| {
-            Some(ListView::of(asking, heading, unit, field, shares?))
+            Some(ListView::of(asking, heading, unit, field, &shares?))
         });
         Self {
             stats,
@@ -202,7 +207,9 @@ impl DaysView {
             let (from, to) = if by_month { month(name) } else { (name.to_owned(), name.to_owned()) };
             asking.address(PATH, &[("period", ""), ("from", &from), ("to", &to)])
         };
-        let tell = |share: &Share| (format!("{}: {}", name_of(share), grouped(&share.figures.total)), address(share));
+        let tell = |share: &Share| {
+            (format!("{}: {}", name_of(share), grouped(&share.figures.total)), address(share))
+        };
         let lines = shares.iter().map(|share| Line::of(share, address(share), String::new())).collect();
         Self { heading, unit, chart: chart(shares, tell), lines }
     }
@@ -217,8 +224,8 @@ fn month(name: &str) -> (String, String) {
 }
 
 impl ListView {
-    fn of(asking: &Asking, heading: &'static str, unit: &'static str, field: &str, shares: Vec<Share>) -> Self {
-        let bars = bars(&shares);
+    fn of(asking: &Asking, heading: &'static str, unit: &'static str, field: &str, shares: &[Share]) -> Self {
+        let bars = bars(shares);
         let others = shares.len().saturating_sub(MOST_NAMES);
         let line = |(share, bar): (&Share, String)| {
             let name = share.name.as_deref().unwrap_or_default();
@@ -236,7 +243,14 @@ impl ListView {
 impl Line {
     fn of(share: &Share, address: String, bar: String) -> Self {
         let Figures { rows, qty, total, .. } = &share.figures;
-        Self { name: name_of(share), address, rows: grouped(&rows), qty: grouped(&qty), total: grouped(&total), bar }
+        Self {
+            name: name_of(share),
+            address,
+            rows: grouped(&rows),
+            qty: grouped(&qty),
+            total: grouped(&total),
+            bar,
+        }
     }
 }
 
@@ -304,7 +318,8 @@ fn heads(asking: &Asking) -> Vec<Head> {
         let next = if is_here && is_down { "up" } else { "" };
         Head {
             words: words_of(column),
-            address: asking.address(PATH, &[("sort", if name == "date" { "" } else { name }), ("direction", next)]),
+            address: asking
+                .address(PATH, &[("sort", if name == "date" { "" } else { name }), ("direction", next)]),
             is_number: column.is_some_and(SortColumn::is_number),
             order,
         }
@@ -329,7 +344,7 @@ fn words_of(column: Option<SortColumn>) -> &'static str {
 impl Row {
     fn of(sale: &Sale) -> Self {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let number = |value: &Option<String>| value.as_ref().map(|value| grouped(value)).unwrap_or_default();
+        let number = |value: &Option<String>| value.as_ref().map(grouped).unwrap_or_default();
         Self {
             branch: sale.branch.clone(),
             id: sale.id.to_string(),
