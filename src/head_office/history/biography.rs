@@ -213,8 +213,8 @@ const DECISIONS: &str = "
     SELECT verdict, reason, decided_by, decided_at, carried_out_at, trouble FROM salesync.decision
     WHERE branch = $1 AND epoch = $2 AND sequence = $3 ORDER BY decision_id";
 const NEIGHBOURS: &str = "
-    SELECT (SELECT manifest_sha256 FROM salesync.bundle WHERE branch = $1 AND epoch = $2 AND sequence = $3 - 1),
-           EXISTS (SELECT FROM salesync.bundle WHERE branch = $1 AND epoch = $2 AND sequence = $3 + 1)";
+    SELECT (SELECT manifest_sha256 FROM salesync.bundle WHERE branch = $1 AND epoch = $2 AND sequence = $3::bigint - 1),
+           EXISTS (SELECT FROM salesync.bundle WHERE branch = $1 AND epoch = $2 AND sequence = $3::bigint + 1)";
 const RECEIPTS: &str = "SELECT outcome, body, created_at, published_at FROM salesync.receipt WHERE";
 
 fn recorded(row: &Row) -> Recorded {

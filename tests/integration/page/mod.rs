@@ -2,6 +2,7 @@
 
 mod branch_sales;
 pub mod browser;
+mod bundles;
 mod everywhere;
 mod frame;
 mod kinds;
