@@ -69,6 +69,9 @@ struct DaysView {
     heading: &'static str,
     unit: &'static str,
     chart: Chart,
+    /// What the first and the last column are of.
+    first: String,
+    last: String,
     lines: Vec<Line>,
 }
 
@@ -207,11 +210,12 @@ impl DaysView {
             let (from, to) = if by_month { month(name) } else { (name.to_owned(), name.to_owned()) };
             asking.address(PATH, &[("period", ""), ("from", &from), ("to", &to)])
         };
+        let end = |share: Option<&Share>| share.map(name_of).unwrap_or_default();
         let tell = |share: &Share| {
             (format!("{}: {}", name_of(share), grouped(&share.figures.total)), address(share))
         };
         let lines = shares.iter().map(|share| Line::of(share, address(share), String::new())).collect();
-        Self { heading, unit, chart: chart(shares, tell), lines }
+        Self { heading, unit, chart: chart(shares, tell), first: end(shares.first()), last: end(shares.last()), lines }
     }
 }
 
