@@ -98,10 +98,13 @@ fn look_at(transaction: &mut Transaction<'_>, branch: &str) -> Result<(), Failur
     let many = "
         SELECT EXISTS (SELECT FROM salesync.day_total WHERE branch = $1 AND schema_name = 'public'
             AND table_name = 'sales' AND (epoch, sequence > $3) IS DISTINCT FROM ($2, false)
-            GROUP BY epoch, sequence HAVING count(*) >= $4)";
+            GROUP BY epoch, sequence HAVING count(*) >= $4)
+        OR NOT EXISTS (SELECT FROM salesync.day_total
+            WHERE branch = $1 AND schema_name = 'public' AND table_name = 'sales')";
     let many = transaction.query_one(many, &[&branch, &epoch, &sequence, &MANY_DAYS]).map_err(doing)?;
     if many.get(0) {
-        // Some may have changed of which nothing was said: all that there are, and that there were.
+        // Some may have changed of which nothing was said, or of none anything ever is: all days that there are, and
+        // that there were.
         let sql = format!(
             "INSERT INTO salesync.sales_backlog (day)
              SELECT DISTINCT t.date FROM {FROM} WHERE t.branch = {branch} AND t.date IS NOT NULL

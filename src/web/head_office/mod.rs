@@ -1,6 +1,12 @@
 //! Head office's pages.
 
+mod action;
 mod bundles;
+mod decide;
+mod follow_up;
+mod history;
+mod incidents;
+mod matter;
 mod overview;
 mod sales;
 mod summary;
@@ -8,10 +14,10 @@ mod summary;
 use axum::Router;
 use axum::routing::get;
 
+pub(super) use self::follow_up::FollowUp;
+pub(super) use self::summary::keep_summary;
 use super::page::Section;
 use super::server::State;
-
-pub(super) use self::summary::keep_summary;
 
 /// Head office's navigation.
 pub(super) const SECTIONS: &[Section] = &[
@@ -33,4 +39,6 @@ pub(super) fn pages() -> Router<State> {
         .route("/bundles/_rejected/{incident}/file", get(bundles::rejected_file))
         .route("/sales", get(sales::page))
         .route("/sales.csv", get(sales::file))
+        .route("/incidents", get(incidents::page).post(decide::act))
+        .route("/incidents/confirm", get(decide::question))
 }

@@ -51,7 +51,7 @@ fn a_bundle_tells_its_whole_life() {
         "the branch&#39;s clock",
         "By the queue.",
         "A broker has it.",
-        "1 rows added, 0 overwritten, 0 deleted",
+        "Rows added: 1, overwritten: 0, deleted: 0.",
         "salesync-receipt/1",
         "public.sales, inserts: 1",
     ]);
@@ -88,7 +88,7 @@ fn the_file_that_is_fetched_is_the_archives() {
     let page = site.get(&format!("{}/file", address(head, 1))).is(200);
     assert_eq!(
         page.bytes,
-        fs::read(&head.bundles().iter().find(|path| !text(path).contains("_rejected")).unwrap()).unwrap()
+        fs::read(head.bundles().iter().find(|path| !text(path).contains("_rejected")).unwrap()).unwrap()
     );
     assert_eq!(page.header("content-type"), "application/x-tar");
     assert!(page.header("content-disposition").ends_with("_0000000001.bundle\""), "{page:?}");
@@ -162,11 +162,7 @@ fn the_first_rows_are_shown_and_are_no_script() {
     let company = Company::of_sales(&["east"]);
     let (east, head) = (company.branch(), &company.head_office);
     east.sell("<script>alert(1)</script>");
-    (0..60).for_each(|number| {
-        if number % 20 == 0 {
-            east.sell(&format!("Ink {number}"))
-        }
-    });
+    (0..3).for_each(|number| east.sell(&format!("Ink {number}")));
     east.sql(
         "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
          SELECT '2021-05-02', '', 'Tea ' || n, 1, 1, 1, 0, 1 FROM generate_series(1, 60) n",
@@ -191,8 +187,12 @@ fn a_held_and_a_rejected_bundle_have_a_page_with_what_was_decided() {
     let fork = forged(&bundles[0], |manifest| manifest.tool = "another 0.1.0".to_owned());
     head.run(&["apply", text(&file(head, "fork.bundle", &fork))]).exits(3);
     let site = Site::of(head);
-    let held = site.get(&address(head, 3)).is(200);
-    held.shows(&["<span class=\"badge waiting\">held</span>", "bundle 2 of east has not come", "As a file"]);
+    let waiting = site.get(&address(head, 3)).is(200);
+    waiting.shows(&[
+        "<span class=\"badge waiting\">held</span>",
+        "bundle 2 of east has not come",
+        "As a file",
+    ]);
     let first = site.get(&address(head, 1)).is(200);
     let first = first.shows(&[
         "<span class=\"badge ok\">applied</span>",

@@ -5,6 +5,7 @@ pub mod browser;
 mod bundles;
 mod everywhere;
 mod frame;
+mod incidents;
 mod kinds;
 mod live;
 mod sales;

@@ -82,18 +82,15 @@ fn assert_each_once(seen: &[String], expected: &BTreeSet<String>) {
     assert!(missed.is_empty(), "never seen: {missed:?}");
 }
 
-fn sums_of(node: &Node, condition: &str) -> Vec<String> {
-    let sums = ["count(*)", "sum(qty)", "sum(amt)", "sum(tax)", "sum(total)"];
-    let sums =
-        sums.map(|sum| thin(&node.value(&format!("SELECT {sum} FROM public.sales WHERE {condition}"))));
-    sums.into()
+fn sums_of(node: &Node, condition: &str) -> [String; 5] {
+    ["count(*)", "sum(qty)", "sum(amt)", "sum(tax)", "sum(total)"]
+        .map(|sum| thin(&node.value(&format!("SELECT {sum} FROM public.sales WHERE {condition}"))))
 }
 
 /// The page shows the totals of what `condition` means.
 fn assert_totals(site: &Site, head: &Node, address: &str, condition: &str) {
-    let figures = sums_of(head, condition);
-    let figures: Vec<String> = figures.iter().map(|figure| format!("<dd>{figure}</dd>")).collect();
-    let page = site.get(address).is(200).shows(&figures.iter().map(String::as_str).collect::<Vec<_>>());
+    let figures = sums_of(head, condition).map(|figure| format!("<dd>{figure}</dd>"));
+    let page = site.get(address).is(200).shows(&figures.each_ref().map(String::as_str));
     for column in ["region", "product", "branch"] {
         let lines = format!(
             "SELECT {column} || '/' || count(*) || '/' || sum(total) FROM public.sales WHERE {condition} GROUP BY {column}"
@@ -181,6 +178,29 @@ fn totals_of_many_sales_follow_the_bundles_through_corrections_voids_and_a_new_e
         &format!("<dd>{}</dd>", of_region[4]),
         "Totals by branch with this filter are added up for at most",
     ]);
+}
+
+#[test]
+fn totals_of_many_sales_have_those_of_branches_that_state_no_days() {
+    let company = Company::new(&["east", "west"], "tables = [\"public.sales\"]\n");
+    let (head, west) = (&company.head_office, &company.branches[1]);
+    head.run(&["init"]).ok();
+    company.branches.iter().for_each(|branch| drop(branch.run(&["init", "--with-sales"]).ok()));
+    let site = Site::of(head);
+    for count in [16_000, 100] {
+        company.branches.iter().for_each(|branch| sell_many(branch, count));
+        west.sql("DELETE FROM public.sales WHERE date = '2026-01-17'");
+        company.sync();
+        wait_until(LIMIT, "the summary", || {
+            let page = site.get("/sales").is(200);
+            Ok((!page.text.contains("being brought up to date")).then_some(()))
+        })
+        .unwrap();
+        assert_eq!(head.value("SELECT count(*) FROM salesync.day_total"), "0");
+        let condition = "region = 'Region 1'";
+        let figures = sums_of(head, condition).map(|figure| format!("<dd>{figure}</dd>"));
+        site.get("/sales?region=Region+1").is(200).shows(&figures.each_ref().map(String::as_str));
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::ask::whose;
 use super::life::{Station, stations};
 use super::list::{badge, way};
 use super::rows::{Compared, PreviewView, compared};
-use crate::domain::{Failure, Receipt};
+use crate::domain::{Count, Failure, Receipt};
 use crate::head_office::history::{Biography, Examined, Glimpse, biography, examine};
 use crate::web::download::in_thread;
 use crate::web::page::{Frame, render};
@@ -177,9 +177,9 @@ fn days(receipt: &Receipt) -> Option<String> {
         receipt.tables.iter().filter_map(|table| table.days.as_ref()).map(|days| days.days.len()).sum();
     (days > 0).then(|| {
         format!(
-            "{} business days were counted in head office's own table as well, and are equal to what the branch had: \
-             otherwise the bundle would have been rejected.",
-            grouped(&days)
+            "Head office counted {} in its own table as well, equal to what the branch had: otherwise the bundle would \
+             have been rejected.",
+            Count(days as u64, "business day")
         )
     })
 }

@@ -1,6 +1,6 @@
 //! The stations of a bundle's life: what is known of each, and by whose clock.
 
-use crate::domain::{Manifest, Receipt};
+use crate::domain::{Count, Manifest, Receipt};
 use crate::head_office::history::{Biography, Recorded};
 use crate::web::words::{Moment, grouped, size};
 
@@ -55,9 +55,9 @@ fn sealed(recorded: &Recorded) -> Station {
         when: Some(Moment(recorded.created_at)),
         clock: BRANCH,
         words: format!(
-            "{} rows, {} tombstones, {}.",
-            grouped(&recorded.rows),
-            grouped(&recorded.tombstones),
+            "{}, {}, {}.",
+            Count(recorded.rows, "row"),
+            Count(recorded.tombstones, "tombstone"),
             size(recorded.bytes.unsigned_abs())
         ),
     }
@@ -82,7 +82,7 @@ fn received(known: &Biography, recorded: &Recorded) -> Station {
     });
     let again = known.deliveries.iter().filter(|delivery| delivery.outcome == "duplicate").count();
     let again = if again > 0 {
-        format!(" Again {} times, which changed nothing.", grouped(&again))
+        format!(" It came again {}, which changed nothing.", Count(again as u64, "time"))
     } else {
         String::new()
     };
@@ -105,7 +105,7 @@ fn applied(recorded: &Recorded, receipt: Option<&Receipt>) -> Station {
             };
             let (inserted, updated, deleted) =
                 (sum(|table| table.inserted), sum(|table| table.updated), sum(|table| table.deleted));
-            format!("In one transaction: {inserted} rows added, {updated} overwritten, {deleted} deleted.")
+            format!("In one transaction. Rows added: {inserted}, overwritten: {updated}, deleted: {deleted}.")
         }
     };
     Station { name: "Applied", clock: if when.is_some() { HERE } else { "not yet" }, when, words }

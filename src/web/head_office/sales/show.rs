@@ -191,7 +191,7 @@ impl TotalsView {
                     [] => format!("These figures are being brought up to date: {days} business days are still as they were before the last bundles."),
                     branches => format!(
                         "These figures are being brought up to date: what has come of {} is not in them yet, and {days} other business days are still as they were.",
-                        branches.join(", ")
+                        few(branches)
                     ),
                 }
             }),
@@ -215,7 +215,14 @@ impl DaysView {
             (format!("{}: {}", name_of(share), grouped(&share.figures.total)), address(share))
         };
         let lines = shares.iter().map(|share| Line::of(share, address(share), String::new())).collect();
-        Self { heading, unit, chart: chart(shares, tell), first: end(shares.first()), last: end(shares.last()), lines }
+        Self {
+            heading,
+            unit,
+            chart: chart(shares, tell),
+            first: end(shares.first()),
+            last: end(shares.last()),
+            lines,
+        }
     }
 }
 
@@ -255,6 +262,15 @@ impl Line {
             total: grouped(&total),
             bar,
         }
+    }
+}
+
+/// The first of them, and how many others there are.
+fn few(branches: &[String]) -> String {
+    let named = branches.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match branches.len().saturating_sub(3) {
+        0 => named,
+        others => format!("{named} and {others} others"),
     }
 }
 
