@@ -1,13 +1,17 @@
 //! Head office's pages.
 
 mod action;
+mod branch_day;
 mod bundles;
+mod days;
+mod days_csv;
 mod decide;
 mod follow_up;
 mod history;
 mod incidents;
 mod matter;
 mod overview;
+mod queues;
 mod sales;
 mod summary;
 
@@ -15,6 +19,7 @@ use axum::Router;
 use axum::routing::get;
 
 pub(super) use self::follow_up::FollowUp;
+pub(super) use self::queues::{QueueWatch, watch_queues};
 pub(super) use self::summary::keep_summary;
 use super::page::Section;
 use super::server::State;
@@ -39,6 +44,9 @@ pub(super) fn pages() -> Router<State> {
         .route("/bundles/_rejected/{incident}/file", get(bundles::rejected_file))
         .route("/sales", get(sales::page))
         .route("/sales.csv", get(sales::file))
+        .route("/days", get(days::page))
+        .route("/days.csv", get(days_csv::file))
+        .route("/days/{branch}/{day}", get(branch_day::page))
         .route("/incidents", get(incidents::page).post(decide::act))
         .route("/incidents/confirm", get(decide::question))
 }
