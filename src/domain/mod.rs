@@ -1,12 +1,15 @@
 //! Values and their rules. Nothing here reads or writes anything.
 
 mod failure;
+mod hex;
 mod identity;
+mod key_ring;
 mod manifest;
 mod manifest_check;
 mod name;
 mod receipt;
 mod request;
+mod signature;
 mod sql;
 mod sum;
 mod table;
@@ -15,6 +18,7 @@ mod window;
 
 pub use failure::{Failure, Kind};
 pub use identity::{BundleId, Digest, Epoch, Sequence};
+pub use key_ring::{Distrust, KeyRing, TrustedKey};
 pub use manifest::{
     BUNDLE_FORMAT, Cut, KeyRange, MANIFEST_LIMIT, Manifest, ManifestError, Member, MemberKind, Mode,
     TableChange,
@@ -22,6 +26,7 @@ pub use manifest::{
 pub use name::NodeName;
 pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TableEffect};
 pub use request::{REQUEST_FORMAT, Request, Wanted};
+pub use signature::{KeyId, NotAKey, PublicKey, Signable, Signature, SigningKey};
 pub use sql::{quote_identifier, quote_literal};
 pub use sum::{ExactSum, NotANumber};
 pub use table::{Column, TableName, is_summed, key_columns, orders_as_text};

@@ -48,6 +48,6 @@ pub fn written(mut manifest: Manifest, rows: &[&[u8]]) -> Vec<u8> {
     manifest.tables[0].members = draft.members_of(0, 0);
     manifest.tables[0].day_totals = None;
     let mut file = Vec::new();
-    draft.assemble(&manifest, &mut file).unwrap();
+    draft.assemble(&manifest, None, &mut file).unwrap();
     file
 }
