@@ -29,6 +29,6 @@ pub use publish::{RecordedBundle, numbered_bundles, pending_bundles, publish, re
 pub use rebuild::{Counter, RebuildOptions, Rebuilt, RebuiltTable, rebuild};
 pub use requests::{Answers, prepare_answers};
 pub use sales::create_sales;
-pub use settle::{Unapplied, settle, unanswered_bundles, unapplied_bundles};
+pub use settle::{Settled, Unapplied, settle, unanswered_bundles, unapplied_bundles};
 pub use status::{BranchStatus, Clock, Unproven, branch_status};
 pub use tracking::{InitReport, TrackedTable, init_branch, tracked_tables};

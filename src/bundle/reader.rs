@@ -15,7 +15,8 @@ use super::layout::{
 };
 use super::tally::Tally;
 use crate::domain::{
-    Digest, Distrust, KeyId, KeyRing, MANIFEST_LIMIT, Manifest, Member, Signable, Signature, TableChange, Totals,
+    Digest, Distrust, KeyId, KeyRing, MANIFEST_LIMIT, Manifest, Member, Signable, Signature, TableChange,
+    Totals,
 };
 
 /// A bundle whose shape, sizes and checksums have been found right.
@@ -26,6 +27,7 @@ pub struct Bundle<R> {
     /// The bytes of `manifest.json`, which are what is signed.
     manifest_bytes: Vec<u8>,
     signature: Option<Signature>,
+    proven_by: Option<KeyId>,
     /// Where each member's content begins.
     offsets: BTreeMap<String, u64>,
     size: u64,
@@ -48,7 +50,7 @@ impl<R: Read + Seek> Bundle<R> {
         let (signature, offsets) = scan.members(&manifest)?;
         let size = scan.end()?;
         let source = scan.source.into_inner();
-        Ok(Self { source, manifest, manifest_bytes, signature, offsets, size })
+        Ok(Self { source, manifest, manifest_bytes, signature, proven_by: None, offsets, size })
     }
 
     /// The table of contents.
@@ -66,14 +68,17 @@ impl<R: Read + Seek> Bundle<R> {
         self.signature.as_ref()
     }
 
-    /// Whether the owner of these keys has sealed this bundle, which was `received` at this time. The key that
-    /// proves it; none if no signature was needed then.
-    pub fn check_signature(
-        &self,
-        keys: &KeyRing,
-        received: DateTime<Utc>,
-    ) -> Result<Option<KeyId>, Distrust> {
-        keys.check(Signable::Manifest, &self.manifest_bytes, self.signature(), received)
+    /// Whether the owner of these keys has sealed this bundle, which was `received` at this time.
+    pub fn check_signature(&mut self, keys: &KeyRing, received: DateTime<Utc>) -> Result<(), Distrust> {
+        let signature = self.signature.as_ref();
+        self.proven_by = keys.check(Signable::Manifest, &self.manifest_bytes, signature, received)?;
+        Ok(())
+    }
+
+    /// The key that is known to have sealed it, since [`check_signature`](Self::check_signature) found that; none if
+    /// no signature was needed.
+    pub fn proven_by(&self) -> Option<KeyId> {
+        self.proven_by
     }
 
     /// Size of the whole file in bytes.

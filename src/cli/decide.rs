@@ -37,7 +37,7 @@ fn run(context: &Context, branch: &NodeName, ruling: Ruling, reason: Option<&str
         context.print(&Verdicts::default())?;
         return Ok(Exit::Done);
     }
-    let mut receiver = Receiver::alone(&mut client, &settings.archive, settings.policy)?;
+    let mut receiver = Receiver::alone(&mut client, &settings.archive, settings.policy, &settings.enrolment)?;
     let mut verdicts = Verdicts::default();
     verdicts.add(receiver.carry_out_decisions(|_| true)?);
     context.print(&verdicts)?;

@@ -15,6 +15,7 @@ mod import;
 mod init;
 mod inspect;
 mod intake;
+mod key_file;
 mod manual;
 mod progress;
 mod prune;

@@ -14,7 +14,7 @@ use super::place::Place;
 use super::receive::Receiver;
 use super::refusal::Refusal;
 use super::verdict::{Arrival, Verdict};
-use crate::archive::{Archive, open_bundle};
+use crate::archive::{Archive, arrived_at, open_bundle};
 use crate::bundle::Bundle;
 use crate::database::database_failure;
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence};
@@ -291,7 +291,7 @@ impl Receiver<'_> {
             File::open(&path)
                 .and_then(|mut file| std::io::copy(&mut file, draft.as_file_mut()))
                 .map_err(|error| Failure::file("copying the bundle", &path, &error))?;
-            let arrival = Arrival { branch: Some(branch), source: Source::Archive };
+            let arrival = Arrival::by_archive(branch, arrived_at(&path)?);
             let tried = self.receive(draft, arrival)?;
             let goes_on = tried.first().is_some_and(|own| own.outcome.is_applied());
             verdicts.extend(tried);

@@ -6,7 +6,7 @@ use super::sample::small_bundle;
 use super::workshop::{Part, defect_of, take_apart, with_parts};
 use crate::bundle::Defect;
 use crate::bundle::layout::padding;
-use crate::domain::ManifestError;
+use crate::domain::{ManifestError, Signature};
 
 /// What a byte of the file belongs to.
 #[derive(Debug, Clone, Copy)]

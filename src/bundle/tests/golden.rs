@@ -54,7 +54,7 @@ fn every_golden_bundle_still_opens_pours_and_continues_its_chain() {
         let mut previous = None;
         for (sequence, recorded) in (1..).zip(digests) {
             let path = folder().join(version).join(file_name(sequence));
-            let bundle = Bundle::open(File::open(&path).unwrap()).unwrap();
+            let mut bundle = Bundle::open(File::open(&path).unwrap()).unwrap();
             let expected: Digest = recorded.parse().unwrap();
             assert_eq!(bundle.manifest_sha256(), expected, "{}", path.display());
             assert_eq!(bundle.manifest().sequence.get(), sequence as u64);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
+use super::keys::{HeadOfficeSection, enrolment, key_ring};
 use super::{BranchSettings, MOST_WORKERS, Role, Settings};
 use crate::archive::Archive;
 use crate::branch::{PartLimits, SMALLEST_BUNDLE};
@@ -41,6 +42,16 @@ pub(super) struct File {
     branches: BTreeMap<NodeName, BranchSettings>,
     #[serde(default)]
     apply: ApplySection,
+    #[serde(default)]
+    signing: SigningSection,
+    #[serde(default)]
+    head_office: HeadOfficeSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SigningSection {
+    key: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,7 +122,7 @@ impl File {
     /// What it says, checked. Relative paths are meant from the folder `base`.
     pub(super) fn into_settings(self, base: &Path) -> Result<Settings, Failure> {
         let (limits, policy) = (self.bundle.limits()?, self.apply.policy()?);
-        let workers = self.apply.workers()?;
+        let (workers, head_office) = (self.apply.workers()?, self.head_office);
         let mut tables = BTreeMap::new();
         for name in &self.tables {
             tables.insert(name.parse()?, None);
@@ -135,7 +146,10 @@ impl File {
             amounts,
             limits,
             debounce: self.bundle.debounce,
+            enrolment: enrolment(&self.branches)?,
             branches: self.branches,
+            head_office: key_ring("head_office", head_office.public_key, &head_office.public_keys)?,
+            signing_key: self.signing.key.map(|file| base.join(file)),
             policy,
             workers,
             broker_options: ConnectOptions {
