@@ -1,6 +1,6 @@
 # The commands of a working day. `make help` lists them.
 
-.PHONY: help demo test soak bench lint servers
+.PHONY: help demo test soak bench lint servers browser
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -9,7 +9,7 @@ demo: servers ## A private broker, a head office and three branches: one day in 
 	cargo build --release
 	target/release/salesync demo $(ARGS)
 
-test: servers ## Every test, against private servers (ARGS="-- name of a test")
+test: browser ## Every test, against private servers (ARGS="-- name of a test")
 	cargo test $(ARGS)
 
 soak: servers ## Days of chance for MINUTES=10: writes, kills, broken lines (SALESYNC_SEED=n repeats a life)
@@ -25,3 +25,6 @@ lint: ## Formatting and lints, as strict as the continuous integration
 
 servers: ## Install PostgreSQL and RabbitMQ if they are missing (Debian; asks sudo)
 	@scripts/install-servers
+
+browser: ## The same, and Chromium with its driver, for the tests of the page
+	@scripts/install-servers --with-browser

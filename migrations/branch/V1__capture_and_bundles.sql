@@ -13,9 +13,12 @@ CREATE TABLE salesync.node (
     message_limit      bigint,                   -- the broker's, in bytes, once it has refused a larger bundle
     system_identifier  bigint NOT NULL,          -- the cluster that wrote the last bundle
     database_oid       oid NOT NULL,             -- the database in that cluster
-    replaces           uuid,                     -- the epoch that was given up for this one, if one was known
-    followed           boolean NOT NULL DEFAULT false -- a `bundle --follow` wants to be notified of changes
+    replaces           uuid                      -- the epoch that was given up for this one, if one was known
 );
+
+-- Whether a `bundle --follow` wants to be notified of changes: replaced when it begins and ends. The capture
+-- triggers ask in every statement, and a function that says one thing becomes a constant in their plans.
+CREATE FUNCTION salesync.is_followed() RETURNS boolean LANGUAGE sql STABLE AS 'SELECT false';
 
 -- One row per table whose changes are captured. Its log is salesync.log_<table_id>.
 CREATE TABLE salesync.tracked_table (

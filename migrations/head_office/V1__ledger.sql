@@ -14,7 +14,12 @@ CREATE TABLE salesync.branch (
     last_sequence    bigint NOT NULL DEFAULT 0 CHECK (last_sequence >= 0),
     last_manifest    text,                       -- SHA-256 of the last applied manifest.json
     last_applied_at  timestamptz,
-    is_at_cut        boolean NOT NULL DEFAULT false -- the last applied bundle was the last part of its cut
+    is_at_cut        boolean NOT NULL DEFAULT false, -- the last applied bundle was the last part of its cut
+    cut_made_at      timestamptz,                -- when the first part of that cut was sealed, the branch's clock
+    data_as_of       timestamptz,                -- the same of the last finished cut: what is here is as of then
+    applied_bundles  bigint NOT NULL DEFAULT 0,  -- all that was ever applied: bundles,
+    applied_rows     bigint NOT NULL DEFAULT 0,  -- rows and tombstones in them,
+    applied_bytes    bigint NOT NULL DEFAULT 0   -- their size
 );
 
 -- The ledger: one row per bundle that was applied or is held, written in the applying transaction.
@@ -37,6 +42,8 @@ CREATE TABLE salesync.bundle (
     PRIMARY KEY (branch, epoch, sequence),
     CHECK ((state = 'held') = (hold IS NOT NULL))
 );
+-- Few are held, and they are looked up for every branch at once.
+CREATE INDEX ON salesync.bundle (branch, epoch, sequence) WHERE state = 'held';
 
 -- The branch's tables as they were when they last came.
 CREATE TABLE salesync.branch_table (

@@ -17,8 +17,8 @@ use crate::database::{KeyColumn, TableDescription, day_expression};
 use crate::domain::{Column, TableName, quote_identifier, quote_literal};
 
 /// Wakes a follower, if there is one. Always would be too dear: sessions that notify commit one after
-/// another.
-const NOTIFY: &str = "PERFORM pg_catalog.pg_notify('salesync', '') FROM salesync.node WHERE followed;";
+/// another. Whether there is one is a constant in the plan, and takes no look at a table.
+const NOTIFY: &str = "IF salesync.is_followed() THEN PERFORM pg_catalog.pg_notify('salesync', ''); END IF;";
 
 const FIXED_PATH: &str = "SET search_path = pg_catalog, pg_temp";
 

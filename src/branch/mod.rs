@@ -7,6 +7,7 @@ mod changes;
 mod cut;
 mod days;
 mod follow;
+mod mark;
 mod node;
 mod order;
 mod parts;
@@ -22,6 +23,7 @@ mod tracking;
 
 pub use cut::{CutOptions, Cutter, Since, cut};
 pub use follow::{follow_changes, unfollow_changes, wait_for_change};
+pub use mark::branch_mark;
 pub use node::Node;
 pub use parts::{PartLimits, SMALLEST_BUNDLE};
 pub use prune::prunable_bundles;

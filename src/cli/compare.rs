@@ -7,10 +7,9 @@ use serde::Serialize;
 
 use super::args::Compare;
 use super::context::Context;
-use super::count::Count;
 use super::exit::Exit;
 use super::settings::Role;
-use crate::domain::{ColumnTotal, DayTotal, Failure, Sequence, Totals};
+use crate::domain::{ColumnTotal, Count, DayTotal, Failure, Sequence, Totals};
 use crate::head_office::{ComparedDay, Comparison, DayFilter, compare};
 
 #[derive(Debug, Serialize)]

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use crate::cli::context::Context;
-use crate::cli::count::Count;
 use crate::cli::exit::Exit;
 use crate::cli::intake::{self, Feed, Intake, Manner, Plan};
 use crate::cli::progress::Progress;
@@ -13,7 +12,7 @@ use crate::cli::unattended::service::{self, BUNDLE, STEP, Service};
 use crate::cli::unattended::stop::Stop;
 use crate::cli::verdicts::Verdicts;
 use crate::database::{Lock, take_lock};
-use crate::domain::{Failure, Kind};
+use crate::domain::{Count, Failure, Kind};
 
 /// How often to look for what nobody hands over.
 const LOOK: Duration = Duration::from_mins(1);

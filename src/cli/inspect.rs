@@ -6,11 +6,10 @@ use serde::Serialize;
 
 use super::args::Inspect;
 use super::context::Context;
-use super::count::Count;
 use super::exit::Exit;
 use crate::archive::open_bundle;
 use crate::bundle::PourError;
-use crate::domain::{Failure, Kind, Manifest};
+use crate::domain::{Count, Failure, Kind, Manifest};
 
 #[derive(Debug, Serialize)]
 struct Report {

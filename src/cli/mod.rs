@@ -5,7 +5,6 @@ mod args;
 mod bundle;
 mod compare;
 mod context;
-mod count;
 mod daemon;
 mod decide;
 mod demo;

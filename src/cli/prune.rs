@@ -7,13 +7,12 @@ use serde::Serialize;
 
 use super::args::Prune;
 use super::context::Context;
-use super::count::Count;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
 use crate::archive::{Prunable, PruneOptions};
 use crate::branch::{Node, prunable_bundles};
 use crate::database::{Lock, take_lock};
-use crate::domain::Failure;
+use crate::domain::{Count, Failure};
 use crate::head_office::prunable_files;
 
 #[derive(Debug, Default, Serialize)]

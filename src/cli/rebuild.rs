@@ -6,11 +6,10 @@ use serde::Serialize;
 
 use super::args::Replay;
 use super::context::Context;
-use super::count::Count;
 use super::exit::Exit;
 use super::settings::Role;
 use crate::branch::{Counter, RebuildOptions, Rebuilt, RebuiltTable, rebuild};
-use crate::domain::Failure;
+use crate::domain::{Count, Failure};
 
 #[derive(Debug, Serialize)]
 struct Report {

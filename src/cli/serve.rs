@@ -20,11 +20,7 @@ pub(super) fn run(context: &Context, args: &Serve) -> Result<Exit, Failure> {
 
 fn site(settings: Settings) -> Site {
     let role = match settings.role {
-        Role::HeadOffice => {
-            let branches = settings.branches.iter();
-            let expect_every = branches.map(|(name, branch)| (name.clone(), branch.expect_every)).collect();
-            web::Role::HeadOffice(HeadOfficeSite { expect_every })
-        }
+        Role::HeadOffice => web::Role::HeadOffice(HeadOfficeSite { expect_every: settings.expectations() }),
         Role::Branch => web::Role::Branch(BranchSite {}),
     };
     let (node, archive) = (settings.node.clone(), settings.archive.clone());

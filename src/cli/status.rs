@@ -7,12 +7,11 @@ use serde::Serialize;
 
 use super::args::Status;
 use super::context::Context;
-use super::count::Count;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
 use crate::branch::{BranchStatus, branch_status};
-use crate::domain::{Failure, Sequence};
-use crate::head_office::{BranchState, branch_states};
+use crate::domain::{Count, Failure, Sequence, TOLERABLE_SKEW_MS};
+use crate::head_office::monitor::{Standing, standings};
 
 pub(super) fn run(context: &Context, args: &Status) -> Result<Exit, Failure> {
     let settings = context.settings()?;
@@ -25,9 +24,9 @@ pub(super) fn run(context: &Context, args: &Status) -> Result<Exit, Failure> {
             needs_person
         }
         Role::HeadOffice => {
-            let report = HeadOfficeReport::new(&settings, &branch_states(&mut client)?);
-            context.print(&report)?;
-            report.branches.iter().any(BranchLine::needs_person)
+            let standings = standings(&mut client, &settings.expectations(), Utc::now())?;
+            context.print(&HeadOfficeReport::new(&settings, &standings))?;
+            standings.iter().any(Standing::needs_person)
         }
     };
     Ok(if args.check && needs_person { Exit::NeedsPerson } else { Exit::Done })
@@ -40,9 +39,6 @@ struct BranchReport {
     #[serde(flatten)]
     status: BranchStatus,
 }
-
-/// A clock that is wrong by no more than this does not have to be told.
-const TOLERABLE_SKEW_MS: i64 = 60_000;
 
 impl fmt::Display for BranchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,6 +91,7 @@ struct BranchLine {
     late: bool,
     rejected: i64,
     at_cut: bool,
+    data_as_of: Option<DateTime<Utc>>,
     clock_skew_ms: Option<i64>,
     waiting: Vec<WaitingLine>,
     requests: Vec<RequestLine>,
@@ -117,14 +114,15 @@ struct RequestLine {
 }
 
 impl HeadOfficeReport {
-    fn new(settings: &Settings, states: &[BranchState]) -> Self {
-        let branches = states.iter().map(|state| BranchLine::new(settings, state)).collect();
+    fn new(settings: &Settings, standings: &[Standing]) -> Self {
+        let branches = standings.iter().map(BranchLine::new).collect();
         Self { node: settings.node.to_string(), role: "head-office", branches }
     }
 }
 
 impl BranchLine {
-    fn new(settings: &Settings, state: &BranchState) -> Self {
+    fn new(standing: &Standing) -> Self {
+        let state = &standing.state;
         let waiting = state.held.iter().map(|held| WaitingLine {
             sequence: held.sequence,
             hold: held.hold.kind.as_str(),
@@ -143,28 +141,15 @@ impl BranchLine {
             last_applied_at: state.last_applied_at,
             held: state.held.iter().map(|held| held.sequence).collect(),
             missing: state.missing(),
-            late: is_late(settings, state),
+            late: standing.is_late,
             rejected: state.rejected,
             at_cut: state.is_at_cut,
+            data_as_of: state.data_as_of,
             clock_skew_ms: state.clock_skew_ms,
             waiting: waiting.collect(),
             requests: requests.collect(),
         }
     }
-
-    fn needs_person(&self) -> bool {
-        self.late || self.rejected > 0 || !self.held.is_empty()
-    }
-}
-
-/// A branch is late if it has been silent longer than `expect_every`, or for ever.
-fn is_late(settings: &Settings, state: &BranchState) -> bool {
-    let Some(expected) = settings.branches.get(&state.name).and_then(|branch| branch.expect_every) else {
-        return false;
-    };
-    state
-        .last_applied_at
-        .is_none_or(|last| (Utc::now() - last).to_std().is_ok_and(|silence| silence > expected))
 }
 
 impl fmt::Display for HeadOfficeReport {

@@ -4,10 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::count::Count;
 use super::exit::Exit;
 use super::progress::Progress;
-use crate::domain::TableEffect;
+use crate::domain::{Count, TableEffect};
 use crate::head_office::{Outcome, Verdict};
 
 /// The verdicts of one run.

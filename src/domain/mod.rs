@@ -1,5 +1,6 @@
 //! Values and their rules. Nothing here reads or writes anything.
 
+mod count;
 mod failure;
 mod hex;
 mod identity;
@@ -16,6 +17,7 @@ mod table;
 mod totals;
 mod window;
 
+pub use count::Count;
 pub use failure::{Failure, Kind};
 pub use identity::{BundleId, Digest, Epoch, Sequence};
 pub use key_ring::{Distrust, KeyRing, TrustedKey};
@@ -24,7 +26,7 @@ pub use manifest::{
     TableChange,
 };
 pub use name::NodeName;
-pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TableEffect};
+pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TOLERABLE_SKEW_MS, TableEffect};
 pub use request::{REQUEST_FORMAT, Request, Wanted};
 pub use signature::{KeyId, NotAKey, PublicKey, Signable, Signature, SigningKey};
 pub use sql::{quote_identifier, quote_literal};

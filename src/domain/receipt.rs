@@ -8,6 +8,9 @@ use super::{BundleId, DayTotals, Digest, Epoch, Manifest, MemberKind, NodeName, 
 /// The format this program writes, and the only one it reads.
 pub const RECEIPT_FORMAT: &str = "salesync-receipt/1";
 
+/// A clock that is wrong by no more than this, in milliseconds, does not have to be told.
+pub const TOLERABLE_SKEW_MS: i64 = 60_000;
+
 /// Head office's answer to a bundle. It is written in the transaction that decided it, and may reach
 /// the branch late, twice, or after a later one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,6 +22,9 @@ pub struct BranchState {
     pub last_applied_at: Option<DateTime<Utc>>,
     /// True if it was the last part of its cut.
     pub is_at_cut: bool,
+    /// When the branch made its last cut that is here to the end: what head office has of it is as of then, by the
+    /// branch's clock as its first bundle was sealed.
+    pub data_as_of: Option<DateTime<Utc>>,
     /// The epoch of `held`: the current one, or one that has yet to begin here.
     pub held_epoch: Option<Epoch>,
     /// The bundles that are in the archive and wait, by sequence.
@@ -85,7 +88,8 @@ const STATE: &str = "
               AND i.happened_at > coalesce(b.last_applied_at, '-infinity')),
            (SELECT floor(extract(epoch FROM min(l.received_at - l.created_at)) * 1000)::bigint FROM (
                 SELECT received_at, created_at FROM salesync.bundle l WHERE l.branch = b.name
-                ORDER BY epoch DESC, sequence DESC LIMIT 20) l)
+                ORDER BY epoch DESC, sequence DESC LIMIT 20) l),
+           b.data_as_of
     FROM salesync.branch b LEFT JOIN LATERAL (
         SELECT h.epoch, array_agg(h.sequence ORDER BY h.sequence) AS sequences,
                array_agg(h.hold ORDER BY h.sequence) AS holds, array_agg(h.reason ORDER BY h.sequence) AS reasons
@@ -180,6 +184,7 @@ fn branch_state(row: &Row) -> Result<BranchState, Failure> {
         last_manifest: digest.and_then(|text| text.parse().ok()),
         last_applied_at: row.get(4),
         is_at_cut: row.get(5),
+        data_as_of: row.get(13),
         held_epoch: row.get::<_, Option<uuid::Uuid>>(6).map(Epoch),
         held: held_bundles(row),
         refused: row.get(10),

@@ -1,7 +1,7 @@
 //! Head office's tables against the branches' last word on each business day.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use postgres::{Client, IsolationLevel, Row, Transaction};
+use postgres::{Client, GenericClient, IsolationLevel, Row, Transaction};
 
 use super::branches::branch_states;
 use crate::database::{Days, database_failure, day_expression, day_totals, describe};
@@ -86,11 +86,11 @@ pub fn compare(
 }
 
 /// What a branch has said of a table, in one form: the columns of a table may change.
-struct Stated {
-    table: TableName,
+pub(super) struct Stated {
+    pub(super) table: TableName,
     day_column: String,
-    summed: Vec<String>,
-    days: Vec<(DayTotal, Option<Sequence>, DateTime<Utc>)>,
+    pub(super) summed: Vec<String>,
+    pub(super) days: Vec<(DayTotal, Option<Sequence>, DateTime<Utc>)>,
 }
 
 const STATED: &str = "
@@ -99,15 +99,20 @@ const STATED: &str = "
     WHERE branch = $1 AND day >= coalesce($2::date, '-infinity') AND day <= coalesce($3::date, 'infinity')
     ORDER BY schema_name, table_name, day_column, summed, day";
 
-fn stated_tables(
-    transaction: &mut Transaction<'_>,
+/// The newest day of each table that the branch has ever spoken of, whatever the day.
+const SPOKEN_OF: &str = "
+    SELECT DISTINCT ON (schema_name, table_name) schema_name, table_name, day_column
+    FROM salesync.day_total WHERE branch = $1 ORDER BY schema_name, table_name, day DESC";
+
+/// What the branch has said of its days, by table; a table of which it has said nothing within the filter has no days.
+pub(super) fn stated_tables(
+    client: &mut impl GenericClient,
     branch: &NodeName,
     filter: DayFilter,
 ) -> Result<Vec<Stated>, Failure> {
     let doing = "reading what the branch has said of its days";
-    let rows = transaction
-        .query(STATED, &[&branch.as_str(), &filter.from, &filter.to])
-        .map_err(|error| database_failure(doing, &error))?;
+    let failed = |error: postgres::Error| database_failure(doing, &error);
+    let rows = client.query(STATED, &[&branch.as_str(), &filter.from, &filter.to]).map_err(failed)?;
     let mut tables: Vec<Stated> = Vec::new();
     for row in &rows {
         let table = TableName { schema: row.get(0), table: row.get(1) };
@@ -121,6 +126,13 @@ fn stated_tables(
         let day = stated_day(row).map_err(|error| Failure::new(Kind::Failed, doing, error))?;
         if let Some(last) = tables.last_mut() {
             last.days.push((day, Sequence::from_bigint(row.get(7)), row.get(8)));
+        }
+    }
+    for row in client.query(SPOKEN_OF, &[&branch.as_str()]).map_err(failed)? {
+        let table = TableName { schema: row.get(0), table: row.get(1) };
+        if tables.iter().all(|known| known.table != table) {
+            let (day_column, summed) = (row.get(2), Vec::new());
+            tables.push(Stated { table, day_column, summed, days: Vec::new() });
         }
     }
     Ok(tables)

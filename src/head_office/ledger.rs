@@ -148,21 +148,42 @@ pub(super) fn record_bundle(
             &incoming.proven_by.map(|key| key.to_string()),
         ],
     )?;
+    let received_at = row.map_or(incoming.received_at, |row| row.get(0));
     if hold.is_none() {
-        client.execute(
-            "UPDATE salesync.branch SET epoch = $2, last_sequence = $3, last_manifest = $4, is_at_cut = $5,
-                    last_applied_at = clock_timestamp() WHERE name = $1",
-            &[
-                &manifest.branch.as_str(),
-                &manifest.epoch.0,
-                &manifest.sequence.as_bigint(),
-                &incoming.digest.to_string(),
-                &manifest.cut.last,
-            ],
-        )?;
+        advance_branch(client, incoming, received_at)?;
         resolve_incidents(client, manifest)?;
     }
-    Ok(row.map_or(incoming.received_at, |row| row.get(0)))
+    Ok(received_at)
+}
+
+/// The branch is as far as this bundle. What head office has is as of the moment when the cut was made: the first part
+/// is sealed right after it. A branch's clock that is ahead does not make it newer than the day it came.
+fn advance_branch(
+    client: &mut impl GenericClient,
+    incoming: Incoming<'_>,
+    received_at: DateTime<Utc>,
+) -> Result<(), postgres::Error> {
+    let manifest = incoming.manifest;
+    let began = (manifest.cut.part == 1).then(|| manifest.created_at.min(received_at));
+    client.execute(
+        "UPDATE salesync.branch SET epoch = $2, last_sequence = $3, last_manifest = $4, is_at_cut = $5,
+                last_applied_at = clock_timestamp(), cut_made_at = coalesce($6, cut_made_at),
+                data_as_of = CASE WHEN $5 THEN coalesce($6, cut_made_at) ELSE data_as_of END,
+                applied_bundles = applied_bundles + 1, applied_rows = applied_rows + $7,
+                applied_bytes = applied_bytes + $8
+         WHERE name = $1",
+        &[
+            &manifest.branch.as_str(),
+            &manifest.epoch.0,
+            &manifest.sequence.as_bigint(),
+            &incoming.digest.to_string(),
+            &manifest.cut.last,
+            &began,
+            &(manifest.rows() + manifest.tombstones()).cast_signed(),
+            &incoming.size.cast_signed(),
+        ],
+    )?;
+    Ok(())
 }
 
 fn resolve_incidents(client: &mut impl GenericClient, manifest: &Manifest) -> Result<(), postgres::Error> {

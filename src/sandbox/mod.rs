@@ -1,4 +1,4 @@
-//! Private `PostgreSQL` and `RabbitMQ` servers, for the demo and for the tests.
+//! Private `PostgreSQL` and `RabbitMQ` servers, for the demo and for the tests, and a browser for the tests.
 //!
 //! Everything lives in one temporary folder and listens on 127.0.0.1 only. Nothing outlives the
 //! process that started it, however that process ends: see `Sandbox`.
@@ -8,6 +8,7 @@
 //! of a server process (`PostgresServer::stop_immediately`, `BrokerServer::kill`), not a power cut.
 
 mod account;
+mod chromedriver;
 mod definitions;
 mod folder;
 mod leash;
@@ -18,6 +19,7 @@ mod rabbitmq;
 mod url;
 mod wait;
 
+pub use chromedriver::ChromeDriver;
 pub use definitions::Definitions;
 pub use folder::Sandbox;
 pub use port::free_port;

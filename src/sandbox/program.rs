@@ -9,6 +9,10 @@ use std::process::Command;
 
 use crate::domain::{Failure, Kind};
 
+/// Names the packages to whom a program is missing.
+const PACKAGES: &str = "run scripts/install-servers, or install the Debian packages postgresql and rabbitmq-server, \
+                        for the tests also chromium and chromium-driver";
+
 /// What the servers' own scripts call; the rest of our environment is kept from them.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -88,6 +92,11 @@ pub(super) fn find_rabbitmq(name: &str) -> Result<PathBuf, Failure> {
     find(name, [PathBuf::from("/usr/lib/rabbitmq/bin")])
 }
 
+/// Finds `ChromeDriver`.
+pub(super) fn find_chromedriver() -> Result<PathBuf, Failure> {
+    find("chromedriver", [PathBuf::from("/usr/bin")])
+}
+
 fn major_version(folder: &Path) -> Option<u32> {
     folder.file_name()?.to_str()?.parse().ok()
 }
@@ -97,9 +106,7 @@ fn find(name: &str, folders: impl IntoIterator<Item = PathBuf>) -> Result<PathBu
     let mut places = folders.into_iter().chain(env::split_paths(&search)).map(|folder| folder.join(name));
     places.find(|place| place.is_file()).ok_or_else(|| {
         Failure::new(Kind::Configuration, format!("looking for the program {name}"), "it is not installed")
-            .hint(
-                "run scripts/install-servers, or install the Debian packages postgresql and rabbitmq-server",
-            )
+            .hint(PACKAGES)
     })
 }
 
@@ -121,7 +128,7 @@ mod tests {
         let failure = find_postgres("no-such-program").unwrap_err();
         assert_eq!(failure.kind(), Kind::Configuration);
         let hint = failure.advice().unwrap_or_default();
-        for word in ["scripts/install-servers", "postgresql", "rabbitmq-server"] {
+        for word in ["scripts/install-servers", "postgresql", "rabbitmq-server", "chromium-driver"] {
             assert!(hint.contains(word), "{hint}");
         }
     }

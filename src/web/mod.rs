@@ -10,12 +10,19 @@
 mod assets;
 mod branch;
 mod database;
+mod form;
+mod gate;
 mod head_office;
+mod house;
+mod live;
+mod notices;
 mod page;
+mod random;
 mod server;
 mod site;
 mod trouble;
 mod viewer;
+mod words;
 
 pub use self::server::{Options, serve};
 pub use self::site::{BranchSite, Connect, HeadOfficeSite, Role, Site};

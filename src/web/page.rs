@@ -1,9 +1,12 @@
 //! What all pages have in common: the frame around them, and how a template becomes an answer.
 
 use askama::Template;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::server::State;
+use super::site::Role;
 use super::trouble::Trouble;
 use super::viewer::Viewer;
 use crate::domain::{Failure, Kind};
@@ -14,11 +17,15 @@ pub(super) struct Frame {
     pub(super) title: &'static str,
     /// The node's name.
     pub(super) node: String,
+    /// What the node is, in words.
+    pub(super) role: &'static str,
     /// The sections of this role.
     pub(super) sections: &'static [Section],
     /// The path of the section this page belongs to.
     pub(super) here: &'static str,
     pub(super) viewer: Viewer,
+    /// What has just been done, said once.
+    pub(super) notice: Option<String>,
 }
 
 /// An entry of the navigation.
@@ -30,7 +37,12 @@ pub(super) struct Section {
 impl Frame {
     /// The frame of the page called `title` in the section at `here`.
     pub(super) fn new(state: &State, viewer: Viewer, title: &'static str, here: &'static str) -> Self {
-        Self { title, node: state.node.to_string(), sections: state.sections, here, viewer }
+        let role = match state.role {
+            Role::HeadOffice(_) => "head office",
+            Role::Branch(_) => "branch",
+        };
+        let notice = viewer.notice.as_deref().and_then(|key| state.notices.take(key));
+        Self { title, node: state.node.to_string(), role, sections: state.sections, here, viewer, notice }
     }
 }
 
@@ -38,4 +50,16 @@ impl Frame {
 pub(super) fn render(page: &impl Template) -> Result<Response, Trouble> {
     let text = page.render().map_err(|error| Failure::new(Kind::Failed, "rendering the page", error))?;
     Ok(Html(text).into_response())
+}
+
+/// What the next page is to say, on its way to where such words wait.
+#[derive(Clone)]
+pub(super) struct Said(pub(super) String);
+
+/// Sends the browser to another page after a form, which says there in `words` what was done. Loading that page again
+/// does not send the form again.
+pub(super) fn go_to(path: &str, words: impl Into<String>) -> Response {
+    let mut answer = (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response();
+    answer.extensions_mut().insert(Said(words.into()));
+    answer
 }

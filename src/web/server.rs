@@ -5,20 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
 
 use super::database::Databases;
+use super::live::Live;
+use super::notices::Notices;
 use super::page::Section;
 use super::site::{Role, Site};
-use super::{assets, branch, head_office};
+use super::trouble::Trouble;
+use super::{assets, branch, gate, head_office, house, live, random};
 use crate::archive::Archive;
 use crate::domain::{Failure, Kind, NodeName};
 
 /// How often it looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// No form of a page is as large.
+const LARGEST_FORM: usize = 64 << 10;
 
 /// How the server is run.
 #[derive(Debug, Clone)]
@@ -34,6 +42,10 @@ pub(super) struct Shared {
     pub(super) databases: Databases,
     pub(super) role: Role,
     pub(super) sections: &'static [Section],
+    pub(super) notices: Notices,
+    pub(super) live: Live,
+    /// What forms have to send back.
+    pub(super) csrf: String,
 }
 
 /// The state of every handler.
@@ -54,22 +66,40 @@ pub fn serve(
         let listener = listener.map_err(|error| Failure::new(Kind::Failed, doing(), error))?;
         let address = listener.local_addr().map_err(|error| Failure::new(Kind::Failed, doing(), error))?;
         on_ready(address)?;
-        let served = axum::serve(listener, router(site)).with_graceful_shutdown(async move {
+        let state = Arc::new(shared(site)?);
+        tokio::spawn(live::look(Arc::clone(&state)));
+        let pages = router(&state);
+        let served = axum::serve(listener, pages).with_graceful_shutdown(async move {
             while !is_to_stop() {
                 sleep(LOOK).await;
             }
+            state.live.end();
         });
         served.await.map_err(|error| Failure::new(Kind::Failed, "serving the page", error))
     })
 }
 
-fn router(site: Site) -> Router {
-    let (pages, sections) = match &site.role {
-        Role::HeadOffice(_) => (head_office::pages(), head_office::SECTIONS),
-        Role::Branch(_) => (branch::pages(), branch::SECTIONS),
-    };
+fn shared(site: Site) -> Result<Shared, Failure> {
     let Site { node, archive, connect, role } = site;
-    let shared = Shared { node, archive, databases: Databases::new(connect), role, sections };
-    let pages = pages.route("/assets/{name}", get(assets::asset));
-    pages.with_state(Arc::new(shared))
+    let sections = match role {
+        Role::HeadOffice(_) => head_office::SECTIONS,
+        Role::Branch(_) => branch::SECTIONS,
+    };
+    let (databases, notices, csrf) = (Databases::new(connect), Notices::default(), random::token()?);
+    Ok(Shared { node, archive, databases, role, sections, notices, live: Live::new(), csrf })
+}
+
+fn router(state: &State) -> Router {
+    let pages = match state.role {
+        Role::HeadOffice(_) => head_office::pages(),
+        Role::Branch(_) => branch::pages(),
+    };
+    let pages = pages.route("/events", get(live::events)).route("/assets/{name}", get(assets::asset));
+    let pages = pages.fallback(async || Trouble::NotFound);
+    // The last one added sees the request first.
+    let pages = pages
+        .layer(DefaultBodyLimit::max(LARGEST_FORM))
+        .layer(from_fn_with_state(Arc::clone(state), house::house))
+        .layer(from_fn_with_state(Arc::clone(state), gate::gate));
+    pages.with_state(Arc::clone(state))
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use postgres::Client;
 
 use crate::archive::Archive;
+use crate::branch::branch_mark;
 use crate::domain::{Failure, NodeName};
+use crate::head_office::head_office_mark;
 
 /// Opens a connection to the node's database.
 pub type Connect = Box<dyn Fn() -> Result<Client, Failure> + Send + Sync>;
@@ -29,6 +31,16 @@ pub enum Role {
     HeadOffice(HeadOfficeSite),
     /// A branch.
     Branch(BranchSite),
+}
+
+impl Role {
+    /// What tells one state of the node from another.
+    pub(super) fn mark(&self, client: &mut Client) -> Result<String, Failure> {
+        match self {
+            Self::HeadOffice(_) => head_office_mark(client),
+            Self::Branch(_) => branch_mark(client),
+        }
+    }
 }
 
 /// What only head office has.

@@ -1,18 +1,19 @@
 //! A failure as a page: what was being done, why it failed, what to do.
 
-use askama::Template;
 use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 
 use crate::domain::{Failure, Kind};
 
-/// What a handler answers when it cannot answer.
-#[derive(Debug)]
+/// What a handler answers when it cannot answer. The frame around it comes from [`house`](super::house).
+#[derive(Debug, Clone)]
 pub(super) enum Trouble {
     /// There is no such page, branch, bundle.
     NotFound,
     /// It failed.
     Failed(Failure),
+    /// HTTP has a word for it.
+    Status(StatusCode),
 }
 
 impl From<Failure> for Trouble {
@@ -21,24 +22,49 @@ impl From<Failure> for Trouble {
     }
 }
 
-#[derive(Template)]
-#[template(path = "trouble.html")]
-struct TroublePage {
-    what: String,
-    hint: Option<String>,
-}
-
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
-        let (status, what, hint) = match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "There is no such page.".to_owned(), None),
+        let mut answer = self.status().into_response();
+        answer.extensions_mut().insert(self);
+        answer
+    }
+}
+
+impl Trouble {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Failed(failure) => status(failure.kind()),
+            Self::Status(status) => *status,
+        }
+    }
+
+    /// What the page says: a heading, a sentence, what to do.
+    pub(super) fn words(&self) -> (&'static str, String, Option<String>) {
+        let status = match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::Failed(failure) => {
-                let hint = failure.advice().map(str::to_owned);
-                (status(failure.kind()), failure.to_string(), hint)
+                return ("This did not work", failure.to_string(), failure.advice().map(str::to_owned));
             }
+            Self::Status(status) => *status,
         };
-        let page = TroublePage { what, hint };
-        (status, Html(page.render().unwrap_or_else(|_| page.what.clone()))).into_response()
+        let (heading, sentence) = sentence(status);
+        (heading, sentence.to_owned(), None)
+    }
+}
+
+fn sentence(status: StatusCode) -> (&'static str, &'static str) {
+    match status {
+        StatusCode::NOT_FOUND => ("There is no such page", "Nothing is at this address, or not any more."),
+        StatusCode::METHOD_NOT_ALLOWED => ("This is not done here", "The page does not take this method."),
+        StatusCode::PAYLOAD_TOO_LARGE => ("This is too much", "The form is larger than the page takes."),
+        StatusCode::URI_TOO_LONG => ("This is too long", "The address is longer than the page takes."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            ("This is no form", "The page takes forms as browsers send them.")
+        }
+        StatusCode::REQUEST_TIMEOUT => ("This took too long", "The request did not come to its end in time."),
+        status if status.is_server_error() => ("This did not work", "The page cannot answer just now."),
+        _ => ("This cannot be read", "The request is not one that the page understands."),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Who looks, and what they may do.
 
-use std::convert::Infallible;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-/// Who has sent the request.
+use super::server::State;
+use super::trouble::Trouble;
+use crate::domain::{Failure, Kind};
+
+/// Who has sent the request. The gate ([`gate`](super::gate)) attaches it to every request that it lets through.
 #[derive(Debug, Clone)]
 pub(super) struct Viewer {
     /// Stands in the audit trail.
@@ -14,12 +16,15 @@ pub(super) struct Viewer {
     pub(super) may_operate: bool,
     /// What a form has to send back in its field `csrf`.
     pub(super) csrf: String,
+    /// The key of what the last page had to say, if there is any.
+    pub(super) notice: Option<String>,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Viewer {
-    type Rejection = Infallible;
+impl FromRequestParts<State> for Viewer {
+    type Rejection = Trouble;
 
-    async fn from_request_parts(_parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(Self { name: "somebody".to_owned(), may_operate: true, csrf: String::new() })
+    async fn from_request_parts(parts: &mut Parts, _: &State) -> Result<Self, Trouble> {
+        let viewer = parts.extensions.get::<Self>().cloned();
+        viewer.ok_or_else(|| Failure::new(Kind::Failed, "looking who asks", "nobody has said").into())
     }
 }

@@ -45,6 +45,7 @@ mod layers;
 mod manual;
 mod operations;
 mod overlap;
+mod page;
 mod partitions;
 mod protocol;
 mod prune;

@@ -72,6 +72,13 @@ impl Running {
         found.unwrap_or_else(|error| panic!("{error}; it said\n{}", self.said.text()));
     }
 
+    /// Waits for the first line that it prints.
+    pub fn has_printed_a_line(&self) -> String {
+        let line = || self.printed.text().split_once('\n').map(|(line, _)| line.to_owned());
+        let found = wait_until(LIMIT, "a line on stdout", || Ok(line()));
+        found.unwrap_or_else(|error| panic!("{error}; it said\n{}", self.said.text()))
+    }
+
     /// Waits for its end.
     pub fn ends(mut self) -> Run {
         let status = wait_until(LIMIT, "the program's end", || Ok(self.child.try_wait().unwrap()));

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use salesync::sandbox::{BrokerServer, Definitions, PostgresServer, Sandbox};
+use salesync::sandbox::{BrokerServer, ChromeDriver, Definitions, PostgresServer, Sandbox};
 use tempfile::TempDir;
 
 /// More than there are tests that ask for one. Declaring them at boot costs 35 ms each, declaring one
@@ -32,6 +32,10 @@ static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
     Servers { postgres, broker, sandbox }
 });
 
+/// Started by the first test that opens a browser.
+static CHROME_DRIVER: LazyLock<ChromeDriver> =
+    LazyLock::new(|| ChromeDriver::start(&SERVERS.sandbox, "browser").unwrap());
+
 static DATABASES: AtomicUsize = AtomicUsize::new(0);
 static USED_VHOSTS: AtomicUsize = AtomicUsize::new(0);
 
@@ -52,6 +56,11 @@ pub fn fresh_vhost() -> String {
 /// An empty folder that goes with the servers, also when the test is killed.
 pub fn fresh_folder() -> TempDir {
     tempfile::Builder::new().prefix("test-").tempdir_in(SERVERS.sandbox.path()).unwrap()
+}
+
+/// Where browsers are started.
+pub fn chrome_driver_url() -> String {
+    CHROME_DRIVER.url()
 }
 
 /// Runs `rabbitmqctl` against the broker that all tests share: nothing that others would notice.

@@ -85,7 +85,7 @@ fn travel(company: &Company, tables: &[Table]) {
     };
     let each = |sql: &dyn Fn(&Table) -> String| tables.iter().map(sql).collect::<String>();
     sync(each(&|table| table.insert(0..table.rows() / 2)));
-    sync(each(&|table| table.insert(table.rows() / 2..table.rows()) + &table.insert_nulls()));
+    sync(each(&|table| table.insert(table.rows() / 2..table.rows()) + table.insert_nulls().as_str()));
     sync(each(&|table| table.update(0..table.rows())));
     sync(each(&|table| format!("UPDATE {} SET \"the id\" = \"the id\" - 100;", table.name)));
     branch.run(&["bundle", "--since", "all"]).ok();

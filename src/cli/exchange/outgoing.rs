@@ -7,8 +7,7 @@ use bytesize::ByteSize;
 use humantime::format_duration;
 
 use crate::branch::RecordedBundle;
-use crate::cli::count::Count;
-use crate::domain::Pace;
+use crate::domain::{Count, Pace};
 
 /// The bundles of a run, in the order in which they are sent, and how fast that goes.
 #[derive(Debug, Default)]

@@ -7,9 +7,8 @@ use serde::Serialize;
 use super::Exchange;
 use super::outgoing::Outgoing;
 use crate::branch::{RecordedBundle, Unapplied, unapplied_bundles};
-use crate::cli::count::Count;
 use crate::cli::exit::Exit;
-use crate::domain::{Failure, Kind};
+use crate::domain::{Count, Failure, Kind};
 
 /// What was sealed, published and answered.
 #[derive(Debug, Serialize)]

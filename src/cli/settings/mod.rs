@@ -22,6 +22,7 @@ use crate::broker::{Broker, BrokerAddress, ConnectOptions};
 use crate::cli::key_file::read_key;
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, KeyRing, Kind, NodeName, PublicKey, SigningKey, TableName};
+use crate::head_office::monitor::Expectations;
 use crate::head_office::{Enrolment, Policy};
 
 /// Everything that is configured.
@@ -107,6 +108,11 @@ impl Settings {
     pub(super) fn workers(&self, wanted: Option<usize>) -> usize {
         let cores = || thread::available_parallelism().map_or(1, NonZero::get).min(USUAL_WORKERS);
         wanted.or(self.workers).unwrap_or_else(cores).min(self.branches.len()).max(1)
+    }
+
+    /// How long each of head office's branches may be silent.
+    pub(super) fn expectations(&self) -> Expectations {
+        self.branches.iter().map(|(name, branch)| (name.clone(), branch.expect_every)).collect()
     }
 
     fn database_url(&self) -> Result<DatabaseUrl, Failure> {

@@ -110,7 +110,7 @@ fn a_follower_uploads_a_bundle_too_large_once_and_sends_it_when_that_is_asked_fo
     let line = Line::to(&company.broker_url);
     at_branch(&company, line.url());
     let follower = Running::start(east, &["bundle", "--follow"]);
-    let is_asked = || Ok((east.value("SELECT followed FROM salesync.node") == "true").then_some(()));
+    let is_asked = || Ok((east.value("SELECT salesync.is_followed()") == "true").then_some(()));
     wait_until(Duration::from_mins(1), "the follower", is_asked).unwrap();
     let limit = small_messages(&server);
     let before = line.carried(Way::Up);

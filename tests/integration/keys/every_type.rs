@@ -83,7 +83,7 @@ fn every_type_that_can_be_a_key_can_be_one_here() {
         )
     });
     check(&company);
-    each(&|keyed| format!("DELETE FROM {};", keyed.table) + &keyed.insert(&keyed.values));
+    each(&|keyed| format!("DELETE FROM {};", keyed.table) + keyed.insert(&keyed.values).as_str());
     check(&company);
     // What somebody spoiled at head office is mended, whatever the key.
     let spoil = |keyed: &Keyed| {

@@ -90,13 +90,13 @@ fn an_application_without_rights_is_captured_and_cannot_mislead_the_capture() {
          CREATE FUNCTION evil.pg_notify(text, text) RETURNS void LANGUAGE sql AS 'SELECT evil.misled()';
          CREATE FUNCTION evil.timezone(text, timestamptz) RETURNS timestamp LANGUAGE sql AS 'SELECT evil.misled(); SELECT now()::timestamp';
          CREATE DOMAIN evil.date AS pg_catalog.date CHECK (evil.misled() > 0); CREATE DOMAIN evil.\"char\" AS text CHECK (evil.misled() > 0);
-         CREATE TABLE evil.node (followed bool); CREATE TEMPORARY TABLE node (followed bool);
+         CREATE FUNCTION evil.is_followed() RETURNS bool LANGUAGE sql AS 'SELECT evil.misled() > 0';
          CREATE TEMPORARY TABLE changed_rows (id int, sold_at timestamptz); CREATE TEMPORARY TABLE log_1 (k1 int);
          CREATE TABLE evil.changed_rows (id int, sold_at timestamptz); CREATE TEMPORARY TABLE r (id int, sold_at timestamptz);
          SET search_path = evil, pg_temp, pg_catalog;",
     )
     .unwrap();
-    let followed = "UPDATE salesync.node SET followed = true";
+    let followed = "CREATE OR REPLACE FUNCTION salesync.is_followed() RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true'";
     east.sql(followed);
     till.batch_execute("INSERT INTO shop.item SELECT n, 'n', now() FROM generate_series(1, 10) n").unwrap();
     sync(&company, east);

@@ -12,7 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use postgres::{Client, NoTls};
-use salesync::sandbox::{BrokerServer, Definitions, PostgresServer, Sandbox, wait_until};
+use salesync::sandbox::{BrokerServer, ChromeDriver, Definitions, PostgresServer, Sandbox, wait_until};
+
+use crate::page::browser::Browser;
 
 const PATH_PREFIX: &str = "the sandbox is in ";
 
@@ -23,10 +25,12 @@ fn owner() {
     let postgres = PostgresServer::start(&sandbox, "db").unwrap();
     let broker = BrokerServer::start(&sandbox, "broker", &Definitions::with_vhosts(["v"])).unwrap();
     let connection = Client::connect(&postgres.url("postgres"), NoTls).unwrap();
+    let driver = ChromeDriver::start(&sandbox, "browser").unwrap();
+    let browser = Browser::by(&driver.url());
     println!("\n{PATH_PREFIX}{}", sandbox.path().display());
     io::stdin().read_to_end(&mut Vec::new()).unwrap();
     // Like a static, they are never dropped.
-    mem::forget((sandbox, postgres, broker, connection));
+    mem::forget((sandbox, postgres, broker, connection, driver, browser));
 }
 
 /// Starts an owner in a process group of its own and waits until its servers run.
@@ -48,7 +52,9 @@ fn start_owner() -> (Child, PathBuf) {
 fn assert_nothing_is_left_after(end: impl FnOnce(&mut Child)) {
     let (mut owner, path) = start_owner();
     let before = processes_of(&path);
-    for program in ["postgres", "beam.smp", "epmd", "salesync-leash", "salesync-keeper"] {
+    let programs =
+        ["postgres", "beam.smp", "epmd", "chromedriver", "chromium", "salesync-leash", "salesync-keeper"];
+    for program in programs {
         assert!(before.iter().any(|process| process.command.contains(program)), "{program}: {before:?}");
     }
     end(&mut owner);

@@ -10,7 +10,24 @@ use crate::company::{Company, Node, SALES};
 use crate::line::Line;
 use crate::running::{Running, Systemd};
 
-const FOLLOWED: &str = "SELECT followed FROM salesync.node";
+const FOLLOWED: &str = "SELECT salesync.is_followed()";
+
+/// A session that is notified as a follower is.
+struct Listener(postgres::Client);
+
+impl Listener {
+    fn of(node: &Node) -> Self {
+        let mut client = node.client();
+        client.batch_execute("LISTEN salesync").unwrap();
+        Self(client)
+    }
+
+    /// How many have come since the last time. What was committed before has arrived with this answer.
+    fn notifications(&mut self) -> usize {
+        self.0.batch_execute("SELECT").unwrap();
+        self.0.notifications().iter().count().unwrap()
+    }
+}
 
 #[test]
 fn a_thousand_commits_in_a_moment_are_a_few_bundles() {
@@ -107,15 +124,9 @@ fn a_follower_outlives_its_database_and_its_line() {
 fn writers_notify_only_where_somebody_follows() {
     let company = Company::of_sales(&["east"]);
     let east = company.branch();
-    let mut listener = east.client();
-    listener.batch_execute("LISTEN salesync").unwrap();
-    let mut notified = |writes: &dyn Fn()| {
-        writes();
-        // What was committed before has arrived with this answer.
-        listener.batch_execute("SELECT").unwrap();
-        listener.notifications().iter().count().unwrap()
-    };
-    assert_eq!(notified(&|| east.sell("Ink")), 0);
+    let mut listener = Listener::of(east);
+    east.sell("Ink");
+    assert_eq!(listener.notifications(), 0);
     let follower = Running::start(east, &["bundle", "--follow"]);
     comes_to(east, FOLLOWED, "true");
     for change in [
@@ -125,13 +136,51 @@ fn writers_notify_only_where_somebody_follows() {
         "DELETE FROM public.sales WHERE product = 'Pens'",
         "TRUNCATE public.sales",
     ] {
-        assert_eq!(notified(&|| east.sql(change)), 1, "{change}");
+        east.sql(change);
+        assert_eq!(listener.notifications(), 1, "{change}");
     }
     // It is killed, and has left its wish behind; the next run takes it back.
     drop(follower);
     assert_eq!(east.value(FOLLOWED), "true");
     east.run(&["bundle"]).ok();
-    assert_eq!(notified(&|| east.sell("Pens")), 0);
+    assert_eq!(east.value(FOLLOWED), "false");
+    east.sell("Pens");
+    assert_eq!(listener.notifications(), 0);
+}
+
+/// The answer of `is_followed` is a part of the plans that a session keeps.
+#[test]
+fn sessions_that_have_written_before_notice_that_a_follower_comes_and_goes() {
+    let company = Company::of_sales(&["east"]);
+    let east = company.branch();
+    let mut listener = Listener::of(east);
+    let insert = "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+                  VALUES ('2021-05-02', 'East', 'Ink', $1::int, 1, $1, 0, $1)";
+    let (mut till, mut other) = (east.client(), east.client());
+    let sale = till.prepare(insert).unwrap();
+    // So often that all plans are as general as they become.
+    for number in 1..=20 {
+        till.execute(&sale, &[&number]).unwrap();
+        other.execute(insert, &[&number]).unwrap();
+    }
+    let mut waiting = other.transaction().unwrap();
+    waiting.query("SELECT FROM public.sales", &[]).unwrap();
+    assert_eq!(listener.notifications(), 0);
+
+    let follower = Running::start(east, &["bundle", "--follow"]);
+    comes_to(east, FOLLOWED, "true");
+    till.execute(&sale, &[&21]).unwrap();
+    assert_eq!(listener.notifications(), 1);
+    waiting.execute(insert, &[&21]).unwrap();
+    waiting.commit().unwrap();
+    assert_eq!(listener.notifications(), 1);
+
+    follower.stops().ok();
+    for number in 22..=23 {
+        till.execute(&sale, &[&number]).unwrap();
+        other.execute(insert, &[&number]).unwrap();
+    }
+    assert_eq!(listener.notifications(), 0);
 }
 
 #[test]

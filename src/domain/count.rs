@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// So many of something: `1 row`, `2 rows`. The plural is the noun with an s.
-pub(super) struct Count<N>(pub(super) N, pub(super) &'static str);
+pub struct Count<N>(pub N, pub &'static str);
 
 impl<N: fmt::Display + PartialEq + From<u8>> fmt::Display for Count<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

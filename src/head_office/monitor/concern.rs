@@ -1,0 +1,206 @@
+//! What is the matter with a branch, and what to do about it, in a sentence each.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::{Count, TOLERABLE_SKEW_MS};
+use crate::head_office::branches::{BranchState, HeldBundle};
+
+/// More of a reason than fits a line is on the page of the bundle.
+const LONGEST_REASON: usize = 300;
+
+/// How heavy it weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Good to know.
+    Remark,
+    /// Somebody has to do something.
+    NeedsPerson,
+}
+
+/// Something that is the matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concern {
+    /// How heavy it weighs.
+    pub weight: Weight,
+    /// What it is, in a word or two.
+    pub name: &'static str,
+    /// What it means, in a sentence.
+    pub what: String,
+    /// What to do about it, in a sentence.
+    pub cure: &'static str,
+    /// The command that does it, if there is one.
+    pub command: Option<String>,
+    /// Whether the incidents tell more.
+    pub is_incident: bool,
+}
+
+impl Concern {
+    fn remark(name: &'static str, what: String, cure: &'static str) -> Self {
+        Self { weight: Weight::Remark, name, what, cure, command: None, is_incident: false }
+    }
+
+    fn needs_person(name: &'static str, what: String, cure: &'static str, command: String) -> Self {
+        Self { weight: Weight::NeedsPerson, name, what, cure, command: Some(command), is_incident: true }
+    }
+}
+
+/// Everything that is the matter with a branch, the heaviest first. `late` is how long it has been silent, and how long it
+/// may be, if it is late.
+pub(super) fn concerns(state: &BranchState, late: Option<Lateness>) -> Vec<Concern> {
+    let name = state.name.as_str();
+    let mut concerns = Vec::new();
+    concerns.extend(rejected(state));
+    concerns.extend(
+        state.held.iter().find(|held| held.hold.kind.needs_person()).map(|held| undecided(name, held)),
+    );
+    concerns.extend(gap(state));
+    if concerns.is_empty() {
+        concerns.extend(state.held.first().map(|held| waiting(name, held)));
+    }
+    concerns.extend(late.map(|late| silent(name, late)));
+    concerns.extend(remarks(state, late.is_some()));
+    concerns
+}
+
+/// How late a branch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lateness {
+    /// Since the last bundle was applied; none if none ever was.
+    pub(super) silence: Option<Duration>,
+    pub(super) expected: Duration,
+}
+
+fn rejected(state: &BranchState) -> Option<Concern> {
+    let verb = if state.rejected == 1 { "was" } else { "were" };
+    (state.rejected > 0).then(|| {
+        Concern::needs_person(
+            "Rejected",
+            format!(
+                "{} {verb} rejected since the last one that was applied.",
+                Count(state.rejected, "bundle")
+            ),
+            "See why; when the cause is mended, have it tried again, or ask the branch for everything anew.",
+            format!("salesync retry {}", state.name),
+        )
+    })
+}
+
+fn undecided(branch: &str, held: &HeldBundle) -> Concern {
+    Concern::needs_person(
+        "Decide",
+        format!("Bundle {} waits for your decision: {}.", held.sequence, shortened(&held.hold.reason)),
+        "Approve it, or reject it with a reason.",
+        format!("salesync approve {branch} {}", held.sequence),
+    )
+}
+
+fn shortened(reason: &str) -> String {
+    let shown = &reason[..reason.floor_char_boundary(LONGEST_REASON)];
+    if shown.len() < reason.len() { format!("{shown} …") } else { shown.to_owned() }
+}
+
+/// What it waits for is here, but was rejected, or is not known any more.
+fn waiting(branch: &str, held: &HeldBundle) -> Concern {
+    Concern::needs_person(
+        "Held",
+        format!("Bundle {} waits: {}.", held.sequence, shortened(&held.hold.reason)),
+        "See what became of the one before it; when the cause is mended, have it tried again.",
+        format!("salesync retry {branch}"),
+    )
+}
+
+fn gap(state: &BranchState) -> Option<Concern> {
+    let missing = state.missing();
+    let (first, last) = (missing.first()?, missing.last()?);
+    let waiting = Count(state.held.len(), "bundle");
+    let asked = state.requests.iter().rev().find(|request| request.wanted == "resend");
+    let asked = asked.map_or("", |request| match request.published_at {
+        Some(_) => " The branch was asked for it.",
+        None => " The branch will be asked for it when the broker is there.",
+    });
+    let (what, range) = match missing.len() {
+        1 => (format!("Bundle {first} has not come"), first.to_string()),
+        count => (
+            format!("{} of {first} to {last} have not come", Count(count, "bundle")),
+            format!("{first}..{last}"),
+        ),
+    };
+    let verb = if state.held.len() == 1 { "waits" } else { "wait" };
+    Some(Concern::needs_person(
+        "Gap",
+        format!("{what}, and {waiting} behind {verb} for that.{asked}"),
+        "It comes when the branch connects. Bring the file, or ask again.",
+        format!("salesync request {} --resend {range}", state.name),
+    ))
+}
+
+fn silent(branch: &str, late: Lateness) -> Concern {
+    let expected = span_in_words(late.expected);
+    let what = match late.silence {
+        Some(silence) => format!("Silent for {}; expected every {expected}.", span_in_words(silence)),
+        None => format!("Nothing has ever come from it; expected every {expected}."),
+    };
+    Concern {
+        is_incident: false,
+        ..Concern::needs_person(
+            "Late",
+            what,
+            "See whether its line is up and salesync runs there. Ask it for a bundle as soon as it connects.",
+            format!("salesync request {branch} --sync-now"),
+        )
+    }
+}
+
+fn remarks(state: &BranchState, is_late: bool) -> Vec<Concern> {
+    let mut remarks = Vec::new();
+    if state.last_sequence.is_none() && state.held.is_empty() && !is_late {
+        let what = "Nothing has come from it yet.".to_owned();
+        remarks.push(Concern::remark("New", what, "Its first `salesync bundle` brings the whole table."));
+    }
+    if state.last_sequence.is_some() && !state.is_at_cut {
+        let what =
+            "A part of its last change set has yet to come: until then nothing is compared.".to_owned();
+        remarks.push(Concern::remark("In the middle", what, "It comes with its next bundles."));
+    }
+    if let Some(ahead) = state.clock_skew_ms.filter(|skew| *skew < -TOLERABLE_SKEW_MS) {
+        let what = format!(
+            "Its clock is ahead by {} or more.",
+            span_in_words(Duration::from_millis(ahead.unsigned_abs()))
+        );
+        remarks.push(Concern::remark(
+            "Clock",
+            what,
+            "Set the clock there. No bundle depends on it, but its times do.",
+        ));
+    }
+    remarks
+}
+
+/// `45 s`, `90 min`, `31 h`, `5 days`.
+pub(super) fn span_in_words(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..259_200 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// How long ago that was; a moment to come is now.
+pub(super) fn since(moment: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    (now - moment).to_std().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_told_in_the_unit_that_people_use() {
+        let spans = [0, 119, 120, 7_199, 7_200, 259_199, 259_200, 864_000];
+        let words = spans.map(|seconds| span_in_words(Duration::from_secs(seconds)));
+        assert_eq!(words, ["0 s", "119 s", "2 min", "119 min", "2 h", "71 h", "3 days", "10 days"]);
+    }
+}
