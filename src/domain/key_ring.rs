@@ -46,6 +46,12 @@ impl KeyRing {
         Self(keys)
     }
 
+    /// Keys that are believed for ever.
+    pub fn of(keys: impl IntoIterator<Item = PublicKey>) -> Self {
+        let forever = |key| TrustedKey { key, not_before: None, revoked_at: None };
+        Self(keys.into_iter().map(forever).collect())
+    }
+
     /// The keys, as they are configured.
     pub fn keys(&self) -> &[TrustedKey] {
         &self.0
@@ -112,7 +118,7 @@ mod tests {
     fn with_a_key_only_its_signature_of_just_this_text_is_taken() {
         let (ours, theirs) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let (id, other) = (ours.public().id(), theirs.public().id());
-        let ring = KeyRing::new(vec![TrustedKey { key: ours.public(), not_before: None, revoked_at: None }]);
+        let ring = KeyRing::of([ours.public()]);
         assert_eq!(said(&ring, Some(&ours), 1), Ok(Some(id)));
         assert_eq!(said(&ring, None, 1), Err(Distrust::Unsigned));
         assert_eq!(said(&ring, Some(&theirs), 1), Err(Distrust::UnknownKey(other)));

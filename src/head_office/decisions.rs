@@ -315,7 +315,7 @@ impl Receiver<'_> {
             .map_err(|error| database_failure("looking for rejected bundles", &error))?;
         for row in rows {
             let (file, sequence): (String, i64) = (row.get(1), row.get(2));
-            let bundle = match open_bundle(Path::new(&file)) {
+            let mut bundle = match open_bundle(Path::new(&file)) {
                 Ok(bundle) => bundle,
                 Err(failure) => {
                     let again = format!("`salesync request {branch} --resend {sequence}` brings it again");
@@ -323,6 +323,11 @@ impl Receiver<'_> {
                     continue;
                 }
             };
+            let arrival = Arrival::by_archive(branch, arrived_at(Path::new(&file))?);
+            if let Err(reason) = self.check_origin(&mut bundle, arrival)? {
+                tracing::warn!("{file} is not tried again: {reason}");
+                continue;
+            }
             let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
             if manifest.branch == *branch && self.find_place(&manifest, digest)? == Place::Next {
                 return Ok(Some(PathBuf::from(file)));

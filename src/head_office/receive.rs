@@ -172,15 +172,17 @@ impl<'a> Receiver<'a> {
     /// Applies a bundle and rolls it back, to see whether it could be applied.
     pub fn rehearse(&mut self, mut bundle: Bundle<File>, arrival: Arrival<'_>) -> Result<Verdict, Failure> {
         let manifest = bundle.manifest().clone();
-        let place = self.find_place(&manifest, bundle.manifest_sha256())?;
-        let doubt = self.check_origin(&mut bundle, arrival)?.err();
-        let outcome = match (place, doubt) {
-            (Place::Duplicate, _) => Outcome::Duplicate,
-            (_, Some(reason)) => Outcome::Rejected { reason, is_damaged: false },
-            (Place::Later(expected), None) => Outcome::Held(self.gap(&manifest, expected)?),
-            (Place::Refused(reason), None) => Outcome::Rejected { reason, is_damaged: false },
-            (Place::Next, None) => match self.try_apply(&mut bundle, &manifest, Source::File, Keep::RollBack)
-            {
+        let mut place = self.find_place(&manifest, bundle.manifest_sha256())?;
+        if let Err(reason) = self.check_origin(&mut bundle, arrival)?
+            && place != Place::Duplicate
+        {
+            place = Place::Refused(reason);
+        }
+        let outcome = match place {
+            Place::Duplicate => Outcome::Duplicate,
+            Place::Later(expected) => Outcome::Held(self.gap(&manifest, expected)?),
+            Place::Refused(reason) => Outcome::Rejected { reason, is_damaged: false },
+            Place::Next => match self.try_apply(&mut bundle, &manifest, Source::File, Keep::RollBack) {
                 Ok(outcome) => outcome,
                 Err(Refusal::Held(hold)) => Outcome::Held(hold),
                 Err(Refusal::Rejected(reason)) => Outcome::Rejected { reason, is_damaged: false },

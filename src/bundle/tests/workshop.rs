@@ -49,10 +49,13 @@ pub(super) fn with_parts(file: &[u8], change: impl FnOnce(&mut Vec<Part>)) -> Ve
 
 /// The manifest as JSON, with a seal that fits it.
 pub(super) fn sealed(mut value: Value) -> Vec<u8> {
+    value.sort_all_objects();
     let fields = value.as_object_mut().unwrap();
     fields.remove("self_sha256");
+    fields.sort_keys();
     let seal = Digest::of(&serde_json::to_vec(fields).unwrap()).to_string();
     fields.insert("self_sha256".to_owned(), seal.into());
+    value.sort_all_objects();
     serde_json::to_vec(&value).unwrap()
 }
 

@@ -41,13 +41,15 @@ pub(super) fn key_ring(
         return Err(wrong("there is a public_key and also public_keys".to_owned())
             .hint("put all of them into public_keys, with their times"));
     }
-    let only = only.map(|key| TrustedKey { key, not_before: None, revoked_at: None });
+    if let Some(only) = only {
+        return Ok(KeyRing::of([only]));
+    }
     let several = several.iter().map(|section| TrustedKey {
         key: section.key,
         not_before: section.not_before,
         revoked_at: section.revoked_at,
     });
-    let keys: Vec<TrustedKey> = only.into_iter().chain(several).collect();
+    let keys: Vec<TrustedKey> = several.collect();
     for (place, trusted) in keys.iter().enumerate() {
         let id = trusted.key.id();
         if keys[..place].iter().any(|other| other.key.id() == id) {
