@@ -112,7 +112,7 @@ fn what_is_exchanged_in_head_offices_own_archive_is_refused_and_missing_again() 
     seal(east, 3);
     let files = east.bundles();
     head.run(&["apply", text(&files[1]), text(&files[2])]).exits(3);
-    let held = &archived(head)[1];
+    let held = &archived(head)[0];
     let stripped = with_signature(&fs::read(held).unwrap(), None);
     fs::write(held, stripped).unwrap();
     let report = head.run(&["apply", "--json", text(&files[0])]).exits(3).json();

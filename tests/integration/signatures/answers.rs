@@ -81,10 +81,13 @@ fn a_forged_answer_stops_no_branch() {
     let (east, head) = (company.branch(), &company.head_office);
     let mut unknown = one_proven(&company);
     unknown["sequence"] = json!(9);
+    unknown["clock_skew_ms"] = json!(-86_400_000);
     somebody(&company, None).publish_receipt("east", "x", unknown.to_string().as_bytes()).unwrap();
     somebody(&company, None).publish_receipt("east", "x", b"\0").unwrap();
     east.sell("Paper");
     east.run(&["bundle"]).exits(3).says(&["of bundle 9 is kept and not used", "cannot be read"]);
+    let clock = east.run(&["status", "--json"]).ok().json()["clock"]["at_most_ms"].as_i64().unwrap();
+    assert!(clock > -86_400_000, "{clock}");
     head.run(&["apply"]).ok();
     company.assert_equal("public.sales");
     east.run(&["bundle"]).ok();
