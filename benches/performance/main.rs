@@ -16,13 +16,18 @@
 #[path = "../../tests/integration/company.rs"]
 #[allow(dead_code, reason = "the tests need more of it")]
 mod company;
+#[path = "../../tests/integration/page/kinds.rs"]
+mod kinds;
 #[path = "../../tests/integration/line.rs"]
 #[allow(dead_code, unused_imports, reason = "the tests need more of it")]
 mod line;
 #[path = "../../tests/integration/running.rs"]
 #[allow(dead_code, reason = "the tests need more of it")]
 mod running;
+#[path = "../../tests/integration/page/site.rs"]
+mod site;
 
+mod chain;
 mod machine;
 mod measure;
 mod peers;

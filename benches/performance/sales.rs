@@ -3,7 +3,7 @@
 use postgres::Client;
 
 /// The table's columns but for its key, which the table counts itself.
-const COLUMNS: &str = "date, region, product, qty, cost, amt, tax, total";
+pub const COLUMNS: &str = "date, region, product, qty, cost, amt, tax, total";
 
 /// A branch sells so much in a day, whatever it has sold before.
 const PER_DAY: u64 = 20_000;
@@ -16,7 +16,7 @@ const PRODUCTS: u64 = 200;
 const STRIDE: u64 = 7919;
 
 /// A query for `count` sales, from the `first` on, with their number `n`.
-fn invented(first: u64, count: u64) -> String {
+pub fn invented(first: u64, count: u64) -> String {
     format!(
         "SELECT n, date '2021-04-29' + (n / {PER_DAY})::int AS date, 'East' AS region, product, qty,
                 cost, qty * cost AS amt, round(qty * cost * 0.07, 2) AS tax, qty * cost + round(qty * cost * 0.07, 2) AS total

@@ -74,3 +74,10 @@ CREATE TABLE salesync.request (
     answered_at  timestamptz,                    -- when what was wanted was done, or found impossible
     refusal      text                            -- why it is impossible, or was not believed
 );
+
+-- Forms of the page that have added a sale: one that is sent twice adds one.
+CREATE TABLE salesync.spent_form (
+    form_id   uuid PRIMARY KEY,
+    sale_id   bigint,                            -- the sale, once it is in the table
+    spent_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);

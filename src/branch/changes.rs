@@ -58,14 +58,8 @@ impl TableCut {
     ) -> Result<Self, Failure> {
         let doing = format!("collecting the changes of {}", table.name);
         let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
-        let since = Some(since.to_owned());
-        let mut cut =
-            Self { table, description, mode, since, logged: 0, counts: [0; 3], is_collected: false };
-        let sql = format!("SELECT count(*), count(*) FILTER (WHERE op <> 'I') FROM {}", cut.entries());
-        let row = transaction.query_one(&sql, &[]).map_err(failed)?;
-        let others: i64 = row.get(1);
-        cut.logged = row.get(0);
-        cut.counts[MemberKind::Inserts as usize] = cut.logged - others;
+        let mut cut = Self::uncollected(table, description, mode, since);
+        let others = cut.count_entries(transaction).map_err(failed)?;
         if mode == Mode::Repair || others > 0 {
             cut.collect_keys(transaction).map_err(failed)?;
             let impossible = cut.count_keys(transaction).map_err(failed)?;
@@ -77,6 +71,38 @@ impl TableCut {
             return Ok(Self::whole(cut.table, cut.description));
         }
         Ok(cut)
+    }
+
+    /// The same for somebody who only counts: nothing is collected, so nothing is written.
+    pub(super) fn glance(
+        transaction: &mut Transaction<'_>,
+        table: TrackedTable,
+        description: TableDescription,
+        since: &str,
+    ) -> Result<Self, Failure> {
+        let doing = format!("counting the changes of {}", table.name);
+        let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
+        let mut cut = Self::uncollected(table, description, Mode::Changes, since);
+        cut.count_entries(transaction).map_err(failed)?;
+        if cut.has_unlogged_values(transaction).map_err(failed)? {
+            return Ok(Self::whole(cut.table, cut.description));
+        }
+        Ok(cut)
+    }
+
+    fn uncollected(table: TrackedTable, description: TableDescription, mode: Mode, since: &str) -> Self {
+        let since = Some(since.to_owned());
+        Self { table, description, mode, since, logged: 0, counts: [0; 3], is_collected: false }
+    }
+
+    /// Counts the entries of the log; returns how many are not of new rows.
+    fn count_entries(&mut self, transaction: &mut Transaction<'_>) -> Result<i64, postgres::Error> {
+        let sql = format!("SELECT count(*), count(*) FILTER (WHERE op <> 'I') FROM {}", self.entries());
+        let row = transaction.query_one(&sql, &[])?;
+        let others: i64 = row.get(1);
+        self.logged = row.get(0);
+        self.counts[MemberKind::Inserts as usize] = self.logged - others;
+        Ok(others)
     }
 
     /// The rows of one kind have been read, so many: none may be missing.

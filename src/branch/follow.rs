@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use postgres::Client;
 use postgres::fallible_iterator::FallibleIterator as _;
+use postgres::{Client, GenericClient};
 
 use crate::database::database_failure;
 use crate::domain::{Failure, Kind};
@@ -50,4 +50,10 @@ pub fn wait_for_change(client: &mut Client, patience: Duration) -> Result<bool, 
             .hint("nothing is lost; check that the server runs"));
     }
     Ok(is_notified)
+}
+
+/// Whether one wants to be notified. What it has left behind when it was killed counts too.
+pub fn is_followed(client: &mut impl GenericClient) -> Result<bool, Failure> {
+    let row = client.query_one("SELECT salesync.is_followed()", &[]);
+    Ok(row.map_err(|error| database_failure("looking for a follower", &error))?.get(0))
 }

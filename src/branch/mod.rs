@@ -14,6 +14,7 @@ mod parts;
 mod prune;
 mod publish;
 mod rebuild;
+mod recent;
 mod record;
 mod requests;
 mod sales;
@@ -22,15 +23,20 @@ mod status;
 mod tracking;
 
 pub use cut::{CutOptions, Cutter, Since, cut};
-pub use follow::{follow_changes, unfollow_changes, wait_for_change};
+pub use follow::{follow_changes, is_followed, unfollow_changes, wait_for_change};
 pub use mark::branch_mark;
 pub use node::Node;
 pub use parts::{PartLimits, SMALLEST_BUNDLE};
 pub use prune::prunable_bundles;
 pub use publish::{RecordedBundle, numbered_bundles, pending_bundles, publish, renew_state};
 pub use rebuild::{Counter, RebuildOptions, Rebuilt, RebuiltTable, rebuild};
-pub use requests::{Answers, prepare_answers};
-pub use sales::create_sales;
+pub use recent::{RecentBundle, recent_bundles};
+pub use requests::{Answers, WaitingRequest, prepare_answers, waiting_requests};
+pub use sales::{
+    Added, Changed, ClearedSales, Place, SalesFilter, SalesPeriod, SavedSale, Whereabouts, add_sale,
+    check_sales, clear_sales, correct_sale, count_sales, create_sales, find_sale, list_sales, void_sale,
+    whereabouts,
+};
 pub use settle::{Settled, Unapplied, settle, unanswered_bundles, unapplied_bundles};
 pub use status::{BranchStatus, Clock, Unproven, branch_status};
 pub use tracking::{InitReport, TrackedTable, init_branch, tracked_tables};

@@ -1,5 +1,6 @@
 //! What head office asks of this branch, from its arrival with the receipts until it is answered.
 
+use chrono::{DateTime, Utc};
 use postgres::{Client, GenericClient, Row};
 use uuid::Uuid;
 
@@ -127,6 +128,35 @@ fn open_requests(client: &mut impl GenericClient) -> Result<Vec<Request>, Failur
         client.query(sql, &[]).map_err(|error| database_failure("reading head office's requests", &error))?;
     let request = |row: &Row| Request::from_bytes(row.get::<_, &str>(0).as_bytes()).ok();
     Ok(rows.iter().filter_map(request).collect())
+}
+
+/// What head office asks for and has not got, or cannot get.
+#[derive(Debug, Clone)]
+pub struct WaitingRequest {
+    /// What it asks for, in words.
+    pub wanted: String,
+    /// Why it does.
+    pub reason: String,
+    /// When it came here.
+    pub received_at: DateTime<Utc>,
+    /// Why it cannot be done without a person, if so.
+    pub refusal: Option<String>,
+}
+
+/// What head office asks for: what waits, and what was refused after the last bundle that it has confirmed.
+pub fn waiting_requests(client: &mut impl GenericClient) -> Result<Vec<WaitingRequest>, Failure> {
+    let sql = "SELECT body, received_at, refusal FROM salesync.request
+               WHERE answered_at IS NULL OR refusal IS NOT NULL AND answered_at >
+                     (SELECT coalesce(max(sealed_at), '-infinity') FROM salesync.bundle WHERE state = 'applied')
+               ORDER BY received_at DESC LIMIT 20";
+    let rows =
+        client.query(sql, &[]).map_err(|error| database_failure("reading head office's requests", &error))?;
+    let waiting = |row: &Row| {
+        let request = Request::from_bytes(row.get::<_, &str>(0).as_bytes()).ok()?;
+        let (wanted, reason) = (request.wanted.to_string(), request.reason);
+        Some(WaitingRequest { wanted, reason, received_at: row.get(1), refusal: row.get(2) })
+    };
+    Ok(rows.iter().filter_map(waiting).collect())
 }
 
 fn ids(requests: &[Request]) -> Vec<Uuid> {

@@ -10,7 +10,7 @@ use super::changes::TableCut;
 use super::settle::{Unapplied, unapplied_bundles};
 use super::tracking::{TrackedTable, is_captured, tracked_tables};
 use crate::database::{database_failure, describe};
-use crate::domain::{Failure, Mode, TableName, quote_identifier};
+use crate::domain::{Failure, TableName, quote_identifier};
 
 /// How a branch stands.
 #[derive(Debug, Clone, Serialize)]
@@ -109,7 +109,6 @@ fn changed_since(
     let mut changed = Vec::new();
     for table in tracked_tables(client)? {
         let amount = amounts.get(&table.name).map(String::as_str);
-        // What it needs of temporary tables goes with it.
         let mut transaction = client.transaction().map_err(failed)?;
         changed.extend(changed_in(&mut transaction, table, base, amount)?);
         transaction.rollback().map_err(failed)?;
@@ -128,7 +127,7 @@ fn changed_in(
     let name = table.name.to_string();
     let cut = match base {
         Some(base) if table.has_travelled_by(base.sequence) && is_captured(&table, &description) => {
-            TableCut::since(transaction, table, description, Mode::Repair, &base.watermark)?
+            TableCut::glance(transaction, table, description, &base.watermark)?
         }
         _ => TableCut::whole(table, description),
     };

@@ -97,21 +97,25 @@ impl Draft {
     }
 
     /// An upper bound for the bytes the members will have in the file if no row is added any more.
-    pub(super) fn size(&self) -> u64 {
+    fn size(&self) -> u64 {
         let whole = |bytes: u64| BLOCK + bytes + padding(bytes);
         let finished: u64 = self.members.iter().map(|spooled| whole(spooled.member.bytes)).sum();
         finished + self.open.as_ref().map_or(0, |open| whole(open.size()))
     }
 
-    /// True if the members and `more` bytes may need more than `limit` bytes in the file. The answer does not
-    /// depend on how far the compressor is: before it is yes, what is compressed is known to the last block.
+    /// True if the members and `more` bytes may need more than `limit` bytes in the file. Before the answer is
+    /// yes, all is compressed but a few kilobytes. It does not depend on how far the compressor is: what is
+    /// compressed is known to the last block before more is handed over, and before the answer.
     pub fn outgrows(&mut self, more: u64, limit: u64) -> io::Result<bool> {
         while self.size() + more > limit {
-            if self.open.as_ref().is_none_or(|open| open.waiting == 0) {
-                return Ok(true);
+            match &self.open {
+                Some(open) if open.waiting > 0 => {
+                    let done = self.compressor.wait()?;
+                    self.note(done);
+                }
+                Some(open) if open.block.len() >= LEAST_BLOCK => self.hand_over()?,
+                _ => return Ok(true),
             }
-            let done = self.compressor.wait()?;
-            self.note(done);
         }
         Ok(false)
     }
@@ -195,6 +199,8 @@ struct OpenMember {
 /// Rows are compressed in blocks of this size or a little more, zstd's own. Each is flushed, which costs next to
 /// nothing, and so the size of the member is known to within one of them.
 const BLOCK_OF_ZSTD: usize = 128 << 10;
+/// Near the limit blocks become smaller, down to this: less is not worth a block of its own.
+const LEAST_BLOCK: usize = 8 << 10;
 /// What a frame has besides its blocks.
 const FRAME_OVERHEAD: u64 = 64;
 
@@ -206,7 +212,7 @@ impl OpenMember {
     }
 
     /// What is out, and what the compressor holds or will be given at its raw size: compression cannot be
-    /// foreseen. What cannot be compressed grows by three bytes per block, far less than the share allowed for it.
+    /// foreseen. What cannot be compressed grows by three bytes per block, less than the share allowed for it.
     fn size(&self) -> u64 {
         let held = self.waiting + self.block.len() as u64;
         self.flushed + held + held / 1024 + FRAME_OVERHEAD
@@ -228,3 +234,7 @@ impl OpenMember {
         Some(Spooled { table: self.table, offset: ended.offset, member })
     }
 }
+
+#[cfg(test)]
+#[path = "draft_tests.rs"]
+mod tests;

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::args::Global;
 use super::progress::Progress;
 use super::settings::{Role, Settings};
-use crate::domain::{Failure, Kind};
+use crate::domain::{Failure, Kind, Onlooker, Stage, legible, legible_lines};
 
 /// One run of the program.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(super) struct Context {
     config: Option<PathBuf>,
     json: bool,
     quiet: bool,
+    progress: Progress,
 }
 
 impl Context {
@@ -42,7 +43,8 @@ impl Context {
         // The libraries' own complaints reach the user as failures; here they would come twice.
         let filter = Targets::new().with_target("salesync", level);
         tracing_subscriber::registry().with(talk).with(filter).init();
-        Self { config: global.config.clone(), json: global.json, quiet: global.quiet }
+        let progress = Progress::new(global.quiet);
+        Self { config: global.config.clone(), json: global.json, quiet: global.quiet, progress }
     }
 
     /// The settings of this node.
@@ -59,7 +61,7 @@ impl Context {
 
     /// How far it is, where somebody looks on.
     pub(super) fn progress(&self) -> Progress {
-        Progress::new(self.quiet)
+        self.progress.clone()
     }
 
     /// Prints a result to stdout: one JSON object, or lines for a person.
@@ -70,7 +72,7 @@ impl Context {
         } else if self.quiet {
             return Ok(());
         } else {
-            report.to_string()
+            legible_lines(&report.to_string())
         };
         Self::write(text.as_bytes())
     }
@@ -90,9 +92,20 @@ impl Context {
     pub(super) fn complain(failure: &Failure) {
         let mut stderr = io::stderr().lock();
         // There is nowhere left to complain to if this fails.
-        let _ = writeln!(stderr, "salesync: {}", failure.to_string().replace('\n', " "));
+        let _ = writeln!(stderr, "salesync: {}", legible(&failure.to_string().replace('\n', " ")));
         if let Some(hint) = failure.advice() {
-            let _ = writeln!(stderr, "hint: {hint}");
+            let _ = writeln!(stderr, "hint: {}", legible_lines(hint));
         }
+    }
+}
+
+/// On the terminal.
+impl Onlooker for Context {
+    fn sees(&self, stage: &Stage) {
+        self.progress.of_exchange(stage);
+    }
+
+    fn hears(&self, trouble: &Failure) {
+        Self::complain(trouble);
     }
 }

@@ -34,7 +34,8 @@ struct BadField {
 
 pub(super) fn run(context: &Context, args: Import) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
-    let options = ImportOptions { date_format: args.date_format, tax_rate: args.tax_rate };
+    let options =
+        ImportOptions { date_format: args.date_format, tax_rate: args.tax_rate.unwrap_or(settings.tax_rate) };
     let mut client = settings.connect_database("import")?;
     let outcome = if args.file.as_os_str() == "-" {
         import(&mut client, io::stdin().lock(), &options)?
@@ -55,7 +56,10 @@ pub(super) fn run(context: &Context, args: Import) -> Result<Exit, Failure> {
         Some(count) => {
             let doing = format!("importing {}", args.file.display());
             Err(Failure::new(Kind::Failed, doing, format!("{count} problems, so nothing was imported"))
-                .hint("correct the lines listed and import the whole file again"))
+                .hint(
+                "correct the lines listed and import the whole file again; --date-format and --tax-rate declare other dates \
+                 and another tax",
+            ))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::domain::Count;
+use crate::domain::{Count, Extent, Stage};
 
 const BUNDLES: &str = "{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
 const COUNT: &str = "{spinner} {msg}";
@@ -21,16 +21,25 @@ impl Progress {
         Self(is_seen.then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())))
     }
 
-    /// So many of all bundles, and of all bytes, are over.
-    pub(super) fn of_bundles(&self, ((sent, count), (done, total)): ((usize, usize), (u64, u64))) {
-        if let Some(bar) = self.0.as_ref().filter(|_| sent < count) {
-            if bar.length() != Some(total) {
+    /// A branch's exchange with head office stands there.
+    pub(super) fn of_exchange(&self, stage: &Stage) {
+        match stage {
+            Stage::Sending(extent) => self.of_bundles(extent),
+            Stage::SendingEnded => self.clear(),
+            // Over soon, or not in sight.
+            Stage::AwaitingTurn(_) | Stage::Cutting | Stage::AwaitingAnswers(_) => {}
+        }
+    }
+
+    fn of_bundles(&self, extent: &Extent) {
+        if let Some(bar) = self.0.as_ref().filter(|_| extent.sent < extent.bundles) {
+            if bar.length() != Some(extent.bytes) {
                 self.show(BUNDLES);
-                bar.set_length(total);
+                bar.set_length(extent.bytes);
                 bar.reset_eta();
             }
-            bar.set_message(format!("bundle {} of {count}", sent + 1));
-            bar.set_position(done);
+            bar.set_message(format!("bundle {} of {}", extent.sent + 1, extent.bundles));
+            bar.set_position(extent.sent_bytes);
         }
     }
 

@@ -210,7 +210,7 @@ impl Manifest {
     fn sealed(&self) -> Result<Vec<u8>, ManifestError> {
         let unreadable = |error: serde_json::Error| ManifestError::Unreadable(error.to_string());
         let mut value = serde_json::to_value(self).map_err(unreadable)?;
-        let seal = seal_of(&mut value)?;
+        let seal = Digest::of(&canonical(&mut value)?);
         if let Value::Object(fields) = &mut value {
             fields.insert(SEAL.to_owned(), Value::String(seal.to_string()));
         }
@@ -226,7 +226,7 @@ impl Manifest {
             return Err(ManifestError::NotCanonical);
         }
         let seal = value.as_object_mut().and_then(|fields| fields.remove(SEAL));
-        if seal != Some(Value::String(seal_of(&mut value)?.to_string())) {
+        if seal != Some(Value::String(Digest::of(&canonical(&mut value)?).to_string())) {
             return Err(ManifestError::Checksum);
         }
         let manifest: Self = serde_json::from_value(value).map_err(unreadable)?;
@@ -256,12 +256,7 @@ impl Manifest {
     }
 }
 
-fn seal_of(unsealed: &mut Value) -> Result<Digest, ManifestError> {
-    Ok(Digest::of(&canonical(unsealed)?))
-}
-
-/// The one text of a value. `serde_json` keeps keys sorted by itself, unless any crate of the build asks it to keep
-/// them as they came.
+/// Keys sorted, no white space. Whether `serde_json` sorts by itself depends on what other crates ask of it.
 fn canonical(value: &mut Value) -> Result<Vec<u8>, ManifestError> {
     value.sort_all_objects();
     serde_json::to_vec(value).map_err(|error| ManifestError::Unreadable(error.to_string()))

@@ -5,6 +5,7 @@ mod failure;
 mod hex;
 mod identity;
 mod key_ring;
+mod legible;
 mod manifest;
 mod manifest_check;
 mod name;
@@ -12,6 +13,7 @@ mod receipt;
 mod request;
 mod signature;
 mod sql;
+mod stage;
 mod sum;
 mod table;
 mod totals;
@@ -21,6 +23,7 @@ pub use count::Count;
 pub use failure::{Failure, Kind};
 pub use identity::{BundleId, Digest, Epoch, Sequence};
 pub use key_ring::{Distrust, KeyRing, TrustedKey};
+pub use legible::{legible, legible_lines};
 pub use manifest::{
     BUNDLE_FORMAT, Cut, KeyRange, MANIFEST_LIMIT, Manifest, ManifestError, Member, MemberKind, Mode,
     TableChange,
@@ -30,6 +33,7 @@ pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TOLERAB
 pub use request::{REQUEST_FORMAT, Request, Wanted};
 pub use signature::{KeyId, NotAKey, PublicKey, Signable, Signature, SigningKey};
 pub use sql::{quote_identifier, quote_literal};
+pub use stage::{Extent, Onlooker, Stage};
 pub use sum::{ExactSum, NotANumber};
 pub use table::{Column, TableName, is_summed, key_columns, orders_as_text};
 pub use totals::{ColumnTotal, DAY_TOTALS_LIMIT, DayTotal, DayTotals, MOST_DAYS, Totals};

@@ -2,6 +2,7 @@
 
 mod apply;
 mod branches;
+mod carry_out;
 mod catch_up;
 mod check_days;
 mod compare;
@@ -9,6 +10,7 @@ mod decisions;
 mod deletions;
 mod enrolment;
 mod hold;
+pub mod incidents;
 mod init;
 mod ledger;
 mod mark;
@@ -28,8 +30,10 @@ mod target;
 mod verdict;
 
 pub use branches::{BranchState, HeldBundle, OpenRequest, branch_states};
+pub use carry_out::{CarriedOut, carry_out};
 pub use compare::{ComparedDay, Comparison, DayFilter, compare};
-pub use decisions::{Decider, Ruling, decide};
+pub use decisions::{Decider, Ruling, Seen, decide};
+pub use deletions::Deletion;
 pub use enrolment::Enrolment;
 pub use hold::{Hold, HoldKind};
 pub use init::init_head_office;
@@ -39,5 +43,5 @@ pub use policy::{Policy, SchemaChanges};
 pub use prune::prunable_files;
 pub use receive::Receiver;
 pub use replay::{ReplayRange, replay_order};
-pub use requests::{publish_requests, request};
+pub use requests::{publish_requests, request, write_to_branches};
 pub use verdict::{Arrival, Outcome, Verdict};

@@ -1,14 +1,19 @@
 //! What the pages are of: the node, and what its handlers may do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::Client;
 
+use super::branch::Synchroniser;
+use super::head_office::FollowUp;
 use crate::archive::Archive;
 use crate::branch::branch_mark;
-use crate::domain::{Failure, NodeName};
-use crate::head_office::head_office_mark;
+use crate::branch::import::SaleRules;
+use crate::broker::Broker;
+use crate::domain::{Failure, NodeName, Onlooker, TableName};
+use crate::head_office::{Enrolment, Policy, head_office_mark};
 
 /// Opens a connection to the node's database.
 pub type Connect = Box<dyn Fn() -> Result<Client, Failure> + Send + Sync>;
@@ -38,16 +43,54 @@ impl Role {
     pub(super) fn mark(&self, client: &mut Client) -> Result<String, Failure> {
         match self {
             Self::HeadOffice(_) => head_office_mark(client),
-            Self::Branch(_) => branch_mark(client),
+            Self::Branch(site) => Ok(format!("{} {}", branch_mark(client)?, site.synchroniser.steps())),
         }
     }
 }
 
+/// Opens a connection to the node's broker.
+pub type ConnectBroker = Box<dyn Fn() -> Result<Broker, Failure> + Send + Sync>;
+
 /// What only head office has.
 pub struct HeadOfficeSite {
     /// How long each branch may be silent before it is late, where that is configured.
-    pub expect_every: BTreeMap<NodeName, Option<Duration>>,
+    pub(super) expect_every: BTreeMap<NodeName, Option<Duration>>,
+    /// What it does without asking a person.
+    pub(super) policy: Policy,
+    /// The branches' keys.
+    pub(super) enrolment: Enrolment,
+    pub(super) connect_broker: ConnectBroker,
+    /// What was decided on the page is carried out by this.
+    pub(super) follow_up: FollowUp,
 }
 
+impl HeadOfficeSite {
+    /// `expect_every` is how long each branch may be silent before it is late, where that is configured.
+    pub fn new(
+        expect_every: BTreeMap<NodeName, Option<Duration>>,
+        (policy, enrolment): (Policy, Enrolment),
+        connect_broker: ConnectBroker,
+    ) -> Self {
+        Self { expect_every, policy, enrolment, connect_broker, follow_up: FollowUp::default() }
+    }
+}
+
+/// Brings everything to head office, and waits a little for its answers.
+pub type Synchronise = Box<dyn Fn(&dyn Onlooker) -> Result<(), Failure> + Send + Sync>;
+
 /// What only a branch has.
-pub struct BranchSite {}
+pub struct BranchSite {
+    /// The column with the money of the tables that have one.
+    pub(super) amounts: BTreeMap<TableName, String>,
+    /// What a sale is checked by.
+    pub(super) rules: SaleRules,
+    /// Its exchange with head office.
+    pub(super) synchroniser: Arc<Synchroniser>,
+}
+
+impl BranchSite {
+    /// A branch whose tables have their money in these columns.
+    pub fn new(amounts: BTreeMap<TableName, String>, rules: SaleRules, synchronise: Synchronise) -> Self {
+        Self { amounts, rules, synchroniser: Arc::new(Synchroniser::new(synchronise)) }
+    }
+}

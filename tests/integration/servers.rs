@@ -40,9 +40,11 @@ static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
     Servers { postgres, broker, sandbox }
 });
 
-/// Started by the first test that opens a browser.
-static CHROME_DRIVER: LazyLock<ChromeDriver> =
-    LazyLock::new(|| ChromeDriver::start(&SERVERS.sandbox, "browser").unwrap());
+/// Started by the first test that opens a browser, in a sandbox of its own: some need no other server.
+static CHROME_DRIVER: LazyLock<ChromeDriver> = LazyLock::new(|| {
+    let sandbox = Sandbox::new().unwrap();
+    ChromeDriver::start(&sandbox, "browser").unwrap()
+});
 
 static USED_BRANCH_VHOSTS: AtomicUsize = AtomicUsize::new(0);
 static DATABASES: AtomicUsize = AtomicUsize::new(0);

@@ -8,6 +8,7 @@ mod few;
 mod files;
 mod levels;
 mod mixed;
+mod page;
 mod settings;
 mod size;
 mod window;
@@ -31,7 +32,7 @@ pub struct Scenario {
     pub run: fn(Extent) -> Vec<Line>,
 }
 
-pub const ALL: [Scenario; 11] = [
+pub const ALL: [Scenario; 12] = [
     Scenario {
         name: "catch-up",
         about: "new rows after being offline, both sides at work",
@@ -46,6 +47,7 @@ pub const ALL: [Scenario; 11] = [
     Scenario { name: "branches", about: "fifty branches at once", run: branches::run },
     Scenario { name: "levels", about: "compression levels", run: levels::run },
     Scenario { name: "settings", about: "size of the bundles", run: settings::run },
+    Scenario { name: "page", about: "head office's pages, of a hundred branches", run: page::run },
     Scenario { name: "derived", about: "what columns that others determine weigh", run: derived::run },
 ];
 

@@ -79,7 +79,7 @@ impl DateFormat {
     fn mismatch(&self) -> String {
         match &self.declared {
             Some(pattern) => format!("not a date of the form {pattern}"),
-            None => "not a date like 2021-04-29; --date-format declares another form".to_owned(),
+            None => "not a date like 2021-04-29".to_owned(),
         }
     }
 }

@@ -51,8 +51,8 @@ impl SaleRules {
     pub fn new(options: &ImportOptions) -> Result<Self, Failure> {
         let tax_rate = options.tax_rate.normalize();
         let unusable = |why: &str| {
-            Failure::new(Kind::Usage, format!("reading --tax-rate {tax_rate}"), why)
-                .hint("a rate is a fraction: 7 % is --tax-rate 0.07")
+            Failure::new(Kind::Usage, format!("reading the tax rate {tax_rate}"), why)
+                .hint("a rate is a fraction: 7 % is 0.07")
         };
         if !(Decimal::ZERO..=Decimal::ONE).contains(&tax_rate) {
             return Err(unusable("it is not between 0 and 1"));
@@ -61,6 +61,11 @@ impl SaleRules {
             return Err(unusable("it has more than six decimals"));
         }
         Ok(Self { dates: DateFormat::new(options.date_format.as_deref())?, tax_rate })
+    }
+
+    /// Tax as a fraction of the amount.
+    pub fn tax_rate(&self) -> Decimal {
+        self.tax_rate
     }
 
     /// The sale that `text` describes, or everything that is wrong with it. `Amt`, `Tax` and `Total` are
@@ -94,7 +99,7 @@ impl SaleRules {
     fn tax_of(&self, amt: Option<Decimal>) -> Option<Expected> {
         let amt = amt?;
         let rate = self.tax_rate;
-        let formula = format!("{rate} of Amt {amt}, rounded half up; --tax-rate sets the rate");
+        let formula = format!("{rate} of Amt {amt}, rounded half up");
         Some(Expected { exact: amt.checked_mul(rate), formula })
     }
 }
@@ -237,11 +242,7 @@ mod tests {
     fn given_money_is_checked_and_the_expected_value_told() {
         for (field, value, expected) in [
             (Field::Amt, "945.36", "expected 945.35 (Qty 73 * Cost 12.95)"),
-            (
-                Field::Tax,
-                "66.18",
-                "expected 66.17 (0.07 of Amt 945.35, rounded half up; --tax-rate sets the rate)",
-            ),
+            (Field::Tax, "66.18", "expected 66.17 (0.07 of Amt 945.35, rounded half up)"),
             (Field::Total, "1,011.53", "expected 1011.52 (Amt 945.35 + Tax 66.17)"),
         ] {
             let found = problem(field, value);

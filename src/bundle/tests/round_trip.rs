@@ -2,11 +2,8 @@
 
 use std::io::Cursor;
 
-use proptest::prelude::*;
-
 use super::sample::{Table, column, head, pour_all, small_bundle, small_table, write, write_with};
 use super::workshop::{defect_of, take_apart};
-use crate::bundle::layout::{BLOCK, padding};
 use crate::bundle::{Bundle, Draft, RowReader};
 use crate::domain::{Cut, Digest, KeyRange, Manifest, MemberKind, Mode, Sequence};
 
@@ -158,83 +155,4 @@ fn an_ordinary_tar_is_no_bundle() {
     }
     let file = builder.into_inner().unwrap();
     assert_eq!(defect_of(&file), crate::bundle::Defect::HeaderDamaged(0));
-}
-
-/// Rows of `id,note` with texts of this length, which are noise or repeat themselves.
-fn rows_of(lengths: &[usize], noise: bool) -> Vec<Vec<u8>> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut letter = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[(state % 64) as usize]
-    };
-    let text = |length: &usize| (0..*length).map(|_| if noise { letter() } else { b'x' }).collect::<Vec<_>>();
-    lengths
-        .iter()
-        .enumerate()
-        .map({
-            let mut text = text;
-            move |(id, length)| [format!("{id},").into_bytes(), text(length), b"\n".to_vec()].concat()
-        })
-        .collect()
-}
-
-/// The size once the compressor has done all it was given.
-fn known_size(draft: &mut Draft) -> Result<u64, TestCaseError> {
-    prop_assert!(draft.outgrows(0, 0)?);
-    Ok(draft.size())
-}
-
-/// After every row, what the file would have if the draft were ended there is not more than `size()`
-/// said.
-fn check_size(rows: &[Vec<u8>], level: i32) -> Result<(), TestCaseError> {
-    let columns = [column("id", "bigint", Some(1)), column("note", "text", None)];
-    let mut said = Vec::new();
-    let mut draft = Draft::new(&std::env::temp_dir(), level)?;
-    draft.begin(0, MemberKind::Inserts, &columns)?;
-    for row in rows {
-        draft.write_row(row)?;
-        said.push(known_size(&mut draft)?);
-    }
-    for count in [1, rows.len() / 2, rows.len() - 1, rows.len()] {
-        if count == 0 {
-            continue;
-        }
-        let mut draft = Draft::new(&std::env::temp_dir(), level)?;
-        draft.begin(0, MemberKind::Inserts, &columns)?;
-        rows[..count].iter().try_for_each(|row| draft.write_row(row))?;
-        prop_assert!(draft.size() >= said[count - 1], "the compressor is behind, and the bound is too low");
-        prop_assert!(!draft.outgrows(0, said[count - 1])?, "it depends on how far the compressor is");
-        prop_assert_eq!(known_size(&mut draft)?, said[count - 1]);
-        draft.end()?;
-        let bytes = draft.members_of(0, 0)[0].bytes;
-        let in_file = BLOCK + bytes + padding(bytes);
-        prop_assert_eq!(draft.size(), in_file, "a finished member's size is exact");
-        prop_assert!(said[count - 1] >= in_file, "{} said, {in_file} written", said[count - 1]);
-        let slack = (128 << 10) + rows[count - 1].len() as u64 * 2 + 4096;
-        prop_assert!(said[count - 1] <= in_file + slack, "{} said, {in_file} written", said[count - 1]);
-    }
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    #[test]
-    fn the_size_of_a_draft_is_an_upper_bound(
-        lengths in prop::collection::vec(prop_oneof![0_usize..200, 0_usize..5000, 60_000_usize..140_000], 1..40),
-        noise in any::<bool>(),
-        level in prop_oneof![Just(1), Just(9)],
-    ) {
-        check_size(&rows_of(&lengths, noise), level)?;
-    }
-}
-
-#[test]
-fn the_size_of_a_draft_stays_close_to_what_is_written() {
-    for noise in [false, true] {
-        check_size(&rows_of(&vec![100; 5000], noise), 9).unwrap();
-        check_size(&rows_of(&[400_000, 1, 90_000, 100_000, 90_000], noise), 3).unwrap();
-    }
 }

@@ -27,9 +27,9 @@ pub(in crate::cli) struct Import {
     /// How dates are written, in strftime's letters [default: 2021-04-29]
     #[arg(long, value_name = "FORMAT")]
     pub(in crate::cli) date_format: Option<String>,
-    /// Tax as a fraction of the amount, rounded half up to the cent
-    #[arg(long, value_name = "RATE", default_value = "0.07")]
-    pub(in crate::cli) tax_rate: Decimal,
+    /// Tax as a fraction of the amount, rounded half up to the cent [default: `sales.tax_rate`, else 0.07]
+    #[arg(long, value_name = "RATE")]
+    pub(in crate::cli) tax_rate: Option<Decimal>,
 }
 
 /// Cut what is unsynced, seal it into bundles, publish everything pending, oldest first

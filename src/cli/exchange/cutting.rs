@@ -10,7 +10,7 @@ use super::Exchange;
 use super::outgoing::Outgoing;
 use crate::branch::{CutOptions, Cutter, Since, cut};
 use crate::cli::settings::Settings;
-use crate::domain::Failure;
+use crate::domain::{Failure, Stage};
 
 /// Does something for which it may take a cut.
 pub(super) fn with_cutter<R>(
@@ -51,8 +51,9 @@ impl Exchange<'_> {
         outgoing: &mut Outgoing,
         may_begin: &dyn Fn() -> bool,
     ) -> Result<(), Failure> {
-        let Self { settings, progress, client, broker, trouble } = self;
-        let settings = *settings;
+        let Self { settings, onlooker, client, broker, trouble } = self;
+        let (settings, onlooker) = (*settings, *onlooker);
+        onlooker.sees(&Stage::Cutting);
         thread::scope(|scope| {
             let (recorded, parts) = mpsc::channel();
             let on_part = move || recorded.send(()).unwrap_or_default();
@@ -61,7 +62,7 @@ impl Exchange<'_> {
             if parts.recv().is_ok() {
                 match settings.connect_database("bundle, publishing") {
                     Ok(client) => {
-                        let mut beside = Exchange::with(settings, progress.clone(), client, broker.take());
+                        let mut beside = Exchange::with(settings, onlooker, client, broker.take());
                         *trouble = beside.send_parts(&parts, outgoing, may_begin).err();
                         *broker = beside.broker;
                     }

@@ -19,11 +19,9 @@ use crate::branch::{
     unfollow_changes,
 };
 use crate::broker::Broker;
-use crate::cli::context::Context;
-use crate::cli::progress::Progress;
 use crate::cli::settings::Settings;
 use crate::database::{Lock, take_lock};
-use crate::domain::{Failure, Kind};
+use crate::domain::{Failure, Kind, Onlooker, Stage};
 
 /// How long a database may take to say that it is there after something has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,7 +35,7 @@ pub(in crate::cli) fn forbids_sending(failure: &Failure) -> bool {
 /// A branch connected to its database and, once it is needed, to the broker.
 pub(in crate::cli) struct Exchange<'a> {
     settings: &'a Settings,
-    progress: Progress,
+    pub(in crate::cli) onlooker: &'a dyn Onlooker,
     pub(in crate::cli) client: Client,
     broker: Option<Broker>,
     /// What stood in the way of publishing while something was cut.
@@ -46,9 +44,9 @@ pub(in crate::cli) struct Exchange<'a> {
 
 impl<'a> Exchange<'a> {
     /// Connects to the database, where `command` is seen in the list of sessions, and takes the lock on
-    /// bundling.
+    /// bundling. The `onlooker` is told how far it is.
     pub(in crate::cli) fn begin(
-        context: &Context,
+        onlooker: &'a dyn Onlooker,
         settings: &'a Settings,
         command: &str,
     ) -> Result<Self, Failure> {
@@ -56,11 +54,16 @@ impl<'a> Exchange<'a> {
         take_lock(&mut client, Lock::Bundle)?;
         // A follower that was killed has left its wish behind.
         unfollow_changes(&mut client)?;
-        Ok(Self::with(settings, context.progress(), client, None))
+        Ok(Self::with(settings, onlooker, client, None))
     }
 
-    fn with(settings: &'a Settings, progress: Progress, client: Client, broker: Option<Broker>) -> Self {
-        Self { settings, progress, client, broker, trouble: None }
+    fn with(
+        settings: &'a Settings,
+        onlooker: &'a dyn Onlooker,
+        client: Client,
+        broker: Option<Broker>,
+    ) -> Self {
+        Self { settings, onlooker, client, broker, trouble: None }
     }
 
     /// What the branch is, after the last [`seal`](Self::seal).
@@ -117,7 +120,7 @@ impl<'a> Exchange<'a> {
         }
         outgoing.add(std::mem::take(&mut answers.resend));
         for trouble in &answers.troubles {
-            Context::complain(trouble);
+            self.onlooker.hears(trouble);
             outgoing.is_owing = true;
         }
         Ok(answers)
@@ -136,7 +139,7 @@ impl<'a> Exchange<'a> {
             }
             // That receipts cannot be had is no reason to keep sales back.
             Err(failure) if matches!(failure.kind(), Kind::Configuration | Kind::Permission) => {
-                Context::complain(&failure);
+                self.onlooker.hears(&failure);
             }
             Err(failure) => return Err(failure),
         }
@@ -147,17 +150,17 @@ impl<'a> Exchange<'a> {
         self.reach_broker()?;
         let Some(broker) = &mut self.broker else { return Ok(()) };
         while may_begin() {
-            self.progress.of_bundles(outgoing.extent());
+            self.onlooker.sees(&Stage::Sending(outgoing.extent()));
             let Some(bundle) = outgoing.next() else { break };
             let begun = Instant::now();
             let published = publish(&mut self.client, broker, bundle);
             if published.is_err() {
-                self.progress.clear();
+                self.onlooker.sees(&Stage::SendingEnded);
             }
             published?;
             outgoing.note_sent(begun.elapsed());
         }
-        self.progress.clear();
+        self.onlooker.sees(&Stage::SendingEnded);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use humantime::format_duration;
 
 use crate::branch::RecordedBundle;
-use crate::domain::{Count, Pace};
+use crate::domain::{Count, Extent, Pace};
 
 /// The bundles of a run, in the order in which they are sent, and how fast that goes.
 #[derive(Debug, Default)]
@@ -85,20 +85,33 @@ impl Outgoing {
         self.sent = 0;
     }
 
-    /// Sent and all bundles, sent and all bytes.
-    pub(in crate::cli) fn extent(&self) -> ((usize, usize), (u64, u64)) {
-        let bytes =
-            |bundles: &[RecordedBundle]| bundles.iter().map(|bundle| bundle.bytes.unsigned_abs()).sum();
-        ((self.sent, self.bundles.len()), (bytes(&self.bundles[..self.sent]), bytes(&self.bundles)))
+    /// How far it is.
+    pub(in crate::cli) fn extent(&self) -> Extent {
+        let (sent, left) = (bytes(&self.bundles[..self.sent]), self.left());
+        Extent {
+            sent: self.sent,
+            bundles: self.bundles.len(),
+            sent_bytes: sent,
+            bytes: sent + left.bytes,
+            rows: rows(&self.bundles),
+            time_left: left.time,
+        }
     }
 
     /// What has not been sent.
     pub(in crate::cli) fn left(&self) -> Left {
         let left = &self.bundles[self.sent..];
-        let bytes = left.iter().map(|bundle| bundle.bytes.unsigned_abs()).sum();
-        let rows = left.iter().map(|bundle| (bundle.rows + bundle.tombstones).unsigned_abs()).sum();
+        let (bytes, rows) = (bytes(left), rows(left));
         Left { bundles: left.len(), bytes, rows, rate: self.pace.rate(), time: self.pace.estimate(bytes) }
     }
+}
+
+fn bytes(bundles: &[RecordedBundle]) -> u64 {
+    bundles.iter().map(|bundle| bundle.bytes.unsigned_abs()).sum()
+}
+
+fn rows(bundles: &[RecordedBundle]) -> u64 {
+    bundles.iter().map(|bundle| (bundle.rows + bundle.tombstones).unsigned_abs()).sum()
 }
 
 /// How much work is left, and how long it takes at the rate that was measured, if one was.

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use super::keys::{HeadOfficeSection, enrolment, key_ring};
+use super::serve::ServeSection;
 use super::{BranchSettings, MOST_WORKERS, Role, Settings};
 use crate::archive::Archive;
 use crate::branch::{PartLimits, SMALLEST_BUNDLE};
@@ -17,6 +19,8 @@ use crate::head_office::{Policy, SchemaChanges};
 
 /// A follower that is asked to stop notices it this late at worst.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(10);
+/// 7 %.
+const USUAL_TAX_RATE: Decimal = Decimal::from_parts(7, 0, 0, false, 2);
 /// What no broker takes.
 const LARGEST_BUNDLE: u64 = 512 << 20;
 
@@ -46,6 +50,10 @@ pub(super) struct File {
     signing: SigningSection,
     #[serde(default)]
     head_office: HeadOfficeSection,
+    #[serde(default)]
+    serve: ServeSection,
+    #[serde(default)]
+    sales: SalesSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -111,6 +119,12 @@ struct ApplySection {
     workers: Option<usize>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SalesSection {
+    tax_rate: Option<toml::Value>,
+}
+
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum SchemaChangesWord {
@@ -147,17 +161,38 @@ impl File {
             limits,
             debounce: self.bundle.debounce,
             enrolment: enrolment(&self.branches)?,
+            tax_rate: self.sales.tax_rate()?,
             branches: self.branches,
             head_office: key_ring("head_office", head_office.public_key, &head_office.public_keys)?,
             signing_key: self.signing.key.map(|file| base.join(file)),
             policy,
             workers,
+            serve: self.serve.into_options(base)?,
             broker_options: ConnectOptions {
                 allow_plaintext: self.broker.allow_plaintext,
                 ..ConnectOptions::default()
             },
             database_url: self.database.url,
             broker_url: self.broker.url,
+        })
+    }
+}
+
+impl SalesSection {
+    /// With quotes or without: the shortest decimal number that is read as this one is the one that was written.
+    fn tax_rate(&self) -> Result<Decimal, Failure> {
+        let Some(value) = &self.tax_rate else { return Ok(USUAL_TAX_RATE) };
+        let text = match value {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Float(number) => number.to_string(),
+            toml::Value::Integer(number) => number.to_string(),
+            _ => String::new(),
+        };
+        let rate =
+            Decimal::from_str_exact(&text).ok().filter(|rate| (Decimal::ZERO..=Decimal::ONE).contains(rate));
+        rate.ok_or_else(|| {
+            Failure::new(Kind::Configuration, "reading [sales]", "tax_rate must be a number from 0 to 1")
+                .hint("a rate is a fraction: 7 % is 0.07")
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod file;
 mod keys;
+mod serve;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -12,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use postgres::Client;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use self::file::{File, duration};
@@ -24,6 +26,7 @@ use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, KeyRing, Kind, NodeName, PublicKey, SigningKey, TableName};
 use crate::head_office::monitor::Expectations;
 use crate::head_office::{Enrolment, Policy};
+use crate::web::Options;
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(super) struct Settings {
     pub(super) limits: PartLimits,
     /// How long it must be quiet before a follower takes what has changed.
     pub(super) debounce: Duration,
+    /// Tax as a fraction of a sale's amount.
+    pub(super) tax_rate: Decimal,
     /// Head office's branches.
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
     /// The branches' keys, at head office.
@@ -50,6 +55,8 @@ pub(super) struct Settings {
     pub(super) policy: Policy,
     /// How many bundles head office applies at the same time, if it is said.
     workers: Option<usize>,
+    /// How the page is reached.
+    pub(super) serve: Options,
     broker_options: ConnectOptions,
     database_url: Option<String>,
     broker_url: Option<String>,

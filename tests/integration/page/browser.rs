@@ -33,6 +33,9 @@ const ARGUMENTS: [&str; 10] = [
     "--force-color-profile=srgb",
 ];
 
+/// The height to which a picture of a whole page is cut.
+const TALLEST: u32 = 4000;
+
 /// One worker serves all tests: it passes on what the drivers say.
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
@@ -129,9 +132,7 @@ impl Browser {
 
     /// Types into whatever has the focus.
     pub fn keys(&self, keys: impl Into<TypingData>) {
-        let keys = keys.into();
-        let typed = RUNTIME.block_on(async { self.driver().active_element().await?.send_keys(keys).await });
-        typed.unwrap();
+        RUNTIME.block_on(self.driver().action_chain().send_keys(keys).perform()).unwrap();
     }
 
     /// Waits until the page says this.
@@ -176,7 +177,12 @@ impl Browser {
 
     /// What this script returns.
     pub fn script(&self, script: &str) -> Value {
-        let returned = RUNTIME.block_on(self.driver().execute(script, Vec::new()));
+        self.call(script, &[])
+    }
+
+    /// The same with `arguments`.
+    pub fn call(&self, script: &str, arguments: &[Value]) -> Value {
+        let returned = RUNTIME.block_on(self.driver().execute(script, arguments));
         returned.unwrap_or_else(|error| panic!("{script}: {error}")).json().clone()
     }
 
@@ -192,11 +198,21 @@ impl Browser {
         log.into_iter().map(|entry| format!("{}: {}", entry.level, entry.message)).collect()
     }
 
-    /// Keeps what is to be seen, the whole page, in `target/page/{name}.png`.
+    /// Keeps what is to be seen in `target/page/{name}.png`.
     pub fn keep(&self, name: &str) -> PathBuf {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("target/page/{name}.png"));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, RUNTIME.block_on(self.driver().screenshot_as_png()).unwrap()).unwrap();
+        file
+    }
+
+    /// The same with all of the page that is below the screen.
+    pub fn keep_all(&self, name: &str, screen: Screen) -> PathBuf {
+        let height = self.script("return document.documentElement.scrollHeight").as_u64().unwrap();
+        let height = u32::try_from(height).unwrap().clamp(screen.height, TALLEST);
+        self.look_through(Screen { height, ..screen });
+        let file = self.keep(name);
+        self.look_through(screen);
         file
     }
 

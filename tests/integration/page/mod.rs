@@ -1,6 +1,13 @@
 //! The page, over plain HTTP and in a browser.
 
+mod branch_browser;
+mod branch_sales;
+mod branch_sync;
 pub mod browser;
+mod everywhere;
 mod frame;
+mod incidents;
+mod kinds;
 mod live;
 pub mod site;
+mod world;

@@ -5,7 +5,7 @@ use postgres::Client;
 use crate::database::database_failure;
 use crate::domain::Failure;
 
-const SALES: &str = include_str!("../../migrations/sales.sql");
+const SALES: &str = include_str!("../../../migrations/sales.sql");
 
 /// Creates `public.sales` if there is no such table. True if it was created.
 pub fn create_sales(client: &mut Client) -> Result<bool, Failure> {
