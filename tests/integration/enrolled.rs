@@ -18,15 +18,12 @@ pub fn enrolled(branches: &[&str]) -> Company {
     let company = Company::on(fresh_branch_vhost(), fresh_database, branches, "");
     let head = &company.head_office;
     head.run(&["keygen", "--out", KEY]).ok();
-    let known: String = company
-        .branches
-        .iter()
-        .map(|branch| {
-            branch.run(&["keygen", "--out", KEY]).ok();
-            format!("[branches.{}]\npublic_key = \"{}\"\n", branch.name, public_key(branch))
-        })
-        .collect();
-    know_branches(&company, &known);
+    let mut known = Vec::new();
+    for branch in &company.branches {
+        branch.run(&["keygen", "--out", KEY]).ok();
+        known.push(format!("[branches.{}]\npublic_key = \"{}\"\n", branch.name, public_key(branch)));
+    }
+    know_branches(&company, &known.concat());
     for branch in &company.branches {
         know_head_office(&company, branch, &format!("public_key = \"{}\"\n", public_key(head)));
         branch.run(&["init", "--with-sales"]).ok();

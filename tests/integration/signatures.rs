@@ -112,9 +112,9 @@ fn what_is_exchanged_in_head_offices_own_archive_is_refused_and_missing_again() 
     seal(east, 3);
     let files = east.bundles();
     head.run(&["apply", text(&files[1]), text(&files[2])]).exits(3);
-    let held = &archived(head)[0];
-    let stripped = with_signature(&fs::read(held).unwrap(), None);
-    fs::write(held, stripped).unwrap();
+    let second = &archived(head)[0];
+    let stripped = with_signature(&fs::read(second).unwrap(), None);
+    fs::write(second, stripped).unwrap();
     let report = head.run(&["apply", "--json", text(&files[0])]).exits(3).json();
     assert_eq!(report["applied"].as_array().unwrap().len(), 1, "{report}");
     assert_eq!(report["rejected"][0]["reason"], "it is not signed");
