@@ -22,7 +22,7 @@ use super::refusal::{Refusal, judged};
 use super::rejection::{Grounds, Rejection};
 use super::requests::write_to_branches;
 use super::verdict::{Arrival, Outcome, Verdict};
-use crate::archive::{Archive, Placed};
+use crate::archive::{Archive, Placed, open_bundle};
 use crate::broker::Broker;
 use crate::bundle::{Bundle, ReadError};
 use crate::database::database_failure;
@@ -127,7 +127,10 @@ impl<'a> Receiver<'a> {
             place = self.find_place(&manifest, digest)?;
         }
         let own = match place {
-            Place::Refused(reason) => self.reject_draft(draft, &bundle, arrival, Grounds::Content(reason))?,
+            Place::Refused(reason) => {
+                self.put_copy_aside(&manifest, digest)?;
+                self.reject_draft(draft, &bundle, arrival, Grounds::Content(reason))?
+            }
             Place::Duplicate => {
                 // Whoever has sent it again: what it says is in the tables. Only the archive keeps none but the branch's own.
                 if doubt.is_none() {
@@ -345,6 +348,15 @@ impl<'a> Receiver<'a> {
         halt::after(Step::DuplicateRecorded);
         repeat_receipt(self.client, &manifest.branch, manifest.bundle_id).map_err(failed)?;
         Ok(Verdict::on(manifest, Outcome::Duplicate))
+    }
+
+    /// A run that was killed before it could apply the bundle, or one that held it, has left it in the archive.
+    fn put_copy_aside(&self, manifest: &Manifest, digest: Digest) -> Result<(), Failure> {
+        let path = self.archive.file(&manifest.branch, manifest.epoch, manifest.sequence);
+        if path.exists() && open_bundle(&path).is_ok_and(|kept| kept.manifest_sha256() == digest) {
+            self.archive.reject(&path, Some(&manifest.branch))?;
+        }
+        Ok(())
     }
 
     fn reject_draft(

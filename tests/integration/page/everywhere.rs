@@ -101,7 +101,7 @@ fn survey(name: &str, site: &Site, company: &Company, known: &[&str]) {
 }
 
 /// What is wrong with the page that is open, in each way of looking at it.
-fn look_at(browser: &Browser, name: &str) -> Vec<String> {
+pub fn look_at(browser: &Browser, name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for (look, screen, is_dark) in [
         ("light", DESK, false),
