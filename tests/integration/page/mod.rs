@@ -7,4 +7,5 @@ mod frame;
 mod kinds;
 mod live;
 pub mod site;
+mod stories;
 mod world;
