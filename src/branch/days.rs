@@ -1,4 +1,4 @@
-//! The day totals of a cut. They are needed only for its last part, so that of many rows they are added up in a
+//! The day totals of a cut. They are needed only behind its last row, so that of many rows they are added up in a
 //! session of their own, with the cut's snapshot, while the rows are read.
 
 use std::panic::resume_unwind;

@@ -10,8 +10,8 @@ use super::record::Recorder;
 use crate::archive::Archive;
 use crate::bundle::{Draft, key_of_row};
 use crate::domain::{
-    BUNDLE_FORMAT, BundleId, Cut, DayTotals, Digest, Failure, KeyRange, Manifest, MemberKind, Mode, Sequence,
-    TableChange,
+    BUNDLE_FORMAT, BundleId, Cut, DayTotals, Digest, Failure, KeyRange, MANIFEST_LIMIT, Manifest, MemberKind,
+    Mode, Sequence, TableChange,
 };
 
 /// The bounds of a bundle.
@@ -64,9 +64,9 @@ pub(super) struct Parts<'a> {
     node: Node,
     recorder: Recorder<'a>,
     tables: &'a [TableCut],
-    /// One entry per table, once they are known: only the last part has them.
+    /// Those of this part, one entry per table. They follow the last row.
     day_totals: Vec<Option<DayTotals>>,
-    /// What the rest of this part needs at most, in bytes, day totals apart.
+    /// What the rest of this part needs at most, in bytes.
     reserve: u64,
     draft: Draft,
     /// The tables of this part, by their place in `tables`, with their range.
@@ -94,8 +94,8 @@ impl<'a> Parts<'a> {
             limits,
             node,
             tables: recorder.tables,
+            day_totals: vec![None; recorder.tables.len()],
             recorder,
-            day_totals: Vec::new(),
             reserve: BYTES_PER_BUNDLE,
             draft,
             present: Vec::new(),
@@ -110,7 +110,7 @@ impl<'a> Parts<'a> {
         let cut = &self.tables[table];
         if !self.present.iter().any(|(present, _)| *present == table) {
             let size = manifest_size(cut);
-            if !self.draft.is_empty() && self.is_full_with(size)? {
+            if self.has_no_place_for(size)? {
                 self.seal(false)?;
             }
             self.reserve += size;
@@ -136,16 +136,18 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    /// Seals the last part. `day_totals` has one entry per table; those that have no room beside the last rows
-    /// get a part of their own.
+    /// Seals the last part. `day_totals` has one entry per table; those that have no place beside the last rows
+    /// get parts of their own.
     pub(super) fn finish(mut self, day_totals: Vec<Option<DayTotals>>) -> Result<(), Failure> {
-        let days: usize = day_totals.iter().flatten().map(json_size).sum();
-        let with_days = self.tables.iter().zip(&day_totals).filter(|(_, totals)| totals.is_some());
-        let reserve: u64 = with_days.map(|(cut, _)| manifest_size(cut)).sum();
-        if days > 0 && !self.draft.is_empty() && self.is_full_with(reserve + days as u64)? {
-            self.seal(false)?;
+        for (table, totals) in day_totals.into_iter().enumerate() {
+            let Some(totals) = totals else { continue };
+            let size = manifest_size(&self.tables[table]) + json_size(&totals) as u64;
+            if self.has_no_place_for(size)? {
+                self.seal(false)?;
+            }
+            self.reserve += size;
+            self.day_totals[table] = Some(totals);
         }
-        self.day_totals = day_totals;
         self.seal(true)
     }
 
@@ -173,6 +175,12 @@ impl<'a> Parts<'a> {
             *range = Some(rest);
         }
         Ok(())
+    }
+
+    /// True if this part's manifest cannot say so many bytes more, or the part has no room for them.
+    fn has_no_place_for(&mut self, bytes: u64) -> Result<bool, Failure> {
+        let has_content = !self.draft.is_empty() || self.day_totals.iter().any(Option::is_some);
+        Ok(self.reserve + bytes > MANIFEST_LIMIT || has_content && self.is_full_with(bytes)?)
     }
 
     /// True if this part has no room for so many bytes more.
@@ -221,19 +229,17 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The tables of this part in the order of `tables`. The last part also has those that have day
-    /// totals, though their rows may all have travelled in earlier parts, and, since a bundle has to
-    /// speak of something, all of them if nothing has changed.
+    /// The tables of this part in the order of `tables`. Those that have day totals in it are there, though their
+    /// rows may all have travelled in earlier parts, and, since a bundle has to speak of something, in the last
+    /// part all of them if nothing has changed.
     fn table_changes(&mut self, last: bool) -> Vec<TableChange> {
         let mut present = std::mem::take(&mut self.present);
-        if last {
-            let is_empty = self.sealed == 0 && present.is_empty();
-            let with_totals =
-                (0..self.tables.len()).filter(|&table| is_empty || self.day_totals[table].is_some());
-            let absent = with_totals.filter(|table| !present.iter().any(|(other, _)| other == table));
-            let absent: Vec<_> = absent.map(|table| (table, None)).collect();
-            present.extend(absent);
-        }
+        let is_empty = last && self.sealed == 0 && present.is_empty();
+        let with_totals =
+            (0..self.tables.len()).filter(|&table| is_empty || self.day_totals[table].is_some());
+        let absent = with_totals.filter(|table| !present.iter().any(|(other, _)| other == table));
+        let absent: Vec<_> = absent.map(|table| (table, None)).collect();
+        present.extend(absent);
         present.sort_by_key(|(table, _)| *table);
         let change = |(index, (table, range)): (usize, (usize, Option<KeyRange>))| {
             let cut = &self.tables[table];
@@ -244,7 +250,7 @@ impl<'a> Parts<'a> {
                 columns: cut.description.columns.clone(),
                 range,
                 members: self.draft.members_of(table, index),
-                day_totals: self.day_totals.get_mut(table).and_then(Option::take),
+                day_totals: self.day_totals[table].take(),
             }
         };
         present.into_iter().enumerate().map(change).collect()

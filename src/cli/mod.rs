@@ -10,6 +10,7 @@ mod decide;
 mod demo;
 mod exchange;
 mod exit;
+mod hash_password;
 mod import;
 mod init;
 mod inspect;
@@ -80,6 +81,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Serve(args) => serve::run(context, &args),
+        Command::HashPassword(_) => hash_password::run(),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),

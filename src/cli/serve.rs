@@ -10,15 +10,16 @@ use super::sync::synchronise_in_turn;
 use super::unattended::stop::Stop;
 use crate::branch::import::{ImportOptions, SaleRules};
 use crate::domain::{Failure, Onlooker};
-use crate::web::{self, BranchSite, HeadOfficeSite, Options, Site};
+use crate::web::{self, BranchSite, HeadOfficeSite, Site};
 
 pub(super) fn run(context: &Context, args: &Serve) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     settings.connect_prepared_database("serve")?;
     let stop = Stop::listen()?;
-    let options = Options { listen: args.listen };
-    let ready = |address| Context::write(format!("http://{address}/\n").as_bytes());
-    web::serve(site(settings)?, &options, ready, move || stop.is_asked())?;
+    let mut options = settings.serve.clone();
+    options.listen = args.listen.unwrap_or(options.listen);
+    let ready = |address: &str| Context::write(format!("{address}\n").as_bytes());
+    web::serve(site(settings)?, options, ready, move || stop.is_asked())?;
     Ok(Exit::Done)
 }
 

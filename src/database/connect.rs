@@ -116,6 +116,13 @@ pub fn connect(url: &DatabaseUrl, application: &str) -> Result<Client, Failure> 
     Ok(client)
 }
 
+/// The server answers.
+pub fn is_alive(client: &mut Client) -> Result<(), Failure> {
+    client
+        .batch_execute("SELECT 1")
+        .map_err(|error| database_failure("asking whether the database is there", &error))
+}
+
 fn check_version(client: &mut Client) -> Result<(), Failure> {
     let doing = "asking for the server's version";
     let sql = format!(

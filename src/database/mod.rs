@@ -11,7 +11,7 @@ mod migrate;
 mod password;
 
 pub use catalog::{KeyColumn, TableDescription, describe, key_order};
-pub use connect::{DatabaseUrl, connect};
+pub use connect::{DatabaseUrl, connect, is_alive};
 pub use day_totals::{Days, day_expression, day_totals, is_day};
 pub use failure::{copy_failure, database_failure, is_passing};
 pub use load::{LoadError, Loader, Target};

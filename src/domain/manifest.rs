@@ -210,11 +210,11 @@ impl Manifest {
     fn sealed(&self) -> Result<Vec<u8>, ManifestError> {
         let unreadable = |error: serde_json::Error| ManifestError::Unreadable(error.to_string());
         let mut value = serde_json::to_value(self).map_err(unreadable)?;
-        let seal = seal_of(&value)?;
+        let seal = Digest::of(&canonical(&mut value)?);
         if let Value::Object(fields) = &mut value {
             fields.insert(SEAL.to_owned(), Value::String(seal.to_string()));
         }
-        serde_json::to_vec(&value).map_err(unreadable)
+        canonical(&mut value)
     }
 
     /// Reads and checks everything that can be checked without the members.
@@ -222,11 +222,11 @@ impl Manifest {
         let unreadable = |error: serde_json::Error| ManifestError::Unreadable(error.to_string());
         let mut value: Value = serde_json::from_slice(bytes).map_err(unreadable)?;
         check_format(&value)?;
-        if serde_json::to_vec(&value).map_err(unreadable)? != bytes {
+        if canonical(&mut value)? != bytes {
             return Err(ManifestError::NotCanonical);
         }
         let seal = value.as_object_mut().and_then(|fields| fields.remove(SEAL));
-        if seal != Some(Value::String(seal_of(&value)?.to_string())) {
+        if seal != Some(Value::String(Digest::of(&canonical(&mut value)?).to_string())) {
             return Err(ManifestError::Checksum);
         }
         let manifest: Self = serde_json::from_value(value).map_err(unreadable)?;
@@ -256,9 +256,10 @@ impl Manifest {
     }
 }
 
-fn seal_of(unsealed: &Value) -> Result<Digest, ManifestError> {
-    let bytes = serde_json::to_vec(unsealed).map_err(|e| ManifestError::Unreadable(e.to_string()))?;
-    Ok(Digest::of(&bytes))
+/// Keys sorted, no white space. Whether `serde_json` sorts by itself depends on what other crates ask of it.
+fn canonical(value: &mut Value) -> Result<Vec<u8>, ManifestError> {
+    value.sort_all_objects();
+    serde_json::to_vec(value).map_err(|error| ManifestError::Unreadable(error.to_string()))
 }
 
 /// The format comes first: a newer manifest may have fields this program cannot judge.

@@ -34,7 +34,7 @@ impl Manifest {
         self.check_sizes()?;
         self.tables.iter().enumerate().try_for_each(|(index, table)| {
             let in_table = |why: String| ManifestError::Senseless(format!("table {}: {why}", table.name));
-            check_table(index, table, self.cut.last).map_err(in_table)
+            check_table(index, table).map_err(in_table)
         })
     }
 
@@ -63,7 +63,7 @@ fn require(holds: bool, why: impl FnOnce() -> String) -> Result<(), ManifestErro
     if holds { Ok(()) } else { Err(ManifestError::Senseless(why())) }
 }
 
-fn check_table(index: usize, table: &TableChange, last_part: bool) -> Result<(), String> {
+fn check_table(index: usize, table: &TableChange) -> Result<(), String> {
     if !is_storable(&table.name.schema) || !is_storable(&table.name.table) {
         return Err("a name has 1 to 63 bytes and no NUL".to_owned());
     }
@@ -78,11 +78,7 @@ fn check_table(index: usize, table: &TableChange, last_part: bool) -> Result<(),
         return Err("its members are not in order".to_owned());
     }
     table.members.iter().try_for_each(|member| check_member(index, table, member))?;
-    match &table.day_totals {
-        Some(_) if !last_part => Err("day totals belong to the last part of a cut".to_owned()),
-        Some(totals) => check_day_totals(table, totals),
-        None => Ok(()),
-    }
+    table.day_totals.as_ref().map_or(Ok(()), |totals| check_day_totals(table, totals))
 }
 
 fn check_columns(columns: &[Column]) -> Result<(), String> {

@@ -6,7 +6,7 @@
 //! | a table comes from this branch for the first time | makes a partition for the branch, where it is divided by branch |
 //! | a column that the branch's earlier bundles had is gone or renamed | waits for a person |
 //! | a column is new again, and head office's rows have values of an earlier one | waits until the table travels whole |
-//! | changes of a table that head office has had, and has no more | wait until the table is back, or travels whole |
+//! | changes of a table that head office has had, and has no more, or not the branch's partition | wait until it is back, or the table travels whole |
 //! | a type that head office's column does not hold | waits until the column is changed |
 //! | another primary key | waits until the table is changed |
 
@@ -104,8 +104,10 @@ fn differences(
 ) -> Result<Vec<Difference>, Refusal> {
     check_name(change)?;
     let known = known_columns(transaction, manifest, change)?;
+    let needs_earlier_rows =
+        !known.is_empty() && change.range.as_ref().is_none_or(|range| range.after.is_some());
     let Some(table) = describe(transaction, &change.name)? else {
-        if !known.is_empty() && change.range.as_ref().is_none_or(|range| range.after.is_some()) {
+        if needs_earlier_rows {
             let why =
                 format!("table {}: head office has lost it; {}", change.name, everything_anew(manifest));
             return Ok(vec![Difference::Unfit(why)]);
@@ -127,7 +129,11 @@ fn differences(
     differences.extend(other_key(change, &table).map(Difference::Unfit));
     let unprepared = fittings.lacking.into_iter();
     differences.extend(unprepared.map(|(what, statements)| Difference::Unprepared { what, statements }));
-    if fittings.lacks_partition {
+    if fittings.lacks_partition && needs_earlier_rows {
+        let why = format!("the partition with the rows of {} is not there any more", manifest.branch);
+        let mend = format!("attach it again, or {}", everything_anew(manifest));
+        differences.push(Difference::Unfit(format!("table {}: {why}; {mend}", change.name)));
+    } else if fittings.lacks_partition {
         differences.push(partition(transaction, manifest, change)?);
     }
     Ok(differences)

@@ -1,11 +1,14 @@
 //! What comes in: forms and queries, checked before a handler sees them.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::random;
 use super::server::State;
@@ -15,6 +18,8 @@ use crate::domain::{Failure, Kind};
 
 /// The kind of form that a browser sends if it is not told otherwise, and the only one that is read.
 const URLENCODED: &str = "application/x-www-form-urlencoded";
+/// A form that is not there as a whole after so long is not waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// A query that is longer is nobody's who has used the page.
 const LONGEST_QUERY: usize = 4096;
 
@@ -60,7 +65,8 @@ pub(super) async fn read<T: DeserializeOwned>(
     if !is_urlencoded(request.headers()) {
         return Err(Trouble::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    let body = Bytes::from_request(request, state).await;
+    let body = timeout(PATIENCE, Bytes::from_request(request, state)).await;
+    let body = body.map_err(|_| Trouble::Status(StatusCode::REQUEST_TIMEOUT))?;
     let body = body.map_err(|rejection| Trouble::Status(rejection.status()))?;
     let text = std::str::from_utf8(&body).map_err(|_| not_text())?;
     let form = parse(text)?;

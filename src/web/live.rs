@@ -36,7 +36,7 @@ const HEARTBEATS: u32 = 40;
 
 /// Words of the protocol. The second is a comment.
 const CHANGED: &str = "event: changed\ndata:\n\n";
-const ALIVE: &str = ":\n\n";
+const ALIVE: &str = ": alive\n\n";
 
 /// Those that look on.
 pub(super) struct Live {

@@ -7,22 +7,29 @@
 // While the pages are being built; goes with the last of them.
 #![allow(dead_code)]
 
+mod access;
 mod assets;
 mod branch;
 mod database;
 mod form;
-mod gate;
 mod head_office;
+mod health;
 mod house;
+mod listen;
 mod live;
 mod notices;
+mod options;
 mod page;
 mod random;
 mod server;
 mod site;
+mod tls;
 mod trouble;
 mod viewer;
 mod words;
 
-pub use self::server::{Options, serve};
+pub use self::access::{Password, User, hash_password};
+pub use self::options::Options;
+pub use self::server::serve;
 pub use self::site::{BranchSite, Connect, HeadOfficeSite, Role, Site, Synchronise};
+pub use self::tls::Certificate;

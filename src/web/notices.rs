@@ -9,10 +9,17 @@ use std::sync::{Mutex, PoisonError};
 use super::random;
 use crate::domain::Failure;
 
-/// The cookie with the key.
-pub(super) const COOKIE: &str = "salesync-notice";
 /// So many wait at most; of more the oldest go.
 const MOST: usize = 256;
+
+/// What the next page is to say, on its way to where such words wait.
+#[derive(Clone)]
+pub(super) struct Said(pub(super) String);
+
+/// The name of the cookie with the key, beside that of the session.
+pub(super) fn cookie(session: &str) -> String {
+    format!("{session}-notice")
+}
 
 /// The words that wait for their page.
 #[derive(Debug, Default)]

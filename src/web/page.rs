@@ -5,6 +5,8 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{Html, IntoResponse, Response};
 
+use super::assets::{ASSETS, Assets};
+use super::notices::Said;
 use super::server::State;
 use super::site::Role;
 use super::trouble::Trouble;
@@ -26,6 +28,7 @@ pub(super) struct Frame {
     pub(super) viewer: Viewer,
     /// What has just been done, said once.
     pub(super) notice: Option<String>,
+    pub(super) assets: &'static Assets,
 }
 
 /// An entry of the navigation.
@@ -42,7 +45,13 @@ impl Frame {
             Role::Branch(_) => "branch",
         };
         let notice = viewer.notice.as_deref().and_then(|key| state.notices.take(key));
-        Self { title, node: state.node.to_string(), role, sections: state.sections, here, viewer, notice }
+        let node = state.node.to_string();
+        Self { title, node, role, sections: state.sections, here, viewer, notice, assets: &ASSETS }
+    }
+
+    /// The frame of a page for somebody of whom nothing is known: it leads nowhere, and no form in it is taken.
+    pub(super) fn bare(state: &State, title: &'static str) -> Self {
+        Self { sections: &[], ..Self::new(state, Viewer::default(), title, "") }
     }
 }
 
@@ -51,10 +60,6 @@ pub(super) fn render(page: &impl Template) -> Result<Response, Trouble> {
     let text = page.render().map_err(|error| Failure::new(Kind::Failed, "rendering the page", error))?;
     Ok(Html(text).into_response())
 }
-
-/// What the next page is to say, on its way to where such words wait.
-#[derive(Clone)]
-pub(super) struct Said(pub(super) String);
 
 /// Sends the browser to another page after a form, which says there in `words` what was done. Loading that page again
 /// does not send the form again.

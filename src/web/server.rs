@@ -7,33 +7,31 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
+use tower_http::compression::CompressionLayer;
 
+use super::access::Access;
 use super::database::Databases;
 use super::live::Live;
 use super::notices::Notices;
+use super::options::Options;
 use super::page::Section;
 use super::site::{Role, Site};
+use super::tls::Certificate;
 use super::trouble::Trouble;
-use super::{assets, branch, gate, head_office, house, live, random};
+use super::{access, assets, branch, head_office, health, house, listen, live};
 use crate::archive::Archive;
 use crate::domain::{Failure, Kind, NodeName};
 
 /// How often it looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(100);
-
+/// How long queries that are under way may take when it ends.
+const LAST: Duration = Duration::from_secs(2);
 /// No form of a page is as large.
 const LARGEST_FORM: usize = 64 << 10;
-
-/// How the server is run.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where it listens.
-    pub listen: SocketAddr,
-}
 
 /// What the handlers share.
 pub(super) struct Shared {
@@ -44,49 +42,69 @@ pub(super) struct Shared {
     pub(super) sections: &'static [Section],
     pub(super) notices: Notices,
     pub(super) live: Live,
-    /// What forms have to send back.
-    pub(super) csrf: String,
+    pub(super) access: Access,
 }
 
 /// The state of every handler.
 pub(super) type State = Arc<Shared>;
 
-/// Serves the pages of `site` until `is_to_stop`. `on_ready` is told where it listens.
+/// Serves the pages of `site` until `is_to_stop`. `on_ready` is told the address of the first page.
 pub fn serve(
     site: Site,
-    options: &Options,
-    on_ready: impl FnOnce(SocketAddr) -> Result<(), Failure>,
-    is_to_stop: impl Fn() -> bool + Send + 'static,
+    options: Options,
+    on_ready: impl FnOnce(&str) -> Result<(), Failure>,
+    is_to_stop: impl Fn() -> bool,
 ) -> Result<(), Failure> {
-    let doing = || format!("listening on {}", options.listen);
+    options.check()?;
+    let tls = options.certificate.as_ref().map(Certificate::acceptor).transpose()?;
+    let listen = options.listen;
+    let doing = || format!("listening on {listen}");
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Failed, "starting the server", error))?;
-    runtime.block_on(async {
-        let listener = TcpListener::bind(options.listen).await;
-        let listener = listener.map_err(|error| Failure::new(Kind::Failed, doing(), error))?;
+    let served = runtime.block_on(async {
+        let listener = TcpListener::bind(listen).await.map_err(|error| not_listening(listen, &error))?;
         let address = listener.local_addr().map_err(|error| Failure::new(Kind::Failed, doing(), error))?;
-        on_ready(address)?;
-        let state = Arc::new(shared(site)?);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let state = Arc::new(shared(site, options)?);
         tokio::spawn(live::look(Arc::clone(&state)));
-        let pages = router(&state);
-        let served = axum::serve(listener, pages).with_graceful_shutdown(async move {
+        on_ready(&format!("{scheme}://{address}/"))?;
+        let stop = async {
             while !is_to_stop() {
                 sleep(LOOK).await;
             }
             state.live.end();
-        });
-        served.await.map_err(|error| Failure::new(Kind::Failed, "serving the page", error))
-    })
+        };
+        listen::listen(listener, tls, router(&state), stop).await;
+        Ok(())
+    });
+    runtime.shutdown_timeout(LAST);
+    served
 }
 
-fn shared(site: Site) -> Result<Shared, Failure> {
+fn not_listening(address: SocketAddr, error: &std::io::Error) -> Failure {
+    let (kind, hint) = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => (
+            Kind::Permission,
+            "ports below 1024 are the administrator's; take a higher one, or a proxy before it",
+        ),
+        std::io::ErrorKind::AddrInUse => (
+            Kind::Configuration,
+            "another program has this port, perhaps a page that runs already; take another",
+        ),
+        _ => (Kind::Configuration, "name an address of this machine in serve.listen or with --listen"),
+    };
+    Failure::new(kind, format!("listening on {address}"), error).hint(hint)
+}
+
+fn shared(site: Site, options: Options) -> Result<Shared, Failure> {
     let Site { node, archive, connect, role } = site;
     let sections = match role {
         Role::HeadOffice(_) => head_office::SECTIONS,
         Role::Branch(_) => branch::SECTIONS,
     };
-    let (databases, notices, csrf) = (Databases::new(connect), Notices::default(), random::token()?);
-    Ok(Shared { node, archive, databases, role, sections, notices, live: Live::new(), csrf })
+    let access = Access::new(options.entrance(), &node)?;
+    let (databases, notices, live) = (Databases::new(connect), Notices::default(), Live::new());
+    Ok(Shared { node, archive, databases, role, sections, notices, live, access })
 }
 
 fn router(state: &State) -> Router {
@@ -94,12 +112,19 @@ fn router(state: &State) -> Router {
         Role::HeadOffice(_) => head_office::pages(),
         Role::Branch(_) => branch::pages(),
     };
-    let pages = pages.route("/events", get(live::events)).route("/assets/{name}", get(assets::asset));
-    let pages = pages.fallback(async || Trouble::NotFound);
-    // The last one added sees the request first.
     let pages = pages
+        .route("/events", get(live::events))
+        .route("/healthz", get(health::health))
+        .route("/login", get(access::ask).post(access::log_in))
+        .route("/logout", post(access::log_out))
+        .route("/assets/{hash}/{name}", get(assets::asset))
+        .fallback(async || Trouble::NotFound);
+    // The last one added sees the request first.
+    pages
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
-        .layer(from_fn_with_state(Arc::clone(state), house::house))
-        .layer(from_fn_with_state(Arc::clone(state), gate::gate));
-    pages.with_state(Arc::clone(state))
+        .layer(from_fn_with_state(Arc::clone(state), house::answer))
+        .layer(from_fn_with_state(Arc::clone(state), access::gate))
+        .layer(from_fn_with_state(Arc::clone(state), house::furnish))
+        .layer(CompressionLayer::new())
+        .with_state(Arc::clone(state))
 }

@@ -1,5 +1,7 @@
 //! A failure as a page: what was being done, why it failed, what to do.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -14,6 +16,10 @@ pub(super) enum Trouble {
     Failed(Failure),
     /// HTTP has a word for it.
     Status(StatusCode),
+    /// Nobody knows who asks.
+    LoggedOut,
+    /// It has failed too often: wait so long.
+    TooOften(Duration),
 }
 
 impl From<Failure> for Trouble {
@@ -36,25 +42,33 @@ impl Trouble {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Failed(failure) => status(failure.kind()),
             Self::Status(status) => *status,
+            Self::LoggedOut => StatusCode::UNAUTHORIZED,
+            Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
     /// What the page says: a heading, a sentence, what to do.
     pub(super) fn words(&self) -> (&'static str, String, Option<String>) {
-        let status = match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+        match self {
             Self::Failed(failure) => {
-                return ("This did not work", failure.to_string(), failure.advice().map(str::to_owned));
+                ("This did not work", failure.to_string(), failure.advice().map(str::to_owned))
             }
-            Self::Status(status) => *status,
-        };
-        let (heading, sentence) = sentence(status);
-        (heading, sentence.to_owned(), None)
+            Self::TooOften(wait) => {
+                let what = "The name or the password was wrong too often.".to_owned();
+                let hint = format!("Try again in {} s, and check both before.", wait.as_secs() + 1);
+                ("Please wait", what, Some(hint))
+            }
+            Self::NotFound | Self::Status(_) | Self::LoggedOut => {
+                let (heading, sentence) = sentence(self.status());
+                (heading, sentence.to_owned(), None)
+            }
+        }
     }
 }
 
 fn sentence(status: StatusCode) -> (&'static str, &'static str) {
     match status {
+        StatusCode::UNAUTHORIZED => ("Please log in", "You are not logged in, or were away for long."),
         StatusCode::NOT_FOUND => ("There is no such page", "Nothing is at this address, or not any more."),
         StatusCode::METHOD_NOT_ALLOWED => ("This is not done here", "The page does not take this method."),
         StatusCode::PAYLOAD_TOO_LARGE => ("This is too much", "The form is larger than the page takes."),

@@ -7,8 +7,8 @@ use super::server::State;
 use super::trouble::Trouble;
 use crate::domain::{Failure, Kind};
 
-/// Who has sent the request. The gate ([`gate`](super::gate)) attaches it to every request that it lets through.
-#[derive(Debug, Clone)]
+/// Who has sent the request. The gate ([`gate`](super::access::gate)) attaches it to every request that it lets through.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Viewer {
     /// Stands in the audit trail.
     pub(super) name: String,
@@ -18,6 +18,8 @@ pub(super) struct Viewer {
     pub(super) csrf: String,
     /// The key of what the last page had to say, if there is any.
     pub(super) notice: Option<String>,
+    /// Can log out.
+    pub(super) has_logged_in: bool,
 }
 
 impl FromRequestParts<State> for Viewer {

@@ -340,3 +340,28 @@ fn whatever_is_written_the_days_that_have_changed_are_stated_and_equal() {
         before = now;
     }
 }
+
+/// The whole history of many tables is more than one manifest holds.
+#[test]
+fn the_days_of_many_tables_go_in_as_many_bundles_as_they_need() {
+    const TABLES: usize = 20;
+    let of_each = |text: &dyn Fn(usize) -> String| (1..=TABLES).map(text).collect::<String>();
+    let company =
+        Company::new(&["east"], &of_each(&|n| format!("[[table]]\nname = \"public.t{n}\"\nday = \"day\"\n")));
+    let (east, head) = (company.branch(), &company.head_office);
+    let amounts = (1..=12).map(|n| format!("a{n} numeric(14,2) NOT NULL DEFAULT 123456789.5"));
+    let amounts = amounts.collect::<Vec<_>>().join(", ");
+    east.sql(&of_each(&|n| {
+        format!(
+            "CREATE TABLE public.t{n} (id int PRIMARY KEY, day date NOT NULL, {amounts});
+             INSERT INTO public.t{n} (id, day) SELECT d, date '2020-01-01' + d FROM generate_series(1, 1500) d;"
+        )
+    }));
+    for node in [head, east] {
+        node.run(&["init"]).ok();
+    }
+    company.sync();
+    (1..=TABLES).for_each(|n| company.assert_equal(&format!("public.t{n}")));
+    assert_eq!(head.value("SELECT count(DISTINCT table_name) FROM salesync.day_total"), TABLES.to_string());
+    head.run(&["compare"]).ok();
+}

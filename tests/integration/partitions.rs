@@ -299,3 +299,27 @@ fn a_partition_that_has_grown_without_statistics_gets_some_before_rows_are_looke
     assert_eq!(head.value(has_statistics), "true");
     company.assert_equal("public.sales");
 }
+
+/// Without business days nothing else would tell that rows are missing.
+#[test]
+fn changes_of_a_branch_whose_partition_was_taken_away_wait_until_it_is_back() {
+    let company = Company::new(&["east", "west"], "tables = [\"public.sales\"]\n");
+    let head = &company.head_office;
+    head.run(&["init"]).ok();
+    company.branches.iter().for_each(|branch| drop(branch.run(&["init", "--with-sales"]).ok()));
+    company.branches.iter().for_each(|branch| branch.sell("Ink"));
+    company.sync();
+    head.sql("ALTER TABLE public.sales DETACH PARTITION public.sales_east");
+    company.branches.iter().for_each(|branch| branch.sell("Pens"));
+    company.branches.iter().for_each(|branch| drop(branch.run(&["bundle"]).ok()));
+    let told = head.run(&["apply"]).exits(3).stdout();
+    assert!(told.contains("partition") && told.contains("request east --full"), "{told}");
+    head.sql("ALTER TABLE public.sales ATTACH PARTITION public.sales_east FOR VALUES IN ('east')");
+    head.run(&["apply"]).ok();
+    company.assert_equal("public.sales");
+    // Or all rows come again.
+    head.sql("ALTER TABLE public.sales DETACH PARTITION public.sales_east");
+    company.branches[0].run(&["bundle", "--since", "all"]).ok();
+    head.run(&["apply"]).ok();
+    company.assert_equal("public.sales");
+}

@@ -49,11 +49,16 @@ pub(super) fn with_parts(file: &[u8], change: impl FnOnce(&mut Vec<Part>)) -> Ve
 
 /// The manifest as JSON, with a seal that fits it.
 pub(super) fn sealed(mut value: Value) -> Vec<u8> {
-    let fields = value.as_object_mut().unwrap();
-    fields.remove("self_sha256");
-    let seal = Digest::of(&serde_json::to_vec(fields).unwrap()).to_string();
-    fields.insert("self_sha256".to_owned(), seal.into());
-    serde_json::to_vec(&value).unwrap()
+    value.as_object_mut().unwrap().remove("self_sha256");
+    let seal = Digest::of(&canonical(&mut value)).to_string();
+    value["self_sha256"] = seal.into();
+    canonical(&mut value)
+}
+
+/// Its bytes as a manifest has them.
+pub(super) fn canonical(value: &mut Value) -> Vec<u8> {
+    value.sort_all_objects();
+    serde_json::to_vec(value).unwrap()
 }
 
 /// The same bundle with another manifest under the right seal.

@@ -73,6 +73,7 @@ pub(super) enum Command {
     Inspect(Inspect),
     Prune(Prune),
     Serve(Serve),
+    HashPassword(HashPassword),
     Demo(Demo),
     Completions(Completions),
     Man(Manual),
@@ -146,10 +147,17 @@ pub(super) struct Prune {
 #[command(after_help = "Examples:\n  salesync serve                then open http://127.0.0.1:8787/\n  \
     salesync serve --listen 127.0.0.1:9000")]
 pub(super) struct Serve {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787")]
-    pub(super) listen: SocketAddr,
+    /// Where to listen, instead of where the configuration says [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(super) listen: Option<SocketAddr>,
 }
+
+/// Make of a password what stands in the configuration for it: [[serve.users]]
+///
+/// It is asked for twice on a terminal, and not shown; otherwise it is the first line of the standard input.
+#[derive(Debug, Arguments)]
+#[command(after_help = "Example:\n  salesync hash-password")]
+pub(super) struct HashPassword {}
 
 /// Play one day of a company on private servers: a broker, a head office, three branches
 ///

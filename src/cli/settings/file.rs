@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
+use super::serve::ServeSection;
 use super::{BranchSettings, MOST_WORKERS, Role, Settings};
 use crate::archive::Archive;
 use crate::branch::{PartLimits, SMALLEST_BUNDLE};
@@ -44,6 +45,8 @@ pub(super) struct File {
     branches: BTreeMap<NodeName, BranchSettings>,
     #[serde(default)]
     apply: ApplySection,
+    #[serde(default)]
+    serve: ServeSection,
     #[serde(default)]
     sales: SalesSection,
 }
@@ -150,6 +153,7 @@ impl File {
             branches: self.branches,
             policy,
             workers,
+            serve: self.serve.into_options(base)?,
             broker_options: ConnectOptions {
                 allow_plaintext: self.broker.allow_plaintext,
                 ..ConnectOptions::default()

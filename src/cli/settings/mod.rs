@@ -1,6 +1,7 @@
 //! The configuration file, with what the environment overrides.
 
 mod file;
+mod serve;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -22,6 +23,7 @@ use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, Kind, NodeName, TableName};
 use crate::head_office::Policy;
 use crate::head_office::monitor::Expectations;
+use crate::web::Options;
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub(super) struct Settings {
     pub(super) policy: Policy,
     /// How many bundles head office applies at the same time, if it is said.
     workers: Option<usize>,
+    /// How the page is reached.
+    pub(super) serve: Options,
     broker_options: ConnectOptions,
     database_url: Option<String>,
     broker_url: Option<String>,

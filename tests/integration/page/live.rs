@@ -104,7 +104,7 @@ fn a_stream_on_which_nothing_happens_says_that_it_is_alive() {
     let company = Company::of_sales(&["east"]);
     let site = Site::of(&company.head_office);
     let mut events = after_the_first_look(&site);
-    events.until(":\n");
+    events.until(": alive");
 }
 
 #[test]

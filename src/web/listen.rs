@@ -1,0 +1,229 @@
+//! The connections: how many, how long each may take, and which one goes if there are too many.
+//!
+//! Whoever is slow, silent or gone costs a place among the connections for a while, and nothing else.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::Request;
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::access::Peer;
+
+/// So many connections at most; a process may have 1,024 files open where nobody has said otherwise.
+const CONNECTIONS: usize = 400;
+/// A request that is not there as a whole after so long is not waited for, nor the next one of a connection.
+const REQUEST: Duration = Duration::from_secs(20);
+/// A connection that has agreed on no key after so long is none.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Who takes nothing for so long is gone.
+const STALL: Duration = Duration::from_secs(30);
+/// A request's head is never larger.
+const HEAD: usize = 32 << 10;
+/// How long answers that are under way may take when the server is to end.
+const LAST: Duration = Duration::from_secs(5);
+/// How long no connection is taken when the system has none to give.
+const REST: Duration = Duration::from_millis(500);
+
+/// Answers everybody who comes, until `stop`.
+pub(super) async fn listen(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    pages: Router,
+    stop: impl Future<Output = ()>,
+) {
+    let (places, graceful) = (Places::default(), GracefulShutdown::new());
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Where everybody is being answered, the newcomer goes.
+                let Some(place) = places.take() else { continue };
+                tokio::spawn(connect(stream, peer, tls.clone(), pages.clone(), place, graceful.watcher()));
+            }
+            Err(error) => {
+                tracing::warn!("a connection could not be taken: {error}");
+                sleep(REST).await;
+            }
+        }
+    }
+    drop(listener);
+    let _ = timeout(LAST, graceful.shutdown()).await;
+}
+
+/// A connection, until its end or until it has to make room.
+async fn connect(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    pages: Router,
+    place: Place,
+    watcher: Watcher,
+) {
+    let seat = Arc::clone(&place.seat);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALL));
+    let stream = Box::pin(stream);
+    let spoken = async {
+        match tls {
+            None => speak(stream, peer, pages, &seat, watcher).await,
+            Some(tls) => {
+                if let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await {
+                    speak(stream, peer, pages, &seat, watcher).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = spoken => {}
+        () = place.seat.is_wanted.notified() => {}
+    }
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    pages: Router,
+    seat: &Arc<Seat>,
+    watcher: Watcher,
+) {
+    let pages = TowerToHyperService::new(pages);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        let work = Work::begin(seat);
+        let answer = pages.call(request);
+        async { answer.await.map(|answer| answer.map(|body| Answer { body, _work: work })) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST)
+        .max_buf_size(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    // What is wrong with a connection is the other end's affair.
+    let _ = watcher.watch(connection).await;
+}
+
+/// The connections that there are.
+#[derive(Clone, Default)]
+struct Places(Arc<Mutex<Seats>>);
+
+#[derive(Default)]
+struct Seats {
+    next: u64,
+    taken: HashMap<u64, Arc<Seat>>,
+}
+
+/// A connection among the others.
+struct Seat {
+    /// Since when it has been waited for its next request. None while one is being answered.
+    waits_since: Mutex<Option<Instant>>,
+    is_wanted: Notify,
+}
+
+impl Places {
+    /// A place for a connection. If there is none, the one that has waited longest for a request has to go.
+    fn take(&self) -> Option<Place> {
+        let mut seats = self.seats();
+        if seats.taken.len() >= CONNECTIONS {
+            let waiting =
+                seats.taken.iter().filter_map(|(number, seat)| Some((seat.waits_since()?, *number)));
+            let (_, longest) = waiting.min()?;
+            seats.taken.remove(&longest)?.is_wanted.notify_one();
+        }
+        let seat = Arc::new(Seat { waits_since: Mutex::new(Some(Instant::now())), is_wanted: Notify::new() });
+        let number = seats.next;
+        seats.next += 1;
+        seats.taken.insert(number, Arc::clone(&seat));
+        Some(Place { number, seat, places: self.clone() })
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    fn waits_since(&self) -> Option<Instant> {
+        *self.waits_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waits(&self, since: Option<Instant>) {
+        *self.waits_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+}
+
+/// A connection's place, until it is dropped.
+struct Place {
+    number: u64,
+    seat: Arc<Seat>,
+    places: Places,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.seats().taken.remove(&self.number);
+    }
+}
+
+/// A request that is being answered, until it is dropped.
+struct Work(Arc<Seat>);
+
+impl Work {
+    fn begin(seat: &Arc<Seat>) -> Self {
+        seat.waits(None);
+        Self(Arc::clone(seat))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.waits(Some(Instant::now()));
+    }
+}
+
+/// The body of an answer: when it is at its end, so is the work.
+struct Answer {
+    body: Body,
+    _work: Work,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
