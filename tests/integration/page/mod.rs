@@ -6,6 +6,7 @@ mod everywhere;
 mod frame;
 mod kinds;
 mod live;
+mod picture;
 pub mod site;
 mod stories;
 mod world;

@@ -4,6 +4,7 @@ use serde_json::json;
 use thirtyfour::prelude::Key;
 
 use super::browser::Browser;
+use super::everywhere::look_at;
 use super::site::Site;
 use crate::company::{Company, Node, SALES};
 use crate::line::Line;
@@ -133,6 +134,7 @@ fn without_a_line_sales_are_saved_and_go_when_it_is_back() {
     east.press("Sync now");
     east.sees("1 sale (21.40) saved, they go when the line is back.");
     sell(&east, "Pens", "1", "5");
+    east.press("Sync");
     east.press("Sync now");
     east.sees("2 sales (26.75) saved, they go when the line is back.");
     assert_eq!(office.head_office().value("SELECT count(*) FROM salesync.delivery"), "0");
@@ -199,6 +201,59 @@ fn a_sale_is_entered_with_the_keyboard_alone() {
     tab_to(&east, "Sync now");
     east.keys(Key::Enter);
     east.sees("Head office has everything.");
+}
+
+#[test]
+fn people_log_in_see_what_they_may_and_log_out() {
+    let company = Company::of_sales(&["east"]);
+    let head_office = &company.head_office;
+    let hash = head_office.run_with(&["hash-password"], b"rain on the roof\n").ok().stdout();
+    let user = |name: &str, role: &str| {
+        format!("[[serve.users]]\nname = \"{name}\"\npassword = \"{}\"\nrole = \"{role}\"\n", hash.trim())
+    };
+    let options = ["[branches.east]\n", &user("Ann", "operate"), &user("Bob", "view")].concat();
+    head_office.configure("role = \"head-office\"", &company.broker_url, &options);
+    let site = Site::of(head_office);
+    let browser = Browser::open();
+    let log_in = |name: &str, password: &str| {
+        browser.fill("Name", name);
+        browser.fill("Password", password);
+        browser.press("Log in");
+    };
+
+    browser.go(&format!("{}/incidents?branch=east", site.url));
+    browser.sees("Log in");
+    assert_eq!(look_at(&browser, "login"), Vec::<String>::new());
+    log_in("Ann", "rain on the river");
+    browser.sees("The name or the password is wrong.");
+    assert_eq!(look_at(&browser, "login-wrong"), Vec::<String>::new());
+    log_in("Ann", "rain on the roof");
+    browser.sees_in("form.viewer", "Ann");
+    assert_eq!(browser.path(), "/incidents?branch=east");
+    browser.sees("Ask a branch");
+
+    browser.press("Log out");
+    browser.sees("Password");
+    browser.go(&site.url);
+    browser.sees("Password");
+    log_in("Bob", "rain on the roof");
+    browser.sees_in("form.viewer", "Bob may look");
+    browser.press("Incidents");
+    browser.sees("Nothing waits for a person.");
+    assert!(!browser.text("main").contains("Ask a branch"));
+
+    browser.press("Log out");
+    for _ in 0..8 {
+        if browser.text("h1") == "Please wait" {
+            break;
+        }
+        log_in("Ann", "rain on the river");
+        browser.until("an answer", || {
+            let answer = browser.text("main");
+            ["is wrong", "Please wait"].iter().any(|said| answer.contains(said)).then_some(())
+        });
+    }
+    browser.sees("The name or the password was wrong too often.");
 }
 
 /// Presses the tab key until the focus is on what has this name or text.
