@@ -94,23 +94,7 @@ CREATE TABLE salesync.incident (
     resolved_at  timestamptz                     -- when the bundle was applied after all
 );
 CREATE INDEX ON salesync.incident (branch, incident_id);
-
--- What people have decided: who, when, why.
-CREATE TABLE salesync.decision (
-    decision_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    branch           text NOT NULL REFERENCES salesync.branch,
-    verdict          text NOT NULL CHECK (verdict IN ('approve', 'reject', 'retry', 'request')),
-    epoch            uuid,                       -- the bundle, if it was about one
-    sequence         bigint,
-    watermark        text,                       -- the cut that was approved, with all its parts
-    hold             text,                       -- what it waited for: nothing else of it is approved
-    reason           text,
-    decided_by       text NOT NULL,              -- the operator's login and machine
-    decided_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    carried_out_at   timestamptz,                -- NULL until whoever applies has done it
-    trouble          text                        -- why it could not be done
-);
-CREATE INDEX ON salesync.decision (decision_id) WHERE carried_out_at IS NULL;
+CREATE INDEX ON salesync.incident (happened_at);
 
 -- What head office asks of a branch.
 CREATE TABLE salesync.request (
@@ -126,6 +110,28 @@ CREATE TABLE salesync.request (
     answered_at     timestamptz                  -- when a bundle came that answers it
 );
 CREATE INDEX ON salesync.request (branch) WHERE answered_at IS NULL;
+CREATE INDEX ON salesync.request (requested_at);
+
+-- What people have decided: who, when, why.
+CREATE TABLE salesync.decision (
+    decision_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    branch           text NOT NULL REFERENCES salesync.branch,
+    verdict          text NOT NULL CHECK (verdict IN ('approve', 'reject', 'retry', 'request')),
+    epoch            uuid,                       -- the bundle, if it was about one
+    sequence         bigint,
+    watermark        text,                       -- the cut that was approved, with all its parts
+    hold             text,                       -- what it waited for: nothing else of it is approved
+    request_id       uuid REFERENCES salesync.request, -- what the branch is asked for
+    reason           text,
+    decided_by       text NOT NULL,              -- the operator's login and machine
+    decided_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    carried_out_at   timestamptz,                -- NULL until whoever applies has done it
+    trouble          text                        -- why it could not be done
+);
+CREATE INDEX ON salesync.decision (decision_id) WHERE carried_out_at IS NULL;
+CREATE INDEX ON salesync.decision (branch, decision_id);
+CREATE INDEX ON salesync.decision (decided_at);
+CREATE INDEX ON salesync.decision (request_id);
 
 -- The branch's last word on its business days: what its bundles have stated of each, the latest of it.
 CREATE TABLE salesync.day_total (

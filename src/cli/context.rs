@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::args::Global;
 use super::progress::Progress;
 use super::settings::{Role, Settings};
-use crate::domain::{Failure, Kind, Onlooker, Stage};
+use crate::domain::{Failure, Kind, Onlooker, Stage, legible, legible_lines};
 
 /// One run of the program.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Context {
         } else if self.quiet {
             return Ok(());
         } else {
-            report.to_string()
+            legible_lines(&report.to_string())
         };
         Self::write(text.as_bytes())
     }
@@ -92,9 +92,9 @@ impl Context {
     pub(super) fn complain(failure: &Failure) {
         let mut stderr = io::stderr().lock();
         // There is nowhere left to complain to if this fails.
-        let _ = writeln!(stderr, "salesync: {}", failure.to_string().replace('\n', " "));
+        let _ = writeln!(stderr, "salesync: {}", legible(&failure.to_string().replace('\n', " ")));
         if let Some(hint) = failure.advice() {
-            let _ = writeln!(stderr, "hint: {hint}");
+            let _ = writeln!(stderr, "hint: {}", legible_lines(hint));
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use std::env;
 
+use postgres::Client;
+
 use super::args::{Approve, Reject, Retry};
 use super::context::Context;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
 use super::verdicts::Verdicts;
-use crate::database::{Lock, take_lock};
-use crate::domain::{Failure, Kind, NodeName};
-use crate::head_office::{Decider, Receiver, Ruling, decide};
+use crate::domain::{Failure, NodeName};
+use crate::head_office::{CarriedOut, Decider, Ruling, carry_out, decide, write_to_branches};
 
 pub(super) fn approve(context: &Context, args: &Approve) -> Result<Exit, Failure> {
     run(context, &args.branch, Ruling::Approve(args.bundle), args.reason.as_deref())
@@ -27,28 +28,27 @@ fn run(context: &Context, branch: &NodeName, ruling: Ruling, reason: Option<&str
     let settings = context.settings_of(Role::HeadOffice)?;
     let mut client = settings.connect_prepared_database("decide")?;
     let operator = operator();
-    decide(&mut client, &settings.archive, branch, ruling, Decider { name: &operator, reason })?;
-    if let Err(failure) = take_lock(&mut client, Lock::Apply) {
-        if failure.kind() != Kind::Postponed {
-            return Err(failure);
-        }
-        // Whoever is at work hears of it.
-        tracing::warn!("recorded, to be carried out by the one at work: {failure}");
-        context.print(&Verdicts::default())?;
-        return Ok(Exit::Done);
-    }
-    let mut receiver = Receiver::alone(&mut client, &settings.archive, settings.policy)?;
+    let by = Decider { name: &operator, reason, seen: None };
+    let decision = decide(&mut client, &settings.archive, branch, ruling, by)?;
     let mut verdicts = Verdicts::default();
-    verdicts.add(receiver.carry_out_decisions(|_| true)?);
-    context.print(&verdicts)?;
-    tell_branches(&settings, &mut receiver);
+    match carry_out(&mut client, &settings.archive, settings.policy, Some(decision))? {
+        CarriedOut::Here(found) => {
+            verdicts.add(found);
+            context.print(&verdicts)?;
+            tell_branches(&settings, &mut client);
+        }
+        left @ CarriedOut::LeftTo(_) => {
+            verdicts.are_left(&left);
+            context.print(&verdicts)?;
+        }
+    }
     Ok(verdicts.exit(false))
 }
 
 /// Sends what the branches should know, if the broker is there. If not, it goes with the next `apply`.
-fn tell_branches(settings: &Settings, receiver: &mut Receiver<'_>) {
+fn tell_branches(settings: &Settings, client: &mut Client) {
     let told = settings.connect_broker().and_then(|mut broker| {
-        receiver.write_to_branches(&mut broker)?;
+        write_to_branches(client, &mut broker)?;
         broker.close();
         Ok(())
     });

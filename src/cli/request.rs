@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &Request) -> Result<Exit, Failure> {
         None => Wanted::Sync,
     };
     let operator = operator();
-    let by = Decider { name: &operator, reason: args.reason.as_deref() };
+    let by = Decider { name: &operator, reason: args.reason.as_deref(), seen: None };
     let request = head_office::request(&mut client, &args.branch, wanted, by)?;
     let sent = settings.connect_broker().and_then(|mut broker| {
         publish_requests(&mut client, &mut broker)?;

@@ -26,12 +26,18 @@ pub(super) fn run(context: &Context, args: &Serve) -> Result<Exit, Failure> {
 fn site(settings: Settings) -> Result<Site, Failure> {
     let settings = Arc::new(settings);
     let role = match settings.role {
-        Role::HeadOffice => web::Role::HeadOffice(HeadOfficeSite { expect_every: settings.expectations() }),
+        Role::HeadOffice => web::Role::HeadOffice(head_office(&settings)),
         Role::Branch => web::Role::Branch(branch(&settings)?),
     };
     let (node, archive) = (settings.node.clone(), settings.archive.clone());
     let connect = Box::new(move || settings.connect_prepared_database("serve"));
     Ok(Site { node, archive, connect, role })
+}
+
+fn head_office(settings: &Arc<Settings>) -> HeadOfficeSite {
+    let of_broker = Arc::clone(settings);
+    let connect_broker = Box::new(move || of_broker.connect_broker());
+    HeadOfficeSite::new(settings.expectations(), settings.policy, connect_broker)
 }
 
 fn branch(settings: &Arc<Settings>) -> Result<BranchSite, Failure> {

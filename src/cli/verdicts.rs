@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::progress::Progress;
 use crate::domain::{Count, TableEffect};
-use crate::head_office::{Outcome, Verdict};
+use crate::head_office::{CarriedOut, Outcome, Verdict};
 
 /// The verdicts of one run.
 #[derive(Debug, Default, Serialize)]
@@ -20,6 +20,11 @@ pub(super) struct Verdicts {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     check: bool,
     waiting: Vec<Waiting>,
+    /// Who is at work and carries out what was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_to: Option<String>,
+    #[serde(skip)]
+    left: Option<String>,
     #[serde(skip)]
     is_damaged: bool,
     #[serde(skip)]
@@ -104,6 +109,14 @@ impl Verdicts {
         }
     }
 
+    /// Another one carries out what was decided.
+    pub(super) fn are_left(&mut self, left: &CarriedOut) {
+        if let CarriedOut::LeftTo(who) = left {
+            self.left_to = Some(who.clone());
+            self.left = Some(left.to_string());
+        }
+    }
+
     /// How many bundles were applied.
     pub(super) fn applied(&self) -> usize {
         self.applied.len()
@@ -159,8 +172,10 @@ impl fmt::Display for Verdicts {
         if self.duplicates > 0 {
             writeln!(f, "{} applied before, nothing changed", self.duplicates)?;
         }
-        if self.is_empty() {
-            writeln!(f, "nothing has arrived")?;
+        match &self.left {
+            Some(words) => writeln!(f, "{words}")?,
+            None if self.is_empty() => writeln!(f, "nothing has arrived")?,
+            None => {}
         }
         Ok(())
     }

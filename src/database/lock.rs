@@ -28,6 +28,8 @@ pub enum Lock {
 const WORK: i32 = 4;
 /// What the transaction holds that changes the definition of tables.
 const DEFINITIONS: i32 = 5;
+/// What the transaction holds that records a decision.
+const DECISIONS: i32 = 6;
 
 impl Lock {
     fn key(self) -> i32 {
@@ -65,6 +67,13 @@ pub fn take_lock(client: &mut Client, lock: Lock) -> Result<(), Failure> {
         }
         taken => taken.map_err(failed),
     }
+}
+
+/// Gives back what this session has taken.
+pub fn release_lock(client: &mut Client, lock: Lock) -> Result<(), Failure> {
+    let released = client.execute("SELECT pg_advisory_unlock($1, $2)", &[&CLASS, &lock.key()]);
+    let doing = || format!("letting others `{}`", lock.command());
+    released.map(drop).map_err(|error| database_failure(doing(), &error))
 }
 
 /// The lock is the session's and outlasts the transaction, which only bounds the wait.
@@ -114,6 +123,11 @@ pub fn share_work(client: &mut Client, holder: i32) -> Result<(), Failure> {
     }
     Err(Failure::new(Kind::Unreachable, doing, "it has ended")
         .hint("nothing is lost; run the command again when the database server is well"))
+}
+
+/// Waits until no other transaction decides. Two people who have seen the same must not both decide on it.
+pub fn lock_decisions(transaction: &mut Transaction<'_>) -> Result<(), postgres::Error> {
+    transaction.execute("SELECT pg_advisory_xact_lock($1, $2)", &[&CLASS, &DECISIONS]).map(drop)
 }
 
 /// Waits until no other transaction changes the definition of tables. Two that make the same at once would

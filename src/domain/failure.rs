@@ -79,6 +79,11 @@ impl Failure {
         self.kind
     }
 
+    /// Why it failed, without what was being done.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
     /// What to do about it, if there is something to say.
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()

@@ -3,6 +3,7 @@
 mod count;
 mod failure;
 mod identity;
+mod legible;
 mod manifest;
 mod manifest_check;
 mod name;
@@ -18,6 +19,7 @@ mod window;
 pub use count::Count;
 pub use failure::{Failure, Kind};
 pub use identity::{BundleId, Digest, Epoch, Sequence};
+pub use legible::{legible, legible_lines};
 pub use manifest::{
     BUNDLE_FORMAT, Cut, KeyRange, MANIFEST_LIMIT, Manifest, ManifestError, Member, MemberKind, Mode,
     TableChange,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike as _, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{BundleId, DayTotals, Digest, Epoch, Manifest, MemberKind, NodeName, Sequence, Totals};
+use super::{BundleId, DayTotals, Digest, Epoch, Manifest, MemberKind, NodeName, Sequence, Totals, legible};
 
 /// The format this program writes, and the only one it reads.
 pub const RECEIPT_FORMAT: &str = "salesync-receipt/1";
@@ -151,9 +151,9 @@ impl Receipt {
         self
     }
 
-    /// Reads a receipt.
+    /// Reads a receipt; its reason is made [legible].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let receipt: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let mut receipt: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if receipt.format != RECEIPT_FORMAT {
             return Err(format!("its format is {:?}, this program reads {RECEIPT_FORMAT}", receipt.format));
         }
@@ -163,6 +163,7 @@ impl Receipt {
         if ![receipt.received_at, receipt.decided_at].iter().all(|time| (1..=9999).contains(&time.year())) {
             return Err("its times are none that a clock shows".to_owned());
         }
+        receipt.reason = receipt.reason.as_deref().map(legible);
         Ok(receipt)
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Epoch, NodeName, Sequence};
+use super::{Epoch, NodeName, Sequence, legible};
 
 /// The format this program writes, and the only one it reads.
 pub const REQUEST_FORMAT: &str = "salesync-request/1";
@@ -85,9 +85,9 @@ impl Request {
         Self { format, request_id: Uuid::now_v7(), branch, wanted, reason, requested_at: Utc::now() }
     }
 
-    /// Reads a request.
+    /// Reads a request; its reason is made [legible].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let request: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let mut request: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if request.format != REQUEST_FORMAT {
             return Err(format!("its format is {:?}, this program reads {REQUEST_FORMAT}", request.format));
         }
@@ -96,7 +96,10 @@ impl Request {
         }
         match request.wanted.bundles() {
             Some((_, first, last)) if first > last => Err("it wants bundles from behind".to_owned()),
-            _ => Ok(request),
+            _ => {
+                request.reason = legible(&request.reason);
+                Ok(request)
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Kind, quote_identifier};
+use super::{Failure, Kind, legible, quote_identifier};
 
 /// A table with its schema. Both names stand as PostgreSQL stores them, unquoted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,8 +36,7 @@ fn shown(name: &str) -> String {
     if is_plain(name) {
         return name.to_owned();
     }
-    let printable = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    quote_identifier(&name.chars().map(printable).collect::<String>())
+    quote_identifier(&legible(name))
 }
 
 fn is_plain(name: &str) -> bool {

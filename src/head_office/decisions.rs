@@ -1,23 +1,14 @@
 //! What a person decides on bundles that are held or rejected. Every decision is recorded with who made it.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use postgres::fallible_iterator::FallibleIterator as _;
-use postgres::{Client, GenericClient, Row};
+use chrono::SecondsFormat;
+use postgres::{Client, GenericClient, Transaction};
+use uuid::Uuid;
 
 use super::branches::{BranchState, branch_states};
 use super::hold::{Hold, HoldKind};
-use super::ledger::{Source, hold_of};
-use super::place::Place;
-use super::receive::Receiver;
-use super::refusal::Refusal;
-use super::verdict::{Arrival, Verdict};
 use crate::archive::{Archive, open_bundle};
-use crate::bundle::Bundle;
-use crate::database::database_failure;
-use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence};
+use crate::database::{database_failure, lock_decisions};
+use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence, legible};
 use crate::halt::{self, Step};
 
 /// Who decides, and why.
@@ -27,6 +18,19 @@ pub struct Decider<'a> {
     pub name: &'a str,
     /// Why.
     pub reason: Option<&'a str>,
+    /// What they had before their eyes, if they look at something that can grow old.
+    pub seen: Option<Seen>,
+}
+
+/// What somebody saw who decides. If it is not so any more, nothing is decided.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The newest decision on the branch then; 0 if there was none.
+    pub decision: i64,
+    /// The epoch of what was held, and what it waited for, if the decision is about that.
+    pub held: Option<(Epoch, HoldKind)>,
+    /// The incident that was open, if it is about that.
+    pub incident: Option<i64>,
 }
 
 /// What a person decides.
@@ -54,24 +58,32 @@ impl Ruling {
 }
 
 /// The channel on which those who apply hear of decisions.
-const CHANNEL: &str = "salesync_decision";
+pub(super) const CHANNEL: &str = "salesync_decision";
 
-/// A look that waits for nothing at all would not even read from the connection.
-const GLANCE: Duration = Duration::from_millis(1);
-
-/// Records a decision, if there is something to decide. Whoever applies carries it out:
-/// [`Receiver::carry_out_decisions`].
+/// Records a decision, if there is something to decide; returns its number. Whoever applies carries it out:
+/// [`carry_out`](super::carry_out).
 pub fn decide(
     client: &mut Client,
     archive: &Archive,
     branch: &NodeName,
     ruling: Ruling,
     by: Decider<'_>,
-) -> Result<(), Failure> {
-    let state = branch_state(client, branch)?;
+) -> Result<i64, Failure> {
+    let failed = |error: postgres::Error| database_failure("recording the decision", &error);
+    let mut transaction = client.transaction().map_err(failed)?;
+    lock_decisions(&mut transaction).map_err(failed)?;
+    let state = branch_state(&mut transaction, branch)?;
+    let doing = match ruling {
+        Ruling::Approve(sequence) | Ruling::Reject(sequence) => {
+            format!("deciding on bundle {sequence} of {branch}")
+        }
+        _ => format!("deciding on {branch}"),
+    };
+    if let Some(seen) = by.seen {
+        expect_as_seen(&mut transaction, &doing, &state, ruling, seen)?;
+    }
     let (mut bundle, mut cut) = (None, None);
     if let Ruling::Approve(sequence) | Ruling::Reject(sequence) = ruling {
-        let doing = format!("deciding on bundle {sequence} of {branch}");
         let (epoch, hold) = held(&doing, &state, sequence)?;
         if ruling == Ruling::Approve(sequence) && !hold.kind.needs_person() {
             return Err(Failure::new(Kind::Usage, doing, format!("nothing is to be decided: {hold}"))
@@ -81,13 +93,57 @@ pub fn decide(
         cut = Some((file.manifest().cut.watermark.clone(), hold.kind));
         bundle = Some((epoch, sequence));
     }
-    record(client, branch, ruling, bundle, cut.as_ref(), by)?;
+    let decision = record(&mut transaction, branch, ruling, About { bundle, cut, request: None }, by)?;
+    transaction.commit().map_err(failed)?;
     halt::after(Step::DecisionRecorded);
+    Ok(decision)
+}
+
+/// Fails if it is not any more as the one who decides has seen it.
+pub(super) fn expect_as_seen(
+    transaction: &mut Transaction<'_>,
+    doing: &str,
+    state: &BranchState,
+    ruling: Ruling,
+    seen: Seen,
+) -> Result<(), Failure> {
+    let is_old = |why: String| {
+        let hint = "nothing was changed; look at the branch as it is now, and decide anew";
+        Err(Failure::new(Kind::NeedsPerson, doing, why).hint(hint))
+    };
+    let failed = |error: postgres::Error| database_failure(doing, &error);
+    let newer =
+        "SELECT decided_by, decided_at, verdict || coalesce(' ' || sequence, '') FROM salesync.decision
+                 WHERE branch = $1 AND decision_id > $2 AND (verdict = 'request') = ($3 = 'request')
+                 ORDER BY decision_id DESC LIMIT 1";
+    let row = transaction.query_opt(newer, &[&state.name.as_str(), &seen.decision, &ruling.as_str()]);
+    if let Some(row) = row.map_err(failed)? {
+        let (by, what): (&str, &str) = (row.get(0), row.get(2));
+        let at = row.get::<_, chrono::DateTime<chrono::Utc>>(1).to_rfc3339_opts(SecondsFormat::Secs, true);
+        return is_old(format!("{by} has decided meanwhile ({what}, {at})"));
+    }
+    if let (Some((epoch, kind)), Ruling::Approve(sequence) | Ruling::Reject(sequence)) = (seen.held, ruling) {
+        match held(doing, state, sequence) {
+            Ok((now, hold)) if (now, hold.kind) == (epoch, kind) => {}
+            Ok((_, hold)) => return is_old(format!("it waits for something else now: {hold}")),
+            Err(_) => return is_old("it is not held any more".to_owned()),
+        }
+    }
+    if let Some(incident) = seen.incident {
+        let open = "SELECT EXISTS (SELECT FROM salesync.incident WHERE incident_id = $1 AND branch = $2 AND resolved_at IS NULL)";
+        let row = transaction.query_one(open, &[&incident, &state.name.as_str()]).map_err(failed)?;
+        if !row.get::<_, bool>(0) {
+            return is_old("what was to be tried again is applied meanwhile".to_owned());
+        }
+    }
     Ok(())
 }
 
 /// The branch as it stands; it is a mistake to name one that is not known.
-pub(super) fn branch_state(client: &mut Client, branch: &NodeName) -> Result<BranchState, Failure> {
+pub(super) fn branch_state(
+    client: &mut impl GenericClient,
+    branch: &NodeName,
+) -> Result<BranchState, Failure> {
     branch_states(client)?.into_iter().find(|state| state.name == *branch).ok_or_else(|| {
         let why = format!("head office does not know a branch {branch}");
         Failure::new(Kind::Usage, "deciding", why).hint("`salesync status` lists the branches")
@@ -110,36 +166,47 @@ fn held(doing: &str, state: &BranchState, sequence: Sequence) -> Result<(Epoch, 
         .hint("`salesync status` shows what is held; `salesync retry` tries again what was rejected"))
 }
 
+/// What a decision is about.
+#[derive(Debug, Default)]
+pub(super) struct About {
+    pub(super) bundle: Option<(Epoch, Sequence)>,
+    /// The watermark of its cut, and what it is held for.
+    pub(super) cut: Option<(String, HoldKind)>,
+    /// What the branch is asked for.
+    pub(super) request: Option<Uuid>,
+}
+
+/// Writes a decision down, and tells those who apply; returns its number.
 pub(super) fn record(
     client: &mut impl GenericClient,
     branch: &NodeName,
     ruling: Ruling,
-    bundle: Option<(Epoch, Sequence)>,
-    cut: Option<&(String, HoldKind)>,
+    about: About,
     by: Decider<'_>,
-) -> Result<(), Failure> {
-    client
-        .execute(
-            "WITH decision AS (
-                 INSERT INTO salesync.decision (branch, verdict, epoch, sequence, watermark, reason, decided_by, carried_out_at,
-                                                  hold)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7 || ' as ' || session_user,
-                         CASE $2 WHEN 'request' THEN clock_timestamp() END, $9))
-             SELECT pg_notify($8, '')",
-            &[
-                &branch.as_str(),
-                &ruling.as_str(),
-                &bundle.map(|(epoch, _)| epoch.0),
-                &bundle.map(|(_, sequence)| sequence.as_bigint()),
-                &cut.map(|(watermark, _)| watermark),
-                &by.reason,
-                &by.name,
-                &CHANNEL,
-                &cut.map(|(_, hold)| hold.as_str()),
-            ],
-        )
-        .map(|_| ())
-        .map_err(|error| database_failure("recording the decision", &error))
+) -> Result<i64, Failure> {
+    let About { bundle, cut, request } = about;
+    let row = client.query_one(
+        "WITH decision AS (
+             INSERT INTO salesync.decision (branch, verdict, epoch, sequence, watermark, reason, decided_by, carried_out_at,
+                                            hold, request_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7 || ' as ' || session_user,
+                     CASE $2 WHEN 'request' THEN clock_timestamp() END, $9, $10)
+             RETURNING decision_id)
+         SELECT decision_id, pg_notify($8, '') FROM decision",
+        &[
+            &branch.as_str(),
+            &ruling.as_str(),
+            &bundle.map(|(epoch, _)| epoch.0),
+            &bundle.map(|(_, sequence)| sequence.as_bigint()),
+            &cut.as_ref().map(|(watermark, _)| watermark),
+            &by.reason.map(legible),
+            &legible(by.name),
+            &CHANNEL,
+            &cut.as_ref().map(|(_, hold)| hold.as_str()),
+            &request,
+        ],
+    );
+    Ok(row.map_err(|error| database_failure("recording the decision", &error))?.get(0))
 }
 
 /// True if a person has approved the cut that this bundle is a part of, seeing that it was held for this, and nobody
@@ -157,177 +224,4 @@ pub(super) fn approved(
         .query_one(sql, &[&branch.as_str(), &epoch.0, &cut.watermark, &hold.as_str()])
         .map_err(|error| database_failure("looking up what was approved", &error))?;
     Ok(row.get(0))
-}
-
-/// A decision that has not been carried out.
-struct Open {
-    id: i64,
-    branch: NodeName,
-    ruling: Ruling,
-    epoch: Option<Epoch>,
-    words: String,
-}
-
-impl Open {
-    /// None if it is of a kind that this program does not know.
-    fn of(row: &Row) -> Result<Option<Self>, Failure> {
-        let sequence = row.get::<_, Option<i64>>(4).and_then(Sequence::from_bigint);
-        let ruling = match (row.get(2), sequence) {
-            ("approve", Some(sequence)) => Ruling::Approve(sequence),
-            ("reject", Some(sequence)) => Ruling::Reject(sequence),
-            ("retry", _) => Ruling::Retry,
-            _ => return Ok(None),
-        };
-        let (by, reason): (&str, Option<&str>) = (row.get(5), row.get(6));
-        let words = format!("{by} has rejected it: {}", reason.unwrap_or("no reason given"));
-        let epoch = row.get::<_, Option<uuid::Uuid>>(3).map(Epoch);
-        Ok(Some(Self { id: row.get(0), branch: row.get::<_, &str>(1).parse()?, ruling, epoch, words }))
-    }
-}
-
-impl Receiver<'_> {
-    /// Asks to be told of decisions.
-    pub fn listen_for_decisions(&mut self) -> Result<(), Failure> {
-        let listening = self.client.batch_execute(&format!("LISTEN {CHANNEL}"));
-        listening.map_err(|error| database_failure("listening for decisions", &error))
-    }
-
-    /// True if there was a decision since the last call.
-    pub fn hears_of_decision(&mut self) -> Result<bool, Failure> {
-        let heard = self.client.notifications().timeout_iter(GLANCE).count();
-        heard.map(|heard| heard > 0).map_err(|error| database_failure("listening for decisions", &error))
-    }
-
-    /// Carries out what people have decided on the branches that are `meant`, in their order. What cannot be
-    /// carried out is told once.
-    pub fn carry_out_decisions(
-        &mut self,
-        meant: impl Fn(&NodeName) -> bool,
-    ) -> Result<Vec<Verdict>, Failure> {
-        let failed = |error: postgres::Error| database_failure("reading what was decided", &error);
-        let sql =
-            "SELECT decision_id, branch, verdict, epoch, sequence, decided_by, reason FROM salesync.decision
-                   WHERE carried_out_at IS NULL ORDER BY decision_id";
-        let mut verdicts = Vec::new();
-        for row in self.client.query(sql, &[]).map_err(failed)? {
-            let Some(decision) = Open::of(&row)?.filter(|open| meant(&open.branch)) else { continue };
-            self.tells_again = true;
-            let carried_out = self.carry_out(&decision);
-            self.tells_again = false;
-            let trouble = match carried_out {
-                Ok(found) => {
-                    verdicts.extend(found);
-                    None
-                }
-                Err(failure) if failure.kind() == Kind::Unreachable => return Err(failure),
-                Err(failure) => {
-                    tracing::warn!("what was decided could not be done: {failure}");
-                    Some(failure.to_string())
-                }
-            };
-            halt::after(Step::DecisionCarriedOut);
-            let done = "UPDATE salesync.decision SET carried_out_at = clock_timestamp(), trouble = $2
-                        WHERE decision_id = $1";
-            self.client.execute(done, &[&decision.id, &trouble]).map_err(failed)?;
-        }
-        Ok(verdicts)
-    }
-
-    fn carry_out(&mut self, decision: &Open) -> Result<Vec<Verdict>, Failure> {
-        let branch = &decision.branch;
-        match (decision.ruling, decision.epoch) {
-            (Ruling::Reject(sequence), Some(epoch)) => self.reject(branch, epoch, sequence, &decision.words),
-            (Ruling::Approve(_), epoch) => self.catch_up(branch, epoch),
-            _ => self.retry(branch),
-        }
-    }
-
-    /// A bundle may have been applied, or decided on, between a decision and its turn.
-    fn expect_held(&mut self, bundle: &Bundle<File>) -> Result<(), Failure> {
-        let manifest = bundle.manifest();
-        let doing = format!("deciding on bundle {} of {}", manifest.sequence, manifest.branch);
-        match hold_of(self.client, manifest, bundle.manifest_sha256()) {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) => Err(Failure::new(Kind::NeedsPerson, doing, "it is not held any more")),
-            Err(error) => Err(database_failure(doing, &error)),
-        }
-    }
-
-    /// A run that was killed meanwhile may have put the file aside, and may have recorded that.
-    fn reject(
-        &mut self,
-        branch: &NodeName,
-        epoch: Epoch,
-        sequence: Sequence,
-        words: &str,
-    ) -> Result<Vec<Verdict>, Failure> {
-        let refusal = || Err(Refusal::Rejected(words.to_owned()));
-        let path = self.archive.file(branch, epoch, sequence);
-        if path.exists() {
-            let bundle = open_bundle(&path)?;
-            self.expect_held(&bundle)?;
-            return Ok(vec![self.decide(refusal(), &bundle, &path, Source::Archive)?]);
-        }
-        let mut is_aside = false;
-        for aside in self.archive.rejected_files(branch)? {
-            let Ok(bundle) = open_bundle(&aside) else { continue };
-            let manifest = bundle.manifest();
-            if (&manifest.branch, manifest.epoch, manifest.sequence) == (branch, epoch, sequence) {
-                if self.expect_held(&bundle).is_ok() {
-                    return Ok(vec![self.decide(refusal(), &bundle, &aside, Source::Archive)?]);
-                }
-                is_aside = true;
-            }
-        }
-        if is_aside { Ok(Vec::new()) } else { open_bundle(&path).map(|_| Vec::new()) }
-    }
-
-    fn retry(&mut self, branch: &NodeName) -> Result<Vec<Verdict>, Failure> {
-        let state = branch_state(self.client, branch)?;
-        let mut verdicts = self.catch_up(branch, state.held_epoch)?;
-        // A bundle that is applied lets the next one be tried, a rejected one ends it.
-        while let Some(path) = self.next_rejected(branch)? {
-            let mut draft = self.archive.draft()?;
-            File::open(&path)
-                .and_then(|mut file| std::io::copy(&mut file, draft.as_file_mut()))
-                .map_err(|error| Failure::file("copying the bundle", &path, &error))?;
-            let arrival = Arrival { branch: Some(branch), source: Source::Archive };
-            let tried = self.receive(draft, arrival)?;
-            let goes_on = tried.first().is_some_and(|own| own.outcome.is_applied());
-            verdicts.extend(tried);
-            if !goes_on {
-                break;
-            }
-        }
-        Ok(verdicts)
-    }
-
-    /// The newest rejected file whose turn it would be.
-    fn next_rejected(&mut self, branch: &NodeName) -> Result<Option<PathBuf>, Failure> {
-        let sql = "SELECT max(i.incident_id), i.file, i.sequence
-                   FROM salesync.incident i JOIN salesync.branch b ON b.name = i.branch
-                   WHERE i.branch = $1 AND i.kind = 'rejected' AND i.resolved_at IS NULL AND i.file IS NOT NULL
-                     AND (b.epoch IS NULL OR i.epoch > b.epoch OR i.epoch = b.epoch AND i.sequence > b.last_sequence)
-                   GROUP BY i.epoch, i.sequence, i.file ORDER BY 1 DESC";
-        let rows = self
-            .client
-            .query(sql, &[&branch.as_str()])
-            .map_err(|error| database_failure("looking for rejected bundles", &error))?;
-        for row in rows {
-            let (file, sequence): (String, i64) = (row.get(1), row.get(2));
-            let bundle = match open_bundle(Path::new(&file)) {
-                Ok(bundle) => bundle,
-                Err(failure) => {
-                    let again = format!("`salesync request {branch} --resend {sequence}` brings it again");
-                    tracing::warn!("{failure}; {again}");
-                    continue;
-                }
-            };
-            let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
-            if manifest.branch == *branch && self.find_place(&manifest, digest)? == Place::Next {
-                return Ok(Some(PathBuf::from(file)));
-            }
-        }
-        Ok(None)
-    }
 }

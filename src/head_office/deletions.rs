@@ -1,12 +1,46 @@
 //! A bundle that deletes a large part of a branch's rows waits for a person: a wrong restore at a
 //! branch must not empty head office.
 
+use std::fmt;
+
 use postgres::{Row, Transaction};
 
 use super::hold::{Hold, HoldKind};
 use super::policy::{HARMLESS, Policy};
 use super::refusal::{Refusal, judged};
 use crate::domain::{Manifest, TableChange, TableEffect};
+
+/// What a cut would delete of a table, as far as it was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// Whose rows.
+    pub branch: String,
+    /// Rows that would go.
+    pub deleted: u64,
+    /// Of so many.
+    pub of: u64,
+    /// The table.
+    pub table: String,
+}
+
+impl fmt::Display for Deletion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { branch, deleted, of, table } = self;
+        write!(f, "it would delete {deleted} of {branch}'s {of} rows in {table}")
+    }
+}
+
+impl Deletion {
+    /// The numbers in the reason of a bundle that is held for this. The ledger has it in words.
+    pub(super) fn in_words(reason: &str) -> Option<Self> {
+        let (deleted, rest) = reason.strip_prefix("it would delete ")?.split_once(" of ")?;
+        let (branch, rest) = rest.split_once("'s ")?;
+        let (of, rest) = rest.split_once(" rows in ")?;
+        let (table, _) = rest.rsplit_once(", more than ")?;
+        let (deleted, of) = (deleted.parse().ok()?, of.parse().ok()?);
+        Some(Self { branch: branch.to_owned(), deleted, of, table: table.to_owned() })
+    }
+}
 
 /// Refuses if this bundle, together with the earlier parts of its cut, has deleted more of a table than
 /// the policy allows. It has been loaded already; what is refused is rolled back.
@@ -67,13 +101,22 @@ fn check_table(
     if left as f64 >= enough {
         return Ok(());
     }
-    Err(Refusal::Held(Hold::new(
-        HoldKind::Deletion,
-        &format!(
-            "it would delete {deleted} of {}'s {} rows in {}, more than max_delete_fraction = {fraction} lets pass",
-            manifest.branch,
-            left + deleted,
-            change.name,
-        ),
-    )))
+    let (of, table) = (left + deleted, change.name.to_string());
+    let deletion = Deletion { branch: manifest.branch.to_string(), deleted, of, table };
+    let reason = format!("{deletion}, more than max_delete_fraction = {fraction} lets pass");
+    Err(Refusal::Held(Hold::new(HoldKind::Deletion, &reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_deletion_can_be_read_back() {
+        let table = "public.\"a, more than 's 9 rows in \"".to_owned();
+        let deletion = Deletion { branch: "east".to_owned(), deleted: 12_400, of: 20_000, table };
+        let reason = format!("{deletion}, more than max_delete_fraction = 0.2 lets pass");
+        assert_eq!(Deletion::in_words(&reason), Some(deletion));
+        assert_eq!(Deletion::in_words("the branch has no column \"qty\" any more"), None);
+    }
 }

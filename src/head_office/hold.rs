@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::legible;
+
 /// Bytes of a reason, at most.
 const LONGEST_REASON: usize = 4000;
 
@@ -27,8 +29,13 @@ impl HoldKind {
     }
 
     /// The kind that this word names.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Gap, Self::Deletion, Self::Schema].into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// The same of a word in the database.
     pub(super) fn of(word: &str) -> Self {
-        [Self::Deletion, Self::Schema].into_iter().find(|kind| kind.as_str() == word).unwrap_or(Self::Gap)
+        Self::named(word).unwrap_or(Self::Gap)
     }
 
     /// True if a person has to do or decide something.
@@ -49,9 +56,7 @@ pub struct Hold {
 impl Hold {
     /// The words may contain a bundle's own, which must not fill a receipt nor speak to a terminal.
     pub(super) fn new(kind: HoldKind, reason: &str) -> Self {
-        let printable = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-        let mut reason: String =
-            reason[..reason.floor_char_boundary(LONGEST_REASON)].chars().map(printable).collect();
+        let mut reason = legible(&reason[..reason.floor_char_boundary(LONGEST_REASON)]);
         // Cut when all is said, or what is read back would not be what was written.
         reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
         Self { kind, reason }

@@ -8,7 +8,7 @@ use postgres::GenericClient;
 use super::hold::{Hold, HoldKind};
 use super::requests::note_answer;
 use crate::database::database_failure;
-use crate::domain::{Digest, Epoch, Failure, Manifest, NodeName, Sequence};
+use crate::domain::{Digest, Epoch, Failure, Manifest, NodeName, Sequence, legible};
 
 /// By which way a bundle came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,7 +238,7 @@ pub(super) fn record_incident(
             &manifest.map(|manifest| manifest.epoch.0),
             &manifest.map(|manifest| manifest.sequence.as_bigint()),
             &kind,
-            &detail,
+            &legible(detail),
             &file.map(|file| file.display().to_string()),
         ],
     )?;

@@ -2,12 +2,14 @@
 
 mod apply;
 mod branches;
+mod carry_out;
 mod catch_up;
 mod check_days;
 mod compare;
 mod decisions;
 mod deletions;
 mod hold;
+pub mod incidents;
 mod init;
 mod ledger;
 mod mark;
@@ -27,8 +29,10 @@ mod target;
 mod verdict;
 
 pub use branches::{BranchState, HeldBundle, OpenRequest, branch_states};
+pub use carry_out::{CarriedOut, carry_out};
 pub use compare::{ComparedDay, Comparison, DayFilter, compare};
-pub use decisions::{Decider, Ruling, decide};
+pub use decisions::{Decider, Ruling, Seen, decide};
+pub use deletions::Deletion;
 pub use hold::{Hold, HoldKind};
 pub use init::init_head_office;
 pub use ledger::Source;
@@ -37,5 +41,5 @@ pub use policy::{Policy, SchemaChanges};
 pub use prune::prunable_files;
 pub use receive::Receiver;
 pub use replay::{ReplayRange, replay_order};
-pub use requests::{publish_requests, request};
+pub use requests::{publish_requests, request, write_to_branches};
 pub use verdict::{Arrival, Outcome, Verdict};

@@ -12,6 +12,9 @@
 use super::branches::Position;
 use crate::domain::{Digest, Manifest, Mode, Sequence};
 
+/// How the reason begins where two bundles contend for one place.
+pub(super) const FORK: &str = "fork: ";
+
 /// Where a bundle belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
@@ -40,7 +43,7 @@ pub(super) fn place(at: &Position, manifest: &Manifest, digest: Digest, recorded
     match recorded.bundle {
         Some((known, _)) if known != digest => {
             return Place::Refused(format!(
-                "fork: bundle {sequence} of this epoch is known with another content (manifest {known})"
+                "{FORK}bundle {sequence} of this epoch is known with another content (manifest {known})"
             ));
         }
         Some((_, true)) => return Place::Duplicate,
@@ -80,7 +83,7 @@ fn in_current_epoch(at: &Position, manifest: &Manifest) -> Place {
     let shown =
         |digest: Option<Digest>| digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
     Place::Refused(format!(
-        "fork: it follows manifest {}, head office applied {} last",
+        "{FORK}it follows manifest {}, head office applied {} last",
         shown(manifest.previous),
         shown(at.last_manifest)
     ))

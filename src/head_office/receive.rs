@@ -16,13 +16,13 @@ use super::policy::Policy;
 use super::receipts::{publish_receipts, record_receipt, repeat_receipt};
 use super::refusal::{Refusal, judged};
 use super::rejection::Rejection;
-use super::requests::{publish_requests, request_missing};
+use super::requests::write_to_branches;
 use super::verdict::{Arrival, Outcome, Verdict};
 use crate::archive::{Archive, Placed};
 use crate::broker::Broker;
 use crate::bundle::{Bundle, ReadError};
 use crate::database::database_failure;
-use crate::domain::{Digest, Failure, Manifest, Receipt, ReceiptOutcome, Sequence};
+use crate::domain::{Digest, Failure, Manifest, Receipt, ReceiptOutcome, Sequence, legible};
 use crate::halt::{self, Step};
 
 /// How long a database that has just failed may take to say that it is there.
@@ -129,7 +129,9 @@ impl<'a> Receiver<'a> {
             Place::Next => match self.try_apply(&mut bundle, &manifest, Source::File, Keep::RollBack) {
                 Ok(outcome) => outcome,
                 Err(Refusal::Held(hold)) => Outcome::Held(hold),
-                Err(Refusal::Rejected(reason)) => Outcome::Rejected { reason, is_damaged: false },
+                Err(Refusal::Rejected(reason)) => {
+                    Outcome::Rejected { reason: legible(&reason), is_damaged: false }
+                }
                 Err(Refusal::Failed(failure)) => return Err(failure),
             },
         };
@@ -141,12 +143,9 @@ impl<'a> Receiver<'a> {
         self.client.is_valid(PATIENCE).is_ok()
     }
 
-    /// Asks the branches for the bundles that are missing before those that are held, and publishes
-    /// whatever no broker has confirmed yet, receipts and requests.
+    /// Tells the branches what they should know: [`write_to_branches`](super::write_to_branches).
     pub fn write_to_branches(&mut self, broker: &mut Broker) -> Result<(), Failure> {
-        request_missing(self.client)?;
-        publish_receipts(self.client, broker)?;
-        publish_requests(self.client, broker).map(drop)
+        write_to_branches(self.client, broker)
     }
 
     /// Publishes the receipts that no broker has confirmed yet.

@@ -10,7 +10,7 @@ use super::receipts::record_receipt;
 use super::verdict::{Arrival, Outcome, Verdict};
 
 use crate::database::database_failure;
-use crate::domain::{Digest, Failure, Manifest, Receipt, ReceiptOutcome};
+use crate::domain::{Digest, Failure, Manifest, Receipt, ReceiptOutcome, legible};
 use crate::halt::{self, Step};
 
 /// A rejected bundle.
@@ -27,7 +27,9 @@ pub(super) struct Rejection<'a> {
 
 impl Rejection<'_> {
     /// Records the delivery and the incident, and, if it is known whose the bundle is, the answer.
-    pub(super) fn record(self, client: &mut Client) -> Result<Verdict, Failure> {
+    pub(super) fn record(mut self, client: &mut Client) -> Result<Verdict, Failure> {
+        // It may contain the bundle's own words.
+        self.reason = legible(&self.reason);
         let failed = |error: postgres::Error| database_failure("recording a rejected bundle", &error);
         let mut transaction = client.transaction().map_err(failed)?;
         self.write(&mut transaction)?;

@@ -4,10 +4,11 @@
 use postgres::{Client, GenericClient};
 
 use super::branches::branch_states;
-use super::decisions::{Decider, Ruling, branch_state, record};
+use super::decisions::{About, Decider, Ruling, branch_state, expect_as_seen, record};
+use super::receipts::publish_receipts;
 use crate::broker::Broker;
-use crate::database::database_failure;
-use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Request, Sequence, Wanted};
+use crate::database::{database_failure, lock_decisions};
+use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Request, Sequence, Wanted, legible};
 use crate::halt::{self, Step};
 
 /// Ranges of missing bundles that are asked for at once, at most.
@@ -21,24 +22,29 @@ pub fn request(
     wanted: Wanted,
     by: Decider<'_>,
 ) -> Result<Request, Failure> {
-    let state = branch_state(client, branch)?;
+    let failed = |error: postgres::Error| database_failure("recording the request", &error);
+    let mut transaction = client.transaction().map_err(failed)?;
+    lock_decisions(&mut transaction).map_err(failed)?;
+    let state = branch_state(&mut transaction, branch)?;
+    if let Some(seen) = by.seen {
+        expect_as_seen(&mut transaction, &format!("asking {branch}"), &state, Ruling::Request, seen)?;
+    }
     let wanted = match wanted {
         Wanted::Resend { first, last, .. } => {
             Wanted::Resend { epoch: state.held_epoch.or(state.epoch), first, last }
         }
         other => other,
     };
-    let request = Request::new(branch.clone(), wanted, by.reason.unwrap_or_default().to_owned());
-    let failed = |error: postgres::Error| database_failure("recording the request", &error);
-    let mut transaction = client.transaction().map_err(failed)?;
-    record(&mut transaction, branch, Ruling::Request, None, None, by)?;
+    let request = Request::new(branch.clone(), wanted, legible(by.reason.unwrap_or_default()));
     record_request(&mut transaction, &request)?;
+    let about = About { request: Some(request.request_id), ..About::default() };
+    record(&mut transaction, branch, Ruling::Request, about, by)?;
     transaction.commit().map_err(failed)?;
     Ok(request)
 }
 
 /// Asks for what is missing before bundles that are held, once for each time that one more came early.
-pub(super) fn request_missing(client: &mut Client) -> Result<(), Failure> {
+fn request_missing(client: &mut Client) -> Result<(), Failure> {
     for state in branch_states(client)? {
         let Some(epoch) = state.held_epoch else { continue };
         for (first, last) in ranges(&state.missing()).into_iter().take(MOST_RANGES) {
@@ -77,7 +83,8 @@ fn is_requested(
     Ok(row.get(0))
 }
 
-fn ranges(sequences: &[i64]) -> Vec<(i64, i64)> {
+/// Numbers in a row as first and last.
+pub(super) fn ranges(sequences: &[i64]) -> Vec<(i64, i64)> {
     let mut ranges: Vec<(i64, i64)> = Vec::new();
     for &sequence in sequences {
         match ranges.last_mut() {
@@ -127,6 +134,14 @@ pub(super) fn note_answer(
         &[&manifest.branch.as_str(), &manifest.epoch.0, &manifest.sequence.as_bigint()],
     )?;
     Ok(())
+}
+
+/// Asks the branches for the bundles that are missing before those that are held, and publishes whatever no broker
+/// has confirmed yet, receipts and requests.
+pub fn write_to_branches(client: &mut Client, broker: &mut Broker) -> Result<(), Failure> {
+    request_missing(client)?;
+    publish_receipts(client, broker)?;
+    publish_requests(client, broker).map(drop)
 }
 
 /// Publishes every request that no broker has confirmed, oldest first. Returns how many.

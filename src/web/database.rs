@@ -52,6 +52,11 @@ impl Databases {
         self.run(READ_WRITE, query).await
     }
 
+    /// A connection of its own, which may take as long as it takes. Blocks.
+    pub(super) fn connect(&self) -> Result<Client, Failure> {
+        (self.0.connect)()
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         session: &'static str,

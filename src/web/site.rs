@@ -7,11 +7,13 @@ use std::time::Duration;
 use postgres::Client;
 
 use super::branch::Synchroniser;
+use super::head_office::FollowUp;
 use crate::archive::Archive;
 use crate::branch::branch_mark;
 use crate::branch::import::SaleRules;
+use crate::broker::Broker;
 use crate::domain::{Failure, NodeName, Onlooker, TableName};
-use crate::head_office::head_office_mark;
+use crate::head_office::{Policy, head_office_mark};
 
 /// Opens a connection to the node's database.
 pub type Connect = Box<dyn Fn() -> Result<Client, Failure> + Send + Sync>;
@@ -46,10 +48,29 @@ impl Role {
     }
 }
 
+/// Opens a connection to the node's broker.
+pub type ConnectBroker = Box<dyn Fn() -> Result<Broker, Failure> + Send + Sync>;
+
 /// What only head office has.
 pub struct HeadOfficeSite {
     /// How long each branch may be silent before it is late, where that is configured.
-    pub expect_every: BTreeMap<NodeName, Option<Duration>>,
+    pub(super) expect_every: BTreeMap<NodeName, Option<Duration>>,
+    /// What it does without asking a person.
+    pub(super) policy: Policy,
+    pub(super) connect_broker: ConnectBroker,
+    /// What was decided on the page is carried out by this.
+    pub(super) follow_up: FollowUp,
+}
+
+impl HeadOfficeSite {
+    /// `expect_every` is how long each branch may be silent before it is late, where that is configured.
+    pub fn new(
+        expect_every: BTreeMap<NodeName, Option<Duration>>,
+        policy: Policy,
+        connect_broker: ConnectBroker,
+    ) -> Self {
+        Self { expect_every, policy, connect_broker, follow_up: FollowUp::default() }
+    }
 }
 
 /// Brings everything to head office, and waits a little for its answers.

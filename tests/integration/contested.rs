@@ -9,7 +9,7 @@ use crate::decisions::{sell_many, waiting, with_sales};
 use crate::requests::{lose_the_next, requests};
 
 /// Whoever applies is at work elsewhere until this is dropped.
-fn apply_is_busy(head: &Node) -> postgres::Client {
+pub fn apply_is_busy(head: &Node) -> postgres::Client {
     let mut client = head.client();
     client.query("SELECT pg_advisory_lock(x'73616c65'::int, 3)", &[]).unwrap();
     client
@@ -30,7 +30,8 @@ fn a_rejection_that_comes_too_late_does_not_touch_what_was_applied() {
     // Two people decide while nobody can carry it out.
     let busy = apply_is_busy(head);
     head.sql("ALTER TABLE public.sales ALTER qty TYPE bigint");
-    head.run(&["retry", "east"]).ok().says(&["recorded, to be carried out"]);
+    let told = head.run(&["retry", "east"]).ok().stdout();
+    assert_eq!(told, "recorded; the running apply carries it out\n");
     head.run(&["reject", "east", "2", "--reason", "wrong button"]).ok();
     drop(busy);
     head.run(&["apply"]).ok().says(&["what was decided could not be done", "it is not held any more"]);

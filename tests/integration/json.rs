@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::company::{Company, Node, SALES};
+use crate::contested::apply_is_busy;
 use crate::documents::{section, text_of};
 use crate::servers::fresh_database;
 
@@ -136,7 +137,9 @@ fn everything_that_is_printed_as_json_is_described_and_the_other_way_round() {
     printed.by(head, apply, &["apply", "--check", first], "");
     printed.by(head, apply, &["apply"], "");
     printed.by(head, apply, &["replay", "bundles"], "");
-    printed.by(head, apply, &["retry", "east"], "");
+    let busy = apply_is_busy(head);
+    printed.by(head, "approve, reject, retry", &["retry", "east"], "");
+    drop(busy);
     printed.by(east, bundle, &["resend", "1"], "");
     printed.by(east, bundle, &["sync", "--wait", "0s"], "");
     east.sell("Ink");

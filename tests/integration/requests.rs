@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::company::{Company, Node};
 
 /// Three bundles of which the second is lost on its way.
-fn with_a_lost_bundle() -> Company {
+pub fn with_a_lost_bundle() -> Company {
     let company = Company::of_sales(&["east"]);
     let east = company.branch();
     for product in ["Ink", "Pens", "Paper"] {

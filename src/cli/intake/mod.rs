@@ -25,7 +25,7 @@ use crate::cli::settings::Settings;
 use crate::cli::unattended::stop::SLICE;
 use crate::cli::verdicts::Verdicts;
 use crate::database::session;
-use crate::domain::{Failure, Kind};
+use crate::domain::{Failure, Kind, NodeName};
 use crate::head_office::Receiver;
 
 /// How often a run that does not stay tries what may go well another time at once: a deadlock, a session that
@@ -82,7 +82,8 @@ pub(in crate::cli) fn drain(
             intake.take_turns()?;
             intake.wait()?;
         }
-        Ok(())
+        // Whoever has decided something meanwhile has left it to this run.
+        intake.carry_out_decisions(|_| true)
     })
 }
 
@@ -179,9 +180,13 @@ impl Intake<'_, '_> {
 
     /// Decisions on branches that are no longer configured.
     fn carry_out_others_decisions(&mut self) -> Result<(), Failure> {
-        let feeds = &*self.feeds;
-        let found =
-            self.receiver.carry_out_decisions(|branch| feeds.iter().all(|feed| feed.branch != branch))?;
+        let known: Vec<_> = self.feeds.iter().map(|feed| feed.branch).collect();
+        self.carry_out_decisions(|branch| !known.contains(&branch))
+    }
+
+    /// Decisions on branches that no worker is at.
+    fn carry_out_decisions(&mut self, meant: impl Fn(&NodeName) -> bool) -> Result<(), Failure> {
+        let found = self.receiver.carry_out_decisions(meant)?;
         self.has_news |= !found.is_empty();
         self.verdicts.add(found);
         Ok(())

@@ -117,6 +117,34 @@
     }
   });
 
+  // `data-ask` on a link asks the question of the page it leads to (`#question`) in a dialog here. The question is fetched
+  // then, so that its numbers are those of now.
+  const ask = async (link) => {
+    const dialog = document.createElement("dialog");
+    try {
+      const answer = await fetch(link.href, { cache: "no-store" });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const question = page.getElementById("question");
+      if (!answer.ok || !question) throw new Error(answer.statusText);
+      question.classList.remove("panel");
+      dialog.append(question);
+    } catch {
+      location.assign(link.href);
+      return;
+    }
+    dialog.setAttribute("aria-labelledby", "question-title");
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+  };
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-ask]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    ask(link);
+  });
+
   // A form is sent once, however often the button is pressed.
   document.addEventListener("submit", (event) => {
     if (event.target.method !== "post") return;

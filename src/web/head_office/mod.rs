@@ -1,10 +1,17 @@
 //! Head office's pages.
 
+mod action;
+mod decide;
+mod follow_up;
+mod history;
+mod incidents;
+mod matter;
 mod overview;
 
 use axum::Router;
 use axum::routing::get;
 
+pub(super) use self::follow_up::FollowUp;
 use super::page::Section;
 use super::server::State;
 
@@ -19,5 +26,8 @@ pub(super) const SECTIONS: &[Section] = &[
 
 /// Its pages.
 pub(super) fn pages() -> Router<State> {
-    Router::new().route("/", get(overview::page))
+    Router::new()
+        .route("/", get(overview::page))
+        .route("/incidents", get(incidents::page).post(decide::act))
+        .route("/incidents/confirm", get(decide::question))
 }

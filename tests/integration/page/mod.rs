@@ -4,6 +4,7 @@ mod branch_sales;
 pub mod browser;
 mod everywhere;
 mod frame;
+mod incidents;
 mod kinds;
 mod live;
 mod picture;

@@ -180,7 +180,7 @@ fn what_a_person_decides_reaches_the_daemon_at_work() {
     assert_eq!(head.value("SELECT count(*) FROM public.sales"), "1500");
 
     let told = head.run(&["approve", "east", "2"]).ok();
-    told.says(&["recorded", "`apply`", "is at work"]);
+    assert_eq!(told.stdout(), "recorded; the running apply carries it out\n");
     comes_to(head, "SELECT count(*) FROM public.sales", "10");
     comes_to(head, "SELECT count(*) FROM salesync.decision WHERE carried_out_at IS NOT NULL", "1");
     east.run(&["sync", "--wait", "1m"]).ok();
