@@ -146,6 +146,72 @@ fn without_a_line_sales_are_saved_and_go_when_it_is_back() {
 }
 
 #[test]
+fn a_rejected_bundle_is_found_explained_and_tried_again() {
+    let office = Office::open();
+    let east = office.at_east();
+    sell(&east, "Paper", "73", "12.95");
+    sync(&east);
+    office.head_office().sql("ALTER TABLE public.sales ADD CONSTRAINT no_returns CHECK (qty > 0)");
+    let head = office.at_head("/");
+    sell(&east, "Paper", "-1", "12.95");
+    east.press("Sync");
+    east.press("Sync now");
+    east.sees("Head office has rejected bundle 2");
+
+    all_see(&[&head], "1 bundle was rejected");
+    head.press("Incidents");
+    head.sees_in(".matter", "no_returns");
+    office.head_office().sql("ALTER TABLE public.sales DROP CONSTRAINT no_returns");
+    head.press("Try again");
+    head.sees("Nothing waits for a person.");
+    sync(&east);
+    head.press("Overview");
+    head.sees("Fine");
+    office.company.assert_equal("public.sales");
+    assert_eq!([head.complaints(), east.complaints()].concat(), Vec::<String>::new());
+}
+
+/// A dialog keeps the focus while it is open, and gives it back.
+#[test]
+fn a_deletion_that_is_held_is_approved_in_a_dialog_that_names_the_numbers() {
+    let office = Office::open();
+    let east = office.at_east();
+    office.company.branch().sell_much();
+    sync(&east);
+    east.press("Sales");
+    east.press("Clear sales");
+    east.press("Count them");
+    east.sees("Head office holds such a deletion");
+    east.press("Delete 10\u{2009}000 sales");
+    east.sees("Cleared");
+    east.press("Sync");
+    east.press("Sync now");
+    east.sees("Head office has held bundle 2");
+
+    let head = office.at_head("/incidents");
+    head.press("Approve…");
+    let asked = head.sees_in("dialog[open]", "10\u{2009}000");
+    assert!(asked.contains("salesync approve east 2"), "{asked}");
+    for _ in 0..12 {
+        head.keys(Key::Tab);
+        let outside = "const e = document.activeElement; return e !== document.body && !e.closest('dialog')";
+        assert_eq!(head.script(outside), json!(false), "the focus has left the dialog");
+    }
+    head.keys(Key::Escape);
+    head.until("the dialog's end", || head.texts("dialog").is_empty().then_some(()));
+    assert_eq!(head.script("return document.activeElement.textContent"), "Approve…");
+    assert_eq!(office.head_office().value("SELECT count(*) FROM public.sales"), "10000");
+
+    head.keys(Key::Enter);
+    head.sees_in("dialog[open]", "10\u{2009}000");
+    head.press("Approve bundle 2");
+    head.sees("Nothing waits for a person.");
+    sync(&east);
+    assert_eq!(office.head_office().value("SELECT count(*) FROM public.sales"), "0");
+    assert_eq!([head.complaints(), east.complaints()].concat(), Vec::<String>::new());
+}
+
+#[test]
 fn what_people_type_is_text_on_every_page() {
     let office = Office::open();
     let east = office.at_east();
