@@ -92,17 +92,17 @@ impl FromStr for Place {
 }
 
 /// What is not asked for is NULL, and the planner leaves it out. The comparison of the date alone is what an index
-/// on it serves.
+/// on it serves; and the order is that of the columns, which a bare `date` would not be: that is the text of it.
 const SALES: &str = "
-    SELECT id::bigint, xmin::text, date::text, region::text, product::text, qty::text, cost::text, amt::text,
-           tax::text, total::text
-    FROM public.sales
-    WHERE ($2::date IS NULL OR date >= $2) AND ($3::date IS NULL OR date <= $3)
-      AND ($4::text IS NULL OR lower(region) = lower($4))
-      AND ($5::text IS NULL OR position(lower($5) IN lower(product)) > 0)
-      AND ($6::bigint IS NULL OR id = $6)
-      AND ($7::text IS NULL OR date <= $7::date AND (date, id) < ($7::date, $8::bigint))
-    ORDER BY date DESC, id DESC LIMIT $1";
+    SELECT s.id::bigint, s.xmin::text, s.date::text, s.region::text, s.product::text, s.qty::text, s.cost::text,
+           s.amt::text, s.tax::text, s.total::text
+    FROM public.sales s
+    WHERE ($2::date IS NULL OR s.date >= $2) AND ($3::date IS NULL OR s.date <= $3)
+      AND ($4::text IS NULL OR lower(s.region) = lower($4))
+      AND ($5::text IS NULL OR position(lower($5) IN lower(s.product)) > 0)
+      AND ($6::bigint IS NULL OR s.id = $6)
+      AND ($7::text IS NULL OR s.date <= $7::date AND (s.date, s.id) < ($7::date, $8::bigint))
+    ORDER BY s.date DESC, s.id DESC LIMIT $1";
 
 /// The sales that fit the filter, newest day first, those of a day by descending number: so many of them, from
 /// the top or from what comes after a place.

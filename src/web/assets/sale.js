@@ -51,5 +51,7 @@ for (const form of document.querySelectorAll("form[data-sale]")) {
     }
   };
   form.addEventListener("input", compute);
+  // What is wrong is typed over.
+  form.querySelector("input[autofocus]:not([type=date])")?.select();
   compute();
 }

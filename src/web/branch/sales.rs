@@ -76,7 +76,7 @@ impl Sales {
             ("to", "To", "date", to),
             ("region", "Region", "text", region),
             ("product", "Product has", "text", product),
-            ("id", "Number", "number", id),
+            ("id", "Number", "text", id),
         ];
         inputs.map(|(name, label, kind, value)| Input { name, label, kind, value, error: self.error(name) })
     }

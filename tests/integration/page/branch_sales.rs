@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use salesync::branch::{Place, SalesFilter, list_sales};
+
 use super::site::{Page, Site};
 use crate::company::{Company, DELETES_ANYTHING, Node, SALES};
 
@@ -285,6 +287,36 @@ fn the_list_is_filtered_and_turned_over_a_page_at_a_time() {
     site.get("/?from=2021-01-01&from=2021-01-02").is(400);
     site.get("/sales/x").is(404);
     site.get("/sales/-1").is(409);
+}
+
+/// Reading the newest sales, or those of a day, does not take longer where there are many: no table is read whole.
+#[test]
+fn a_page_of_sales_costs_what_it_shows() {
+    let company = Company::of_sales(&["east"]);
+    let east = company.branch();
+    east.sql(
+        "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+         SELECT date '2021-05-01' + (n / 50)::int, 'East', 'Thing ' || n, 1, n, n, 0, n FROM generate_series(1, 20000) n;
+         ANALYZE public.sales",
+    );
+    let mut client = east.client();
+    let day = Some("2021-07-01".parse().unwrap());
+    let place = |text: &str| Some(text.parse::<Place>().unwrap());
+    for (filter, after) in [
+        (SalesFilter::default(), None),
+        (SalesFilter::default(), place("2021-08-01,4711")),
+        (SalesFilter { region: Some("east".to_owned()), ..SalesFilter::default() }, None),
+        (SalesFilter { from: day, to: day, ..SalesFilter::default() }, None),
+        (SalesFilter { id: Some(17), ..SalesFilter::default() }, None),
+    ] {
+        let mut transaction = client.transaction().unwrap();
+        let found = list_sales(&mut transaction, &filter, after.as_ref(), 50).unwrap();
+        assert!(!found.is_empty(), "{filter:?}");
+        let sql = "SELECT pg_stat_get_xact_tuples_returned('public.sales'::regclass)
+                          + pg_stat_get_xact_tuples_fetched('public.sales'::regclass)";
+        let read: i64 = transaction.query_one(sql, &[]).unwrap().get(0);
+        assert!(read < 1000, "{filter:?} after {after:?} has read {read} rows");
+    }
 }
 
 #[test]

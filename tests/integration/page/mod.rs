@@ -1,6 +1,8 @@
 //! The page, over plain HTTP and in a browser.
 
+mod branch_browser;
 mod branch_sales;
+mod branch_sync;
 pub mod browser;
 mod everywhere;
 mod frame;
