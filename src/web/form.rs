@@ -29,6 +29,12 @@ pub(super) struct Posted<T> {
     pub(super) form: T,
 }
 
+/// A form of anybody who sees the page, sent from a page of ours.
+pub(super) struct Sent<T> {
+    pub(super) viewer: Viewer,
+    pub(super) form: T,
+}
+
 /// The query of the URL. Unlike axum's own it holds no text that a database refuses.
 pub(super) struct Asked<T>(pub(super) T);
 
@@ -43,6 +49,17 @@ impl<T: DeserializeOwned> FromRequest<State> for Posted<T> {
                 .hint("ask for the role `operate` in the configuration of this page")
                 .into());
         }
+        let Sent { viewer, form } = Sent::from_request(Request::from_parts(parts, body), state).await?;
+        Ok(Self { viewer, form })
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<State> for Sent<T> {
+    type Rejection = Trouble;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, Trouble> {
+        let (mut parts, body) = request.into_parts();
+        let viewer = Viewer::from_request_parts(&mut parts, state).await?;
         let (form, csrf) = read(Request::from_parts(parts, body), state).await?;
         if csrf.is_some_and(|csrf| random::is_same(&csrf, &viewer.csrf)) {
             return Ok(Self { viewer, form });

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Access;
 use super::gate::{cookie, shown};
 use crate::domain::{Failure, Kind};
-use crate::web::form::{self, Asked, Posted};
+use crate::web::form::{self, Asked, Sent};
 use crate::web::notices;
 use crate::web::page::{Frame, render};
 use crate::web::server::State;
@@ -92,14 +92,14 @@ pub(in crate::web) async fn log_in(
 pub(in crate::web) async fn log_out(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
-    posted: Posted<Nothing>,
+    sent: Sent<Nothing>,
 ) -> Result<Response, Trouble> {
     let access = &state.access;
-    let Nothing {} = posted.form;
+    let Nothing {} = sent.form;
     if let Some(id) = cookie(&headers, &access.cookie) {
         access.sessions.end(id);
     }
-    tracing::info!("{} has logged out", posted.viewer.name);
+    tracing::info!("{} has logged out", sent.viewer.name);
     let mut answer = Redirect::to("/login").into_response();
     answer.headers_mut().insert(SET_COOKIE, access.set_cookie(&access.cookie, "", "; Max-Age=0")?);
     Ok(answer)

@@ -204,7 +204,7 @@ fn a_deletion_that_is_held_is_approved_in_a_dialog_that_names_the_numbers() {
 
     head.keys(Key::Enter);
     head.sees_in("dialog[open]", "10\u{2009}000");
-    head.press("Approve bundle 2");
+    head.press("Approve: delete 10\u{2009}000 rows");
     head.sees("Nothing waits for a person.");
     sync(&east);
     assert_eq!(office.head_office().value("SELECT count(*) FROM public.sales"), "0");
