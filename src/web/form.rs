@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -18,6 +18,8 @@ use crate::domain::{Failure, Kind};
 
 /// The kind of form that a browser sends if it is not told otherwise, and the only one that is read.
 const URLENCODED: &str = "application/x-www-form-urlencoded";
+/// No form of a page is as large, in bytes.
+pub(super) const LARGEST: usize = 64 << 10;
 /// A form that is not there as a whole after so long is not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A query that is longer is nobody's who has used the page.
@@ -25,12 +27,6 @@ const LONGEST_QUERY: usize = 4096;
 
 /// A form of somebody who may operate, sent from a page of ours.
 pub(super) struct Posted<T> {
-    pub(super) viewer: Viewer,
-    pub(super) form: T,
-}
-
-/// A form of anybody who sees the page, sent from a page of ours.
-pub(super) struct Sent<T> {
     pub(super) viewer: Viewer,
     pub(super) form: T,
 }
@@ -49,29 +45,25 @@ impl<T: DeserializeOwned> FromRequest<State> for Posted<T> {
                 .hint("ask for the role `operate` in the configuration of this page")
                 .into());
         }
-        let Sent { viewer, form } = Sent::from_request(Request::from_parts(parts, body), state).await?;
+        let form = own(&viewer, Request::from_parts(parts, body), state).await?;
         Ok(Self { viewer, form })
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<State> for Sent<T> {
-    type Rejection = Trouble;
-
-    async fn from_request(request: Request, state: &State) -> Result<Self, Trouble> {
-        let (mut parts, body) = request.into_parts();
-        let viewer = Viewer::from_request_parts(&mut parts, state).await?;
-        let (form, csrf) = read(Request::from_parts(parts, body), state).await?;
-        if csrf.is_some_and(|csrf| random::is_same(&csrf, &viewer.csrf)) {
-            return Ok(Self { viewer, form });
-        }
-        Err(Failure::new(
-            Kind::Permission,
-            "doing this",
-            "the form does not come from this page, or is too old",
-        )
+/// The form, if it comes from a page of this viewer.
+pub(super) async fn own<T: DeserializeOwned>(
+    viewer: &Viewer,
+    request: Request,
+    state: &State,
+) -> Result<T, Trouble> {
+    let (form, csrf) = read(request, state).await?;
+    if csrf.is_some_and(|csrf| random::is_same(&csrf, &viewer.csrf)) {
+        return Ok(form);
+    }
+    let why = "the form does not come from this page, or is too old";
+    Err(Failure::new(Kind::Permission, "doing this", why)
         .hint("go back, load the page again, and send the form from there")
         .into())
-    }
 }
 
 /// The form, and its field `csrf`.
@@ -81,6 +73,10 @@ pub(super) async fn read<T: DeserializeOwned>(
 ) -> Result<(T, Option<String>), Trouble> {
     if !is_urlencoded(request.headers()) {
         return Err(Trouble::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    // What says how large it is need not come first.
+    if request.body().size_hint().lower() > LARGEST as u64 {
+        return Err(Trouble::Status(StatusCode::PAYLOAD_TOO_LARGE));
     }
     let body = timeout(PATIENCE, Bytes::from_request(request, state)).await;
     let body = body.map_err(|_| Trouble::Status(StatusCode::REQUEST_TIMEOUT))?;

@@ -22,7 +22,7 @@ use super::page::Section;
 use super::site::{Role, Site};
 use super::tls::Certificate;
 use super::trouble::Trouble;
-use super::{access, assets, branch, head_office, health, house, listen, live};
+use super::{access, assets, branch, form, head_office, health, house, listen, live};
 use crate::archive::Archive;
 use crate::domain::{Failure, Kind, NodeName};
 
@@ -30,8 +30,6 @@ use crate::domain::{Failure, Kind, NodeName};
 const LOOK: Duration = Duration::from_millis(100);
 /// How long queries that are under way may take when it ends.
 const LAST: Duration = Duration::from_secs(2);
-/// No form of a page is as large.
-const LARGEST_FORM: usize = 64 << 10;
 
 /// What the handlers share.
 pub(super) struct Shared {
@@ -121,7 +119,7 @@ fn router(state: &State) -> Router {
         .fallback(async || Trouble::NotFound);
     // The last one added sees the request first.
     pages
-        .layer(DefaultBodyLimit::max(LARGEST_FORM))
+        .layer(DefaultBodyLimit::max(form::LARGEST))
         .layer(from_fn_with_state(Arc::clone(state), house::answer))
         .layer(from_fn_with_state(Arc::clone(state), access::gate))
         .layer(from_fn_with_state(Arc::clone(state), house::furnish))

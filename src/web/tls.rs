@@ -43,7 +43,10 @@ fn unread(path: &Path, error: Error) -> Failure {
     match error {
         Error::Io(error) => {
             let failure = Failure::file(doing, path, &error);
-            if failure.kind() == Kind::Permission { failure } else { failure.as_kind(Kind::Configuration) }
+            if failure.kind() == Kind::Permission {
+                return failure;
+            }
+            failure.as_kind(Kind::Configuration).hint("correct serve.tls_certificate and serve.tls_key")
         }
         error => Failure::new(Kind::Configuration, format!("{doing} {}", path.display()), error)
             .hint("it must be a PEM file, as every authority hands it out"),

@@ -3,15 +3,15 @@
 use askama::Template;
 use axum::extract;
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, SET_COOKIE};
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 
 use super::Access;
 use super::gate::{cookie, shown};
 use crate::domain::{Failure, Kind};
-use crate::web::form::{self, Asked, Sent};
+use crate::web::form::{self, Asked};
 use crate::web::notices;
 use crate::web::page::{Frame, render};
 use crate::web::server::State;
@@ -45,7 +45,7 @@ struct Login {
 
 /// Nothing besides the token.
 #[derive(Deserialize)]
-pub(in crate::web) struct Nothing {}
+struct Nothing {}
 
 /// `GET /login`
 pub(in crate::web) async fn ask(
@@ -91,15 +91,14 @@ pub(in crate::web) async fn log_in(
 /// `POST /logout`
 pub(in crate::web) async fn log_out(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
-    sent: Sent<Nothing>,
+    viewer: Viewer,
+    request: Request,
 ) -> Result<Response, Trouble> {
     let access = &state.access;
-    let Nothing {} = sent.form;
-    if let Some(id) = cookie(&headers, &access.cookie) {
-        access.sessions.end(id);
-    }
-    tracing::info!("{} has logged out", sent.viewer.name);
+    let id = cookie(request.headers(), &access.cookie).map(str::to_owned);
+    let Nothing {} = form::own(&viewer, request, &state).await?;
+    id.inspect(|id| access.sessions.end(id));
+    tracing::info!("{} has logged out", viewer.name);
     let mut answer = Redirect::to("/login").into_response();
     answer.headers_mut().insert(SET_COOKIE, access.set_cookie(&access.cookie, "", "; Max-Age=0")?);
     Ok(answer)

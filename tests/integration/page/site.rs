@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -51,8 +52,23 @@ impl Site {
 
     /// Fetches a page.
     pub fn get(&self, path: &str) -> Page {
+        self.get_with(path, &[])
+    }
+
+    /// The same with these headers besides.
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Page {
         let request = self.agent.get(format!("{}{path}", self.url)).header("Cookie", self.cookie());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         self.page(request.call().unwrap())
+    }
+
+    /// Says this over a connection of its own, and returns all that is answered until the connection ends.
+    pub fn say(&self, words: &str) -> String {
+        let mut stream = self.raw();
+        stream.write_all(words.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// Sends a form as a page of ours sends it: with the field `csrf` of the first page.
@@ -63,9 +79,24 @@ impl Site {
 
     /// Sends a form with these fields only.
     pub fn post_as_is(&self, path: &str, form: &[(&str, &str)]) -> Page {
+        self.post_with(path, form, &[("Origin", &self.url)])
+    }
+
+    /// The same with these headers only.
+    pub fn post_with(&self, path: &str, form: &[(&str, &str)], headers: &[(&str, &str)]) -> Page {
         let request = self.agent.post(format!("{}{path}", self.url)).header("Cookie", self.cookie());
-        let request = request.header("Origin", &self.url);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         self.page(request.send_form(form.iter().copied()).unwrap())
+    }
+
+    /// Logs in.
+    pub fn log_in(&self, name: &str, password: &str) -> Page {
+        self.post_as_is("/login", &[("name", name), ("password", password)])
+    }
+
+    /// Brings this cookie from now on.
+    pub fn bring(&self, name: &str, value: &str) {
+        self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
 
     /// A connection to it, and nothing said yet. What is read from it comes within a minute, or it is an error.
