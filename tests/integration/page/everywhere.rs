@@ -28,7 +28,7 @@ const SHOWN: [(&str, &str, Screen, bool); 8] = [
     ("branch/sync", "sync", PHONE, false),
 ];
 /// A desk that is shown in a document.
-const SMALL_DESK: Screen = Screen { width: 1120, height: 720, is_phone: false };
+const SMALL_DESK: Screen = Screen { width: 1060, height: 680, is_phone: false };
 /// What a picture in the documents may have, in bytes.
 const PICTURE: usize = 60_000;
 
