@@ -1,8 +1,9 @@
-//! Where a test may stop the program between two steps with an effect: to kill it there, or to take a
-//! server away from under it.
+//! Where a test may stop the program between two steps with an effect: to kill it there, to take a
+//! server away from under it, or to have it fail.
 //!
 //! In a debug build, with [`AT`] and [`FILE`] in the environment, the program writes the name of the step it
-//! has just done into the file, waits until somebody removes it, and goes on. A release build has nothing
+//! has just done into the file, waits until somebody removes it, and goes on; if [`FAULT`] is written there, the
+//! thread that has stopped panics. A release build has nothing
 //! of this: [`after`] is empty there, and the names are nowhere in the program.
 
 /// The variable that says when to stop: `CutCommitted`, `CutCommitted#2` for the second time, `#7` for the
@@ -10,6 +11,8 @@
 pub const AT: &str = "SALESYNC_HALT_AT";
 /// The variable that names the file.
 pub const FILE: &str = "SALESYNC_HALT_FILE";
+/// What a test writes into the file where the program is to have a fault.
+pub const FAULT: &str = "fault";
 
 /// Declares the steps, and the list of them all.
 macro_rules! steps {
@@ -134,7 +137,9 @@ mod armed {
     use std::time::Duration;
     use std::{env, fs, thread};
 
-    use super::{AT, FILE, Step};
+    use super::{AT, FAULT, FILE, Step};
+
+    const PAUSE: Duration = Duration::from_millis(2);
 
     /// Where to stop.
     struct Order {
@@ -166,13 +171,26 @@ mod armed {
         {
             return;
         }
-        stand_still(order);
+        while order.file.exists() {
+            have_a_fault(order);
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// If the test wants one.
+    #[expect(clippy::panic, reason = "this is the one that is asked for")]
+    fn have_a_fault(order: &Order) {
+        if fs::read_to_string(&order.file).is_ok_and(|word| word == FAULT)
+            && fs::remove_file(&order.file).is_ok()
+        {
+            panic!("a test has asked for this fault");
+        }
     }
 
     /// Until the file is gone.
     fn stand_still(order: &Order) {
         while order.file.exists() {
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(PAUSE);
         }
     }
 }

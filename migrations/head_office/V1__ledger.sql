@@ -94,6 +94,8 @@ CREATE TABLE salesync.incident (
     resolved_at  timestamptz                     -- when the bundle was applied after all
 );
 CREATE INDEX ON salesync.incident (branch, incident_id);
+-- Few are open, and they are looked up for every branch at once.
+CREATE INDEX ON salesync.incident (branch, epoch, sequence) WHERE kind = 'rejected' AND resolved_at IS NULL;
 CREATE INDEX ON salesync.incident (happened_at);
 
 -- What head office asks of a branch.

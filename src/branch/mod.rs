@@ -38,5 +38,5 @@ pub use sales::{
     whereabouts,
 };
 pub use settle::{Unapplied, settle, unanswered_bundles, unapplied_bundles};
-pub use status::{BranchStatus, Clock, Unproven, branch_status};
+pub use status::{BranchStatus, Clock, Unproven, branch_status, change_log_bytes};
 pub use tracking::{InitReport, TrackedTable, init_branch, tracked_tables};

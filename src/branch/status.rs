@@ -94,6 +94,15 @@ pub fn branch_status(
     })
 }
 
+/// Size of the change logs, with what belongs to them.
+pub fn change_log_bytes(client: &mut Client) -> Result<i64, Failure> {
+    let sql = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
+               FROM salesync.tracked_table t JOIN pg_class c
+                 ON c.relname = 'log_' || t.table_id AND c.relnamespace = 'salesync'::regnamespace";
+    let row = client.query_one(sql, &[]);
+    row.map(|row| row.get(0)).map_err(|error| database_failure("measuring the change logs", &error))
+}
+
 /// A cut to count from.
 struct Base {
     sequence: i64,

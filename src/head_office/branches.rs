@@ -62,6 +62,18 @@ pub struct OpenRequest {
     pub published_at: Option<DateTime<Utc>>,
 }
 
+impl OpenRequest {
+    /// What is wanted: `bundles 3 to 5`.
+    pub fn in_words(&self) -> String {
+        match (self.wanted.as_str(), self.bundles) {
+            (_, Some((first, last))) if first == last => format!("bundle {first}"),
+            (_, Some((first, last))) => format!("bundles {first} to {last}"),
+            ("full", None) => "everything anew".to_owned(),
+            _ => "a bundle now".to_owned(),
+        }
+    }
+}
+
 impl BranchState {
     /// The sequences before the last held one that are neither applied, held nor rejected: the first
     /// thousand, since what a bundle says of its own number is limited by nothing.

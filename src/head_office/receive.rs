@@ -18,7 +18,7 @@ use super::refusal::{Refusal, judged};
 use super::rejection::Rejection;
 use super::requests::write_to_branches;
 use super::verdict::{Arrival, Outcome, Verdict};
-use crate::archive::{Archive, Placed};
+use crate::archive::{Archive, Placed, open_bundle};
 use crate::broker::Broker;
 use crate::bundle::{Bundle, ReadError};
 use crate::database::database_failure;
@@ -97,7 +97,10 @@ impl<'a> Receiver<'a> {
             place = self.find_place(&manifest, digest)?;
         }
         let own = match place {
-            Place::Refused(reason) => self.reject_draft(draft, &manifest, digest, arrival, reason)?,
+            Place::Refused(reason) => {
+                self.put_copy_aside(&manifest, digest)?;
+                self.reject_draft(draft, &manifest, digest, arrival, reason)?
+            }
             Place::Duplicate => {
                 self.keep(draft, &manifest)?;
                 self.note_duplicate(&manifest, digest, arrival.source)?
@@ -277,6 +280,15 @@ impl<'a> Receiver<'a> {
         halt::after(Step::DuplicateRecorded);
         repeat_receipt(self.client, &manifest.branch, manifest.bundle_id).map_err(failed)?;
         Ok(Verdict::on(manifest, Outcome::Duplicate))
+    }
+
+    /// A run that was killed before it could apply the bundle, or one that held it, has left it in the archive.
+    fn put_copy_aside(&self, manifest: &Manifest, digest: Digest) -> Result<(), Failure> {
+        let path = self.archive.file(&manifest.branch, manifest.epoch, manifest.sequence);
+        if path.exists() && open_bundle(&path).is_ok_and(|kept| kept.manifest_sha256() == digest) {
+            self.archive.reject(&path, Some(&manifest.branch))?;
+        }
+        Ok(())
     }
 
     fn reject_draft(

@@ -113,6 +113,7 @@ pub(super) fn told(state: &State, viewer: Option<Viewer>, trouble: &Trouble) -> 
         return trouble.status().into_response();
     };
     *page.status_mut() = trouble.status();
+    page.extensions_mut().insert(trouble.clone());
     if let Trouble::TooOften(wait) = trouble {
         page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     }

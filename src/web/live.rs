@@ -55,7 +55,8 @@ impl Live {
         self.change.send_replace(None);
     }
 
-    fn tell(&self) {
+    /// Something has changed.
+    pub(super) fn tell(&self) {
         self.change.send_modify(|change| *change = change.map(|_| Instant::now()));
     }
 

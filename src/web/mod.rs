@@ -17,6 +17,7 @@ mod health;
 mod house;
 mod listen;
 mod live;
+mod metrics;
 mod notices;
 mod options;
 mod page;

@@ -16,13 +16,14 @@ use tower_http::compression::CompressionLayer;
 use super::access::Access;
 use super::database::Databases;
 use super::live::Live;
+use super::metrics::Metrics;
 use super::notices::Notices;
 use super::options::Options;
 use super::page::Section;
 use super::site::{Role, Site};
 use super::tls::Certificate;
 use super::trouble::Trouble;
-use super::{access, assets, branch, form, head_office, health, house, listen, live};
+use super::{access, assets, branch, form, head_office, health, house, listen, live, metrics};
 use crate::archive::Archive;
 use crate::domain::{Failure, Kind, NodeName};
 
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub(super) sections: &'static [Section],
     pub(super) notices: Notices,
     pub(super) live: Live,
+    pub(super) metrics: Metrics,
     pub(super) access: Access,
 }
 
@@ -65,6 +67,7 @@ pub fn serve(
         let scheme = if tls.is_some() { "https" } else { "http" };
         let state = Arc::new(shared(site, options)?);
         tokio::spawn(live::look(Arc::clone(&state)));
+        head_office::watch_queues(&state);
         on_ready(&format!("{scheme}://{address}/"))?;
         let stop = async {
             while !is_to_stop() {
@@ -102,7 +105,8 @@ fn shared(site: Site, options: Options) -> Result<Shared, Failure> {
     };
     let access = Access::new(options.entrance(), &node)?;
     let (databases, notices, live) = (Databases::new(connect), Notices::default(), Live::new());
-    Ok(Shared { node, archive, databases, role, sections, notices, live, access })
+    let metrics = Metrics::new();
+    Ok(Shared { node, archive, databases, role, sections, notices, live, metrics, access })
 }
 
 fn router(state: &State) -> Router {
@@ -113,6 +117,7 @@ fn router(state: &State) -> Router {
     let pages = pages
         .route("/events", get(live::events))
         .route("/healthz", get(health::health))
+        .route("/metrics", get(metrics::page))
         .route("/login", get(access::ask).post(access::log_in))
         .route("/logout", post(access::log_out))
         .route("/assets/{hash}/{name}", get(assets::asset))
@@ -123,6 +128,7 @@ fn router(state: &State) -> Router {
         .layer(from_fn_with_state(Arc::clone(state), house::answer))
         .layer(from_fn_with_state(Arc::clone(state), access::gate))
         .layer(from_fn_with_state(Arc::clone(state), house::furnish))
+        .layer(from_fn_with_state(Arc::clone(state), metrics::watch))
         .layer(CompressionLayer::new())
         .with_state(Arc::clone(state))
 }

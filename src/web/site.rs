@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use postgres::Client;
 
 use super::branch::Synchroniser;
-use super::head_office::FollowUp;
+use super::head_office::{FollowUp, QueueWatch};
 use crate::archive::Archive;
 use crate::branch::branch_mark;
 use crate::branch::import::SaleRules;
 use crate::broker::Broker;
-use crate::domain::{Failure, NodeName, Onlooker, TableName};
+use crate::domain::{Failure, Kind, NodeName, Onlooker, TableName};
+use crate::head_office::monitor::Expectations;
 use crate::head_office::{Policy, head_office_mark};
 
 /// Opens a connection to the node's database.
@@ -46,30 +46,49 @@ impl Role {
             Self::Branch(site) => Ok(format!("{} {}", branch_mark(client)?, site.synchroniser.steps())),
         }
     }
+
+    /// Head office; its pages are served nowhere else.
+    pub(super) fn head_office(&self) -> Result<&HeadOfficeSite, Failure> {
+        match self {
+            Self::HeadOffice(site) => Ok(site),
+            Self::Branch(_) => {
+                Err(Failure::new(Kind::Usage, "looking at this node's role", "it is not head office"))
+            }
+        }
+    }
 }
 
 /// Opens a connection to the node's broker.
-pub type ConnectBroker = Box<dyn Fn() -> Result<Broker, Failure> + Send + Sync>;
+pub type ConnectBroker = Arc<dyn Fn() -> Result<Broker, Failure> + Send + Sync>;
 
 /// What only head office has.
 pub struct HeadOfficeSite {
     /// How long each branch may be silent before it is late, where that is configured.
-    pub(super) expect_every: BTreeMap<NodeName, Option<Duration>>,
+    pub(super) expect_every: Expectations,
+    /// The column with the money of the tables that have one.
+    pub(super) amounts: BTreeMap<TableName, String>,
     /// What it does without asking a person.
     pub(super) policy: Policy,
     pub(super) connect_broker: ConnectBroker,
+    /// The branches' queues, where there is a broker.
+    pub(super) queues: Option<QueueWatch>,
     /// What was decided on the page is carried out by this.
     pub(super) follow_up: FollowUp,
 }
 
 impl HeadOfficeSite {
-    /// `expect_every` is how long each branch may be silent before it is late, where that is configured.
+    /// `expect_every` is how long each branch may be silent before it is late, where that is configured; `amounts` the
+    /// column with the money of the tables that have one.
     pub fn new(
-        expect_every: BTreeMap<NodeName, Option<Duration>>,
+        expect_every: Expectations,
+        amounts: BTreeMap<TableName, String>,
         policy: Policy,
         connect_broker: ConnectBroker,
+        has_broker: bool,
     ) -> Self {
-        Self { expect_every, policy, connect_broker, follow_up: FollowUp::default() }
+        let branches = expect_every.keys().cloned().collect();
+        let queues = has_broker.then(|| QueueWatch::new(Arc::clone(&connect_broker), branches));
+        Self { expect_every, amounts, policy, connect_broker, queues, follow_up: FollowUp::default() }
     }
 }
 

@@ -247,3 +247,23 @@ fn head_offices_database_dying_while_a_bundle_is_applied_changes_nothing() {
     assert_eq!(head.run(&["apply", "--json"]).ok().json()["applied"].as_array().unwrap().len(), 0);
     company.assert_equal("public.sales");
 }
+
+/// It was killed with a bundle in its archive and not in its ledger. Then comes another epoch, by stick.
+#[test]
+fn a_bundle_that_only_the_archive_knows_when_its_epoch_has_passed_is_put_aside() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    company.sync();
+    east.sell("Ink");
+    east.run(&["bundle"]).ok();
+    head.halted(&["apply"], "FileNamed").kill();
+    let passed = head.bundles().pop().unwrap();
+    east.run(&["bundle", "--since", "all", "--offline"]).ok();
+    let first = east.bundles().pop().unwrap();
+    head.run(&["apply", first.to_str().unwrap()]).ok();
+    let told = head.run(&["apply"]).exits(3).stdout();
+    assert!(told.contains("is older than head office's") || told.contains("followed by another"), "{told}");
+    assert!(!passed.exists(), "{} is neither applied nor rejected", passed.display());
+    head.run(&["verify", "bundles"]).ok();
+    company.assert_equal("public.sales");
+}

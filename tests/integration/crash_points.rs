@@ -7,6 +7,7 @@
 
 mod broker;
 mod scenarios;
+mod unattended;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

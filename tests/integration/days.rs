@@ -349,12 +349,12 @@ fn the_days_of_many_tables_go_in_as_many_bundles_as_they_need() {
     let company =
         Company::new(&["east"], &of_each(&|n| format!("[[table]]\nname = \"public.t{n}\"\nday = \"day\"\n")));
     let (east, head) = (company.branch(), &company.head_office);
-    let amounts = (1..=12).map(|n| format!("a{n} numeric(14,2) NOT NULL DEFAULT 123456789.5"));
+    let amounts = (1..=80).map(|n| format!("a{n} numeric(14,2) NOT NULL DEFAULT 123456789.5"));
     let amounts = amounts.collect::<Vec<_>>().join(", ");
     east.sql(&of_each(&|n| {
         format!(
             "CREATE TABLE public.t{n} (id int PRIMARY KEY, day date NOT NULL, {amounts});
-             INSERT INTO public.t{n} (id, day) SELECT d, date '2020-01-01' + d FROM generate_series(1, 1500) d;"
+             INSERT INTO public.t{n} (id, day) SELECT d, date '2020-01-01' + d FROM generate_series(1, 200) d;"
         )
     }));
     for node in [head, east] {

@@ -10,6 +10,7 @@ use salesync::halt;
 use salesync::sandbox::wait_until;
 
 use crate::company::{Node, Run};
+use crate::running::Running;
 
 const LIMIT: Duration = Duration::from_mins(2);
 
@@ -78,5 +79,39 @@ impl Halted {
     pub fn go_on(self) -> Run {
         self.release();
         Run::ended(self.arguments, self.child.wait_with_output().unwrap())
+    }
+}
+
+/// A run that the test goes on beside, before the program stands still and after it.
+pub struct Halting {
+    pub running: Running,
+    file: PathBuf,
+}
+
+impl Halting {
+    /// Starts the program at a node. It is to stop at the place `at`.
+    pub fn start(node: &Node, arguments: &[&str], at: &str) -> Self {
+        let file = node.folder.join("halted");
+        let mut command = node.command(arguments);
+        let running = Running::of(command.env(halt::AT, at).env(halt::FILE, &file));
+        Self { running, file }
+    }
+
+    /// Waits until it stands still.
+    pub fn stands_still(&self) {
+        let has_stopped = || fs::read_to_string(&self.file).is_ok_and(|step| !step.is_empty());
+        wait_until(LIMIT, "a halt", || Ok(has_stopped().then_some(()))).unwrap();
+    }
+
+    /// The program has a fault where it stands.
+    pub fn has_a_fault(&self) {
+        fs::write(&self.file, halt::FAULT).unwrap();
+        wait_until(LIMIT, "the fault", || Ok((!self.file.exists()).then_some(()))).unwrap();
+    }
+
+    /// SIGKILL.
+    pub fn kill(self) {
+        drop(self.running);
+        fs::remove_file(&self.file).unwrap();
     }
 }

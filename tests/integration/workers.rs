@@ -1,6 +1,7 @@
 //! Several branches' bundles are applied at the same time: what is so for one is so for all, and none waits for
 //! another.
 
+mod faults;
 mod many;
 mod sessions;
 
@@ -11,6 +12,7 @@ use postgres::Client;
 use salesync::sandbox::wait_until;
 
 use crate::company::{Company, Node};
+use crate::running::Running;
 
 const LIMIT: Duration = Duration::from_mins(2);
 
@@ -54,6 +56,21 @@ fn locked(head: &Node, branch: &str) -> Client {
     let lock = format!("BEGIN; SELECT FROM salesync.branch WHERE name = '{branch}' FOR UPDATE");
     client.batch_execute(&lock).unwrap();
     client
+}
+
+/// `apply` as it runs: of a company with a bundle of each branch on its way, the workers at those of `held` cannot go on
+/// before the locks are dropped.
+fn held_up(branches: &[&str], held: &[&str], command: &[&str]) -> (Company, Vec<Client>, Running) {
+    let company = with_a_bundle_of_each(branches);
+    let locks = held.iter().map(|branch| locked(&company.head_office, branch)).collect();
+    let applying = Running::start(&company.head_office, command);
+    comes_to(&company.head_office, STUCK, &held.len().to_string());
+    (company, locks, applying)
+}
+
+/// It comes to its end, a follower when it is asked to.
+fn ends_well(applying: Running, command: &[&str]) {
+    if command.contains(&"--follow") { applying.stops() } else { applying.ends() }.ok();
 }
 
 /// Waits until this query gives this value.

@@ -115,11 +115,21 @@ impl Settings {
             .parse()
     }
 
+    fn broker_url(&self) -> Option<String> {
+        env::var("SALESYNC_BROKER_URL").ok().or_else(|| self.broker_url.clone())
+    }
+
+    /// Whether this node has a broker at all.
+    pub(super) fn has_broker(&self) -> bool {
+        self.broker_url().is_some()
+    }
+
     fn broker_address(&self) -> Result<BrokerAddress, Failure> {
-        let url = env::var("SALESYNC_BROKER_URL").ok().or_else(|| self.broker_url.clone());
         let missing = || Failure::new(Kind::Configuration, "looking for the broker", "no URL is configured");
         BrokerAddress::parse(
-            &url.ok_or_else(|| missing().hint("set SALESYNC_BROKER_URL, or `url` in the section [broker]"))?,
+            &self
+                .broker_url()
+                .ok_or_else(|| missing().hint("set SALESYNC_BROKER_URL, or `url` in the section [broker]"))?,
         )
     }
 

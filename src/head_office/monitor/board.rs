@@ -59,7 +59,8 @@ impl Figure {
         self.amount.add(amount.as_bytes()).map_err(|error| Failure::new(Kind::Failed, doing, error))
     }
 
-    fn add_figure(&mut self, other: &Self) -> Result<(), Failure> {
+    /// Adds another.
+    pub fn add_figure(&mut self, other: &Self) -> Result<(), Failure> {
         self.add(other.rows, &other.amount.text(), other.non_finite)
     }
 }
@@ -178,16 +179,15 @@ const STATED: &str = "
 /// The board of these days. `standings` are the branches.
 pub fn board(
     client: &mut impl GenericClient,
-    table: &BusinessTable,
+    table: Option<&BusinessTable>,
     standings: &[Standing],
     days: BoardDays,
     now: DateTime<Utc>,
 ) -> Result<Board, Failure> {
-    let (schema, name) = (&table.name.schema, &table.name.table);
-    let stated = client
-        .query(STATED, &[schema, name, &table.amount, &days.first, &days.last])
-        .map_err(|error| database_failure("reading what the branches have said of their days", &error))?;
-    let mut figures = stated.iter().map(figure).collect::<Result<BTreeMap<_, _>, _>>()?;
+    let mut figures = match table {
+        Some(table) => stated(client, table, days)?,
+        None => Figures::new(),
+    };
     let days: Vec<NaiveDate> = days.iter().collect();
     let mut board =
         Board { sums: vec![Figure::default(); days.len()], days, rows: Vec::new(), sum: Figure::default() };
@@ -195,6 +195,18 @@ pub fn board(
         board.add(standing, &mut figures, now)?;
     }
     Ok(board)
+}
+
+fn stated(
+    client: &mut impl GenericClient,
+    table: &BusinessTable,
+    days: BoardDays,
+) -> Result<Figures, Failure> {
+    let (schema, name) = (&table.name.schema, &table.name.table);
+    let rows = client
+        .query(STATED, &[schema, name, &table.amount, &days.first, &days.last])
+        .map_err(|error| database_failure("reading what the branches have said of their days", &error))?;
+    rows.iter().map(figure).collect()
 }
 
 type Figures = BTreeMap<(String, NaiveDate), Figure>;

@@ -32,17 +32,15 @@ pub struct Concern {
     pub cure: &'static str,
     /// The command that does it, if there is one.
     pub command: Option<String>,
-    /// Whether the incidents tell more.
-    pub is_incident: bool,
 }
 
 impl Concern {
     fn remark(name: &'static str, what: String, cure: &'static str) -> Self {
-        Self { weight: Weight::Remark, name, what, cure, command: None, is_incident: false }
+        Self { weight: Weight::Remark, name, what, cure, command: None }
     }
 
     fn needs_person(name: &'static str, what: String, cure: &'static str, command: String) -> Self {
-        Self { weight: Weight::NeedsPerson, name, what, cure, command: Some(command), is_incident: true }
+        Self { weight: Weight::NeedsPerson, name, what, cure, command: Some(command) }
     }
 }
 
@@ -142,15 +140,12 @@ fn silent(branch: &str, late: Lateness) -> Concern {
         Some(silence) => format!("Silent for {}; expected every {expected}.", span_in_words(silence)),
         None => format!("Nothing has ever come from it; expected every {expected}."),
     };
-    Concern {
-        is_incident: false,
-        ..Concern::needs_person(
-            "Late",
-            what,
-            "See whether its line is up and salesync runs there. Ask it for a bundle as soon as it connects.",
-            format!("salesync request {branch} --sync-now"),
-        )
-    }
+    Concern::needs_person(
+        "Late",
+        what,
+        "See whether its line is up and salesync runs there. Ask it for a bundle as soon as it connects.",
+        format!("salesync request {branch} --sync-now"),
+    )
 }
 
 fn remarks(state: &BranchState, is_late: bool) -> Vec<Concern> {
@@ -179,7 +174,7 @@ fn remarks(state: &BranchState, is_late: bool) -> Vec<Concern> {
 }
 
 /// `45 s`, `90 min`, `31 h`, `5 days`.
-pub(super) fn span_in_words(span: Duration) -> String {
+pub fn span_in_words(span: Duration) -> String {
     match span.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7_200 => format!("{} min", seconds / 60),

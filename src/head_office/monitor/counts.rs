@@ -23,7 +23,8 @@ pub struct BranchCounts {
 pub struct Counts {
     /// What was applied, by branch.
     pub branches: BTreeMap<String, BranchCounts>,
-    /// Incidents by branch and kind, all and unresolved ones. The branch is empty where nothing says whose it was.
+    /// Incidents by branch and kind, all and unresolved ones. The branch is empty where it is none
+    /// that head office knows.
     pub incidents: BTreeMap<(String, String), (u64, u64)>,
     /// Receipts that no broker has yet.
     pub receipts_unpublished: u64,
@@ -38,8 +39,8 @@ pub fn counts(client: &mut impl GenericClient) -> Result<Counts, Failure> {
         let [bundles, rows, bytes] = [1, 2, 3].map(|index| row.get::<_, i64>(index).unsigned_abs());
         counts.branches.insert(row.get(0), BranchCounts { bundles, rows, bytes });
     }
-    let sql = "SELECT coalesce(branch, ''), kind, count(*), count(*) FILTER (WHERE resolved_at IS NULL)
-               FROM salesync.incident GROUP BY branch, kind";
+    let sql = "SELECT coalesce(b.name, ''), i.kind, count(*), count(*) FILTER (WHERE i.resolved_at IS NULL)
+               FROM salesync.incident i LEFT JOIN salesync.branch b ON b.name = i.branch GROUP BY b.name, i.kind";
     for row in client.query(sql, &[]).map_err(failed)? {
         let [all, open] = [2, 3].map(|index| row.get::<_, i64>(index).unsigned_abs());
         counts.incidents.insert((row.get(0), row.get(1)), (all, open));

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::calendar::local_day;
 use super::standing::Standing;
+use crate::domain::NodeName;
 
 /// The whole state in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,18 +38,20 @@ struct Completeness<'a> {
     standings: &'a [Standing],
     yesterday: Option<NaiveDate>,
     /// The days up to which those branches are complete that are so up to some day.
-    through: Vec<NaiveDate>,
+    through: Vec<(NaiveDate, &'a NodeName)>,
 }
 
 impl<'a> Completeness<'a> {
     fn of(standings: &'a [Standing], now: DateTime<Utc>) -> Self {
-        let through = standings.iter().filter_map(Standing::complete_through).collect();
+        let through = |standing: &'a Standing| Some((standing.complete_through()?, &standing.state.name));
+        let through = standings.iter().filter_map(through).collect();
         Self { standings, yesterday: local_day(now).pred_opt(), through }
     }
 
+    /// Of those that are furthest.
     fn sentence(&self) -> String {
         let all = self.standings.len();
-        let Some(first) = self.through.iter().min() else {
+        let Some(newest) = self.through.iter().map(|(day, _)| day).max() else {
             let nothing = self.standings.iter().all(|standing| standing.state.last_sequence.is_none());
             let sentence = if nothing {
                 "Nothing has come from any branch yet"
@@ -57,21 +60,21 @@ impl<'a> Completeness<'a> {
             };
             return sentence.to_owned();
         };
-        let day = self.in_words(*first);
-        match (self.through.len(), self.standings) {
+        let day = self.in_words(*newest);
+        let furthest = self.through.iter().filter(|(day, _)| day == newest).count();
+        match (furthest, self.standings) {
             (1, [one]) => format!("{} is complete up to {day}", one.state.name),
-            (complete, _) if complete == all => format!("All {all} branches are complete up to {day}"),
+            (furthest, _) if furthest == all => format!("All {all} branches are complete up to {day}"),
             (1, _) => format!("1 of {all} branches is complete up to {day}"),
-            (complete, _) => format!("{complete} of {all} branches are complete up to {day}"),
+            (furthest, _) => format!("{furthest} of {all} branches are complete up to {day}"),
         }
     }
 
-    /// Those that are further than the last of them.
+    /// Who of the others is furthest behind.
     fn remark(&self) -> Option<String> {
-        let first = self.through.iter().min()?;
-        let further = self.through.iter().filter(|day| **day > *first).count();
-        let newest = self.in_words(*self.through.iter().max()?);
-        (further > 0).then(|| format!("{further} of them up to {newest}"))
+        let newest = self.through.iter().map(|(day, _)| day).max()?;
+        let (oldest, name) = self.through.iter().min()?;
+        (oldest < newest).then(|| format!("{name} only up to {}", self.in_words(*oldest)))
     }
 
     fn in_words(&self, day: NaiveDate) -> String {

@@ -141,8 +141,8 @@ mod tests {
         is(vec![branch("east", 0), branch("west", 0)], "All 2 branches are complete up to yesterday", "");
         is(
             vec![branch("east", 0), branch("north", 1), branch("west", 0)],
-            "All 3 branches are complete up to 19 November 2026",
-            "2 of them up to yesterday.",
+            "2 of 3 branches are complete up to yesterday",
+            "north only up to 19 November 2026.",
         );
         let rejected = BranchState { rejected: 1, ..branch("north", 0) };
         is(

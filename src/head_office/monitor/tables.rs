@@ -10,6 +10,9 @@ use crate::domain::{Failure, TableName};
 /// Columns that are money where nothing is configured.
 const USUAL_AMOUNTS: [&str; 2] = ["total", "amount"];
 
+/// The table of `salesync init --with-sales`.
+const SALES: &str = "public.sales";
+
 /// A table whose branches state totals per business day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusinessTable {
@@ -19,7 +22,7 @@ pub struct BusinessTable {
     pub amount: Option<String>,
 }
 
-/// Every table of which a business day was stated, those with money first. `amounts` names the column with the money where
+/// Every table of which a business day was stated: the sales first, then others with money. `amounts` names the column with the money where
 /// it is configured; else it is called `total` or `amount`.
 pub fn business_tables(
     client: &mut impl GenericClient,
@@ -45,6 +48,6 @@ pub fn business_tables(
         BusinessTable { name, amount }
     };
     let mut tables: Vec<BusinessTable> = summed.into_iter().map(table).collect();
-    tables.sort_by_key(|table| table.amount.is_none());
+    tables.sort_by_key(|table| (table.amount.is_none(), table.name.to_string() != SALES));
     Ok(tables)
 }

@@ -134,6 +134,14 @@ impl Action {
         matches!(self.what, What::Approve(..) | What::Reject(..) | What::Ask(Wanted::Full))
     }
 
+    /// Rows, or much of the line, are lost by it.
+    pub(super) fn is_grave(&self) -> bool {
+        matches!(
+            self.what,
+            What::Approve(_, _, HoldKind::Deletion) | What::Reject(..) | What::Ask(Wanted::Full)
+        )
+    }
+
     /// What is decided on bundles; none if something is asked for.
     pub(super) fn ruling(&self) -> Option<Ruling> {
         match self.what {

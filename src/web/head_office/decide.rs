@@ -112,7 +112,7 @@ async fn ask(
         back: back(&action.branch),
         fields: action.fields(),
         command: action.command(),
-        is_danger: matches!(action.what, What::Reject(..) | What::Ask(Wanted::Full)),
+        is_danger: action.is_grave(),
         needs_reason: matches!(action.what, What::Reject(..)),
         reason: fields.reason()?.unwrap_or_default(),
         error,

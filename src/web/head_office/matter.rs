@@ -5,6 +5,7 @@ use std::fmt::Display;
 use super::action::{Action, What};
 use crate::domain::{Count, NodeName, Sequence, Wanted};
 use crate::head_office::incidents::{Matter, MatterKind, Open, OpenDecision};
+use crate::head_office::monitor::span_in_words;
 use crate::head_office::{HoldKind, OpenRequest};
 use crate::web::words::{Moment, grouped};
 
@@ -57,7 +58,7 @@ impl Button {
         };
         Self {
             label,
-            is_danger: matches!(action.what, What::Reject(..) | What::Ask(Wanted::Full)),
+            is_danger: action.is_grave(),
             asks_first: action.asks_first(),
             question: action.question(),
             fields: action.fields(),
@@ -129,10 +130,11 @@ fn told(matter: &Matter) -> Told {
         }
         MatterKind::Gap { missing, asked } => gap(branch, missing, asked.as_ref()),
         MatterKind::Late { expected } => {
-            let expected = humantime::format_duration(*expected);
+            let expected = span_in_words(*expected);
+            let came = if matter.since.is_some() { "has been applied since" } else { "has ever come" };
             let title = "silent for too long".to_owned();
             let sentences = vec![
-                format!("A bundle is expected every {expected}, and none has been applied since. What was sold there meanwhile is not here."),
+                format!("A bundle is expected every {expected}, and none {came}. What was sold there meanwhile is not here."),
                 "See whether its line is up and salesync runs there. Asked for a bundle, it answers as soon as it connects."
                     .to_owned(),
             ];
@@ -141,7 +143,7 @@ fn told(matter: &Matter) -> Told {
         MatterKind::Undecided(decision) => {
             let title = format!("{}, recorded", in_words(decision));
             let sentences = vec![format!(
-                "{} has decided it. It is carried out at once, or by the `apply` that is at work, or by the next.",
+                "{} has decided it. It is carried out at once, or by the apply that is at work, or by the next.",
                 decision.by
             )];
             ("decided".to_owned(), ("waiting", "under way"), title, sentences)
@@ -210,7 +212,7 @@ fn gap(
     let more = if missing.len() > MOST_NUMBERS { " and more" } else { "" };
     if missing.is_empty() {
         let sentences = vec![
-            "What it waits for is here or was rejected; the next `salesync apply` goes on, or try again."
+            "What it waits for is here or was rejected; the next salesync apply goes on, or try again."
                 .to_owned(),
         ];
         return (
@@ -226,11 +228,11 @@ fn gap(
     let mut sentences = vec!["What came after waits for that. Other branches go on.".to_owned()];
     sentences.push(match asked {
         Some(OpenRequest { published_at: Some(at), .. }) => format!(
-            "{branch} was asked for it ({}), and answers when it connects. A file on a stick does as well: `salesync apply FILE`.",
+            "{branch} was asked for it ({}), and answers when it connects. A file on a stick does as well: salesync apply FILE.",
             Moment(*at).clock()
         ),
         Some(_) => "The request is not sent yet: it goes when the broker is there.".to_owned(),
-        None => format!("{branch} is asked for it by the next `salesync apply`."),
+        None => format!("{branch} is asked for it by the next salesync apply."),
     });
     ("gap".to_owned(), ("trouble", "gap"), title, sentences)
 }

@@ -1,17 +1,22 @@
 //! Head office's pages.
 
 mod action;
+mod branch_day;
+mod days;
+mod days_csv;
 mod decide;
 mod follow_up;
 mod history;
 mod incidents;
 mod matter;
 mod overview;
+mod queues;
 
 use axum::Router;
 use axum::routing::get;
 
 pub(super) use self::follow_up::FollowUp;
+pub(super) use self::queues::{QueueWatch, watch_queues};
 use super::page::Section;
 use super::server::State;
 
@@ -28,6 +33,9 @@ pub(super) const SECTIONS: &[Section] = &[
 pub(super) fn pages() -> Router<State> {
     Router::new()
         .route("/", get(overview::page))
+        .route("/days", get(days::page))
+        .route("/days.csv", get(days_csv::file))
+        .route("/days/{branch}/{day}", get(branch_day::page))
         .route("/incidents", get(incidents::page).post(decide::act))
         .route("/incidents/confirm", get(decide::question))
 }

@@ -440,7 +440,7 @@ pub(super) fn trade(branch: &Node) {
 }
 
 /// As many rows as do not fit into one bundle.
-fn fill_two_parts(branch: &Node) {
+pub(super) fn fill_two_parts(branch: &Node) {
     branch.sql(
         "INSERT INTO public.visit SELECT (SELECT max(id) FROM public.shop), no, public.noise()
          FROM generate_series(100, 170) no ON CONFLICT DO NOTHING",

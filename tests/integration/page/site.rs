@@ -158,6 +158,13 @@ impl Page {
         self
     }
 
+    /// It contains all of these, one after another.
+    pub fn shows_in_order(&self, words: &[&str]) {
+        let places = words.iter().map(|word| self.text.find(word).unwrap_or_else(|| panic!("no {word:?}")));
+        let places: Vec<usize> = places.collect();
+        assert!(places.is_sorted(), "{words:?} are at {places:?} of\n{}", self.text);
+    }
+
     /// It contains none of these.
     pub fn hides(self, words: &[&str]) -> Self {
         for word in words {

@@ -1,6 +1,6 @@
 //! Many branches, and branches that get into each other's way.
 
-use super::{LIMIT, STUCK, applied, comes_to, for_each_branch, locked, with_a_bundle_of_each};
+use super::{LIMIT, STUCK, applied, comes_to, ends_well, for_each_branch, held_up, with_a_bundle_of_each};
 use crate::company::{Company, SALES};
 use crate::delivery::enqueue;
 use crate::running::Running;
@@ -68,11 +68,8 @@ fn with_one_worker_the_branches_take_turns() {
 #[test]
 fn a_lock_that_somebody_holds_on_one_branch_keeps_no_other_waiting() {
     for command in [&["apply", "--workers", "2"][..], &["apply", "--workers", "2", "--follow"]] {
-        let company = with_a_bundle_of_each(&["east", "north", "west"]);
+        let (company, locks, applying) = held_up(&["east", "north", "west"], &["east"], command);
         let head = &company.head_office;
-        let lock = locked(head, "east");
-        let applying = Running::start(head, command);
-        comes_to(head, STUCK, "1");
         comes_to(head, &applied(&["north", "west"]), "4");
         assert_eq!(head.value(&applied(&["east"])), "1");
         // Answered too.
@@ -84,13 +81,9 @@ fn a_lock_that_somebody_holds_on_one_branch_keeps_no_other_waiting() {
             Ok((is_answered && head.value(receipts) == "0").then_some(()))
         })
         .unwrap();
-        drop(lock);
+        drop(locks);
         comes_to(head, &applied(&["east"]), "2");
-        if command.contains(&"--follow") {
-            applying.stops().ok();
-        } else {
-            applying.ends().ok();
-        }
+        ends_well(applying, command);
         assert_eq!(head.run(&["apply", "--json"]).ok().json()["duplicates"], 0);
         company.assert_equal("public.sales");
     }
@@ -98,11 +91,9 @@ fn a_lock_that_somebody_holds_on_one_branch_keeps_no_other_waiting() {
 
 #[test]
 fn a_follower_that_is_asked_to_stop_waits_for_the_bundles_under_way_and_answers_for_them() {
-    let company = with_a_bundle_of_each(&["east", "west"]);
+    let both = ["east", "west"];
+    let (company, locks, daemon) = held_up(&both, &both, &["apply", "--follow", "--workers", "2"]);
     let head = &company.head_office;
-    let locks = [locked(head, "east"), locked(head, "west")];
-    let daemon = Running::start(head, &["apply", "--follow", "--workers", "2"]);
-    comes_to(head, STUCK, "2");
     daemon.signal("TERM");
     drop(locks);
     daemon.ends().ok();

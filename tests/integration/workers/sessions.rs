@@ -5,9 +5,8 @@ use salesync::database::{Lock, session, share_work, take_lock};
 use salesync::domain::Kind;
 use salesync::sandbox::wait_until;
 
-use super::{LIMIT, STUCK, applied, comes_to, locked, with_a_bundle_of_each};
+use super::{LIMIT, STUCK, applied, comes_to, ends_well, held_up, with_a_bundle_of_each};
 use crate::company::Node;
-use crate::running::Running;
 use crate::servers::control_broker;
 
 /// Ends the sessions of a name, once they wait for a lock or where they stand.
@@ -22,22 +21,15 @@ fn end_sessions(head: &Node, condition: &str) {
 #[test]
 fn a_worker_whose_session_is_ended_in_the_middle_tries_again_while_the_others_go_on() {
     for command in [&["apply", "--workers", "2"][..], &["apply", "--workers", "2", "--follow"]] {
-        let company = with_a_bundle_of_each(&["east", "west"]);
+        let (company, locks, applying) = held_up(&["east", "west"], &["east"], command);
         let head = &company.head_office;
-        let lock = locked(head, "east");
-        let applying = Running::start(head, command);
-        comes_to(head, STUCK, "1");
         end_sessions(head, "application_name = 'salesync apply worker' AND wait_event_type = 'Lock'");
         comes_to(head, &applied(&["west"]), "2");
         // It is back.
         comes_to(head, STUCK, "1");
-        drop(lock);
+        drop(locks);
         comes_to(head, &applied(&["east"]), "2");
-        if command.contains(&"--follow") {
-            applying.stops().ok();
-        } else {
-            applying.ends().ok();
-        }
+        ends_well(applying, command);
         company.assert_equal("public.sales");
         assert_eq!(head.value("SELECT count(*) FROM salesync.incident"), "0");
     }
@@ -45,11 +37,9 @@ fn a_worker_whose_session_is_ended_in_the_middle_tries_again_while_the_others_go
 
 #[test]
 fn what_workers_have_done_while_the_broker_was_lost_is_a_duplicate_the_next_time() {
-    let company = with_a_bundle_of_each(&["east", "west"]);
+    let both = ["east", "west"];
+    let (company, locks, applying) = held_up(&both, &both, &["apply", "--json", "--workers", "2"]);
     let head = &company.head_office;
-    let locks = [locked(head, "east"), locked(head, "west")];
-    let applying = Running::start(head, &["apply", "--json", "--workers", "2"]);
-    comes_to(head, STUCK, "2");
     let vhost = company.broker_url.rsplit('/').next().unwrap();
     control_broker(&["close_all_connections", "--vhost", vhost, "a test"]);
     let mut broker = company.broker();
@@ -72,14 +62,12 @@ fn what_workers_have_done_while_the_broker_was_lost_is_a_duplicate_the_next_time
 
 #[test]
 fn a_message_that_cannot_be_read_costs_the_connection_and_the_workers_bundles_nothing() {
-    let company = with_a_bundle_of_each(&["bad", "east", "west"]);
+    let all = ["bad", "east", "west"];
+    let (company, mut locks, applying) = held_up(&all, &all, &["apply", "--json", "-v", "--workers", "3"]);
     let head = &company.head_office;
     let vhost = company.broker_url.rsplit('/').next().unwrap();
-    let (locks, bad) = ([locked(head, "east"), locked(head, "west")], locked(head, "bad"));
-    let applying = Running::start(head, &["apply", "--json", "-v", "--workers", "3"]);
-    comes_to(head, STUCK, "3");
     forge_unreadable(vhost, "bad");
-    drop(bad);
+    drop(locks.remove(0));
     applying.has_said("connecting to the broker again");
     drop(locks);
     let run = applying.ends().exits(65).says(&["cannot be read"]);
@@ -106,16 +94,13 @@ fn forge_unreadable(vhost: &str, branch: &str) {
 
 #[test]
 fn nobody_else_begins_while_workers_go_on_whose_leader_has_lost_the_lock() {
-    let company = with_a_bundle_of_each(&["east", "west"]);
+    let (company, locks, applying) = held_up(&["east", "west"], &["east"], &["apply", "--workers", "2"]);
     let head = &company.head_office;
-    let lock = locked(head, "east");
-    let applying = Running::start(head, &["apply", "--workers", "2"]);
-    comes_to(head, STUCK, "1");
     end_sessions(head, "application_name = 'salesync apply'");
     for other in [&["apply"][..], &["replay", "bundles"]] {
         head.run(other).exits(75).says(&["salesync apply worker (server process"]);
     }
-    drop(lock);
+    drop(locks);
     applying.ends().exits(69);
     head.run(&["apply"]).ok();
     company.assert_equal("public.sales");

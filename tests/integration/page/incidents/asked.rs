@@ -89,7 +89,7 @@ fn a_branch_that_is_silent_appears_though_there_is_no_incident() {
     let site = Site::of(head);
     let page = site.get("/incidents").shows(&[
         "<span class=\"badge late\">late</span> east: silent for too long",
-        "A bundle is expected every 1ms",
+        "A bundle is expected every 0 s, and none has been applied since.",
         "salesync request east --sync-now",
     ]);
     press(&site, &page, "Ask for a bundle now", &[]);

@@ -2,6 +2,7 @@
 
 mod asked;
 mod decided;
+mod in_a_browser;
 mod old_forms;
 mod told;
 
