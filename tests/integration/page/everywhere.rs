@@ -38,7 +38,6 @@ const WEIGHT: usize = 100_000;
 const NARROW: Screen = Screen { width: 320, height: 640, is_phone: true };
 
 #[test]
-#[ignore = "until all pages are there"]
 fn every_page_of_head_office_can_be_read_operated_and_carried_by_everybody() {
     let company = eventful_company();
     let site = Site::of(&company.head_office);
@@ -46,7 +45,6 @@ fn every_page_of_head_office_can_be_read_operated_and_carried_by_everybody() {
 }
 
 #[test]
-#[ignore = "until all pages are there"]
 fn every_page_of_a_branch_can_be_read_operated_and_carried_by_everybody() {
     let company = busy_branch();
     let site = Site::of(company.branch());
@@ -93,7 +91,8 @@ fn a_page_on_which_all_is_wrong_breaks_every_rule() {
         "scrolls, but not by keyboard",
         "to touch, close to",
         "a textbox without a name",
-        "stop 0 is",
+        "cannot be seen",
+        "stop ",
     ] {
         assert!(found.iter().any(|what| what.contains(expected)), "{expected}: {found:#?}");
     }
@@ -208,7 +207,7 @@ fn tab_order(browser: &Browser) -> Vec<String> {
             }
         };
         wrong.extend(found.as_array().unwrap().iter().map(|what| what.as_str().unwrap().to_owned()));
-        if !wrong.is_empty() {
+        if wrong.iter().any(|what| what.starts_with("stop ")) {
             // From there on everything would be wrong.
             break;
         }
