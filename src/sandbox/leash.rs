@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::Duration;
 
+use super::account::Account;
 use super::folder::Folder;
 use super::program::Program;
 use super::wait::wait_until;
@@ -69,10 +70,22 @@ impl Leash {
         program: &Program,
         signal: &str,
     ) -> Result<Self, Failure> {
+        Self::start_as(folder.account(), folder, home, log_name, program, signal)
+    }
+
+    /// The same under this account, or as ourselves.
+    pub(super) fn start_as(
+        account: Option<Account>,
+        folder: &Folder,
+        home: &Path,
+        log_name: &str,
+        program: &Program,
+        signal: &str,
+    ) -> Result<Self, Failure> {
         let log = home.join(log_name);
         let mut shell = shell(SCRIPT);
         shell.arg(&log).arg(signal);
-        let mut command = leashed(folder, home, program, shell);
+        let mut command = leashed(account, home, program, shell);
         command.stdout(folder.hold()?).stderr(Stdio::null());
         let started = command.spawn();
         let mut shell =
@@ -119,7 +132,7 @@ impl Leash {
 /// Runs `program`, a tool, in `home` under the folder's account and waits for its end. It is killed when this
 /// process ends before.
 pub(super) fn run_to_end(folder: &Folder, home: &Path, program: &Program) -> io::Result<Output> {
-    let mut command = leashed(folder, home, program, shell(TOOL_SCRIPT));
+    let mut command = leashed(folder.account(), home, program, shell(TOOL_SCRIPT));
     let mut tool = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     // Waiting for a child closes its standard input, if it still has it.
     let leash = tool.stdin.take();
@@ -135,10 +148,10 @@ fn shell(script: &str) -> Command {
 }
 
 /// The command that has `shell` run `program` on a leash.
-fn leashed(folder: &Folder, home: &Path, program: &Program, shell: Command) -> Command {
+fn leashed(account: Option<Account>, home: &Path, program: &Program, shell: Command) -> Command {
     let mut command = program.command_under(shell);
     command.current_dir(home).process_group(0).stdin(Stdio::piped());
-    if let Some(account) = folder.account() {
+    if let Some(account) = account {
         account.run(&mut command);
     }
     command

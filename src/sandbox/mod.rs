@@ -16,6 +16,7 @@ mod port;
 mod postgres;
 mod program;
 mod rabbitmq;
+mod service;
 mod url;
 mod wait;
 
@@ -26,4 +27,5 @@ pub use port::free_port;
 pub use postgres::PostgresServer;
 pub use program::find_postgres;
 pub use rabbitmq::BrokerServer;
+pub use service::Service;
 pub use wait::wait_until;

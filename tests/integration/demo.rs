@@ -103,6 +103,22 @@ fn a_demo_that_was_kept_does_what_it_says_one_can_try_until_ctrl_c() {
 }
 
 #[test]
+fn a_demo_with_pages_shows_what_its_nodes_have_and_leaves_nothing_when_it_is_killed() {
+    let folder = temporary_folder();
+    let mut demo = demo(&folder, &["--serve"]).spawn().unwrap();
+    let story = read_until(&mut BufReader::new(demo.stdout.as_mut().unwrap()), "Ctrl-C here");
+    let (_, now_you) = story.split_once("Now you").unwrap();
+    let pages: Vec<&str> =
+        now_you.lines().filter_map(|line| Some(&line[line.find("http://")?..])).map(str::trim).collect();
+    assert_eq!(pages.len(), 4, "{now_you}");
+    for (url, name) in pages.iter().zip(["head-office", "east", "west", "north"]) {
+        let page = ureq::get(*url).call().unwrap().body_mut().read_to_string().unwrap();
+        assert!(page.contains(&format!("<strong>{name}</strong>")), "{url}: {page}");
+    }
+    assert_nothing_is_left_after(demo, &folder, |demo| demo.kill().unwrap());
+}
+
+#[test]
 fn a_reader_who_has_had_enough_ends_the_demo() {
     let folder = temporary_folder();
     let mut demo = demo(&folder, &[]).spawn().unwrap();

@@ -168,11 +168,15 @@ pub(super) struct HashPassword {}
 #[derive(Debug, Arguments)]
 #[command(after_help = "Examples:\n  salesync demo                 nine sales of the spring of 2021\n  \
     salesync demo --rows 50000    as many invented sales at each branch\n  \
-    salesync demo --keep          look around afterwards, until Ctrl-C")]
+    salesync demo --serve         see it in a browser afterwards, until Ctrl-C\n  \
+    salesync demo --keep          look around in a terminal, until Ctrl-C")]
 pub(super) struct Demo {
     /// Leave everything running and say how to connect and what to try
     #[arg(long)]
     pub(super) keep: bool,
+    /// Leave everything running and say where the page of each node is
+    #[arg(long, conflicts_with = "keep")]
+    pub(super) serve: bool,
     /// Invent N sales at each branch, from 3 to a million
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=1_000_000))]
     pub(super) rows: Option<u32>,

@@ -4,13 +4,15 @@
 //! node's database, and a step that does not do what the story says of it ends the demo with a failure.
 //!
 //! `story` prints, `node` is where commands are typed, `company` starts the servers, `day` is what
-//! happens, `compare` the proof at the end.
+//! happens, `compare` the proof at the end,
+//! `keep` and `pages` what one can try afterwards.
 
 mod company;
 mod compare;
 mod day;
 mod keep;
 mod node;
+mod pages;
 mod sales;
 mod story;
 mod table;
@@ -53,11 +55,15 @@ pub(super) fn run(args: &Demo) -> Result<Exit, Failure> {
         "Every branch and head office are equal. The day took {:.0} s.",
         began.elapsed().as_secs_f32()
     ))?;
+    if args.serve {
+        pages::serve(&story, &sandbox, &company)?;
+    }
     if args.keep {
         keep::keep(&story, &company)?;
     }
     story.tell(
-        "The servers end now, and their folder is removed. `salesync demo --keep` leaves them running.",
+        "The servers end now, and their folder is removed. `salesync demo --serve` leaves them running, with a page for \
+         each node, `salesync demo --keep` for the terminal.",
     )?;
     Ok(Exit::Done)
 }
