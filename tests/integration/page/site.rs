@@ -67,7 +67,10 @@ impl Site {
         let mut stream = self.raw();
         stream.write_all(words.as_bytes()).unwrap();
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            answer.extend_from_slice(&buffer[..count]);
+        }
         String::from_utf8_lossy(&answer).into_owned()
     }
 
