@@ -67,6 +67,9 @@ CREATE TABLE salesync.delivery (
     reason           text,
     received_at      timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- For all that came under a number, and for those whose hash begins so.
+CREATE INDEX ON salesync.delivery (branch, epoch, sequence);
+CREATE INDEX ON salesync.delivery (manifest_sha256 text_pattern_ops);
 
 -- Head office's answers. The first answer to a bundle is written in the applying transaction.
 CREATE TABLE salesync.receipt (
@@ -149,4 +152,45 @@ CREATE TABLE salesync.day_total (
     sequence     bigint NOT NULL,
     stated_at    timestamptz NOT NULL,           -- the branch's clock
     PRIMARY KEY (branch, schema_name, table_name, day)
+);
+-- The days of all branches in their order, for the page of sales.
+CREATE INDEX ON salesync.day_total (day, branch);
+
+-- What public.sales adds up to, for the page: kept by `salesync serve`, a little behind the bundles. A day has a row for
+-- each branch, and one for each region and product; a month has their sums.
+CREATE TABLE salesync.sales_by_branch (
+    is_month   boolean NOT NULL,
+    first_day  date NOT NULL,                    -- the day, or the first of the month
+    branch     text NOT NULL,
+    row_count  bigint NOT NULL,
+    qty        numeric,
+    amt        numeric,
+    tax        numeric,
+    total      numeric
+);
+CREATE INDEX ON salesync.sales_by_branch (is_month, first_day);
+CREATE TABLE salesync.sales_by_product (
+    is_month   boolean NOT NULL,
+    first_day  date NOT NULL,
+    region     text,
+    product    text,
+    row_count  bigint NOT NULL,
+    qty        numeric,
+    amt        numeric,
+    tax        numeric,
+    total      numeric
+);
+CREATE INDEX ON salesync.sales_by_product (is_month, first_day);
+
+-- The days that have to be added up again.
+CREATE TABLE salesync.sales_backlog (
+    day  date PRIMARY KEY
+);
+
+-- Up to which bundle it was looked which days of a branch have changed.
+CREATE TABLE salesync.sales_seen (
+    branch    text PRIMARY KEY REFERENCES salesync.branch,
+    epoch     uuid NOT NULL,
+    sequence  bigint NOT NULL,
+    days      date[] NOT NULL                    -- of which the branch had stated something then
 );

@@ -91,6 +91,27 @@ pub fn key_of_row(row: &[u8], columns: &[Column]) -> Vec<String> {
     key.into_iter().map(|(_, text)| text).collect()
 }
 
+/// The texts of a row's fields, to be looked at. NULL is none.
+pub fn fields_of_row(row: &[u8]) -> Vec<Option<String>> {
+    let (mut is_quoted, mut in_quotes) = (vec![false], false);
+    for byte in row {
+        match byte {
+            b'"' => {
+                in_quotes = !in_quotes;
+                is_quoted.last_mut().into_iter().for_each(|is_quoted| *is_quoted = true);
+            }
+            b',' if !in_quotes => is_quoted.push(false),
+            _ => {}
+        }
+    }
+    let texts = fields_of(row).into_iter().zip(is_quoted);
+    texts
+        .map(|(text, is_quoted)| {
+            (is_quoted || !text.is_empty()).then(|| String::from_utf8_lossy(&text).into_owned())
+        })
+        .collect()
+}
+
 fn fields_of(row: &[u8]) -> Vec<Vec<u8>> {
     let mut fields = vec![Vec::new()];
     let mut in_quotes = false;
@@ -141,6 +162,13 @@ mod tests {
     fn the_key_of_a_row_comes_unquoted_and_in_key_order() {
         let columns = [column("b", Some(2)), column("x", None), column("a", Some(1))];
         assert_eq!(key_of_row(b"\"say \"\"hi\"\", you\",,7\n", &columns), ["7", "say \"hi\", you"]);
+    }
+
+    #[test]
+    fn a_field_of_nothing_is_null_and_an_empty_text_is_not() {
+        let fields = fields_of_row(b"1,,\"\",\"a\"\",b\"\n");
+        let texts: Vec<Option<&str>> = fields.iter().map(Option::as_deref).collect();
+        assert_eq!(texts, [Some("1"), None, Some(""), Some("a\",b")]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use csv::{RowReader, key_of_row};
+pub use csv::{RowReader, fields_of_row, key_of_row};
 pub use defect::{Defect, PourError, ReadError};
 pub use draft::Draft;
 pub use reader::Bundle;

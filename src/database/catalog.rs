@@ -66,7 +66,9 @@ WITH RECURSIVE relation AS (
                 WHEN c.relkind <> 'r' THEN 'not an ordinary table'
                 WHEN c.relpersistence <> 'p' THEN 'an unlogged or temporary table'
                 WHEN EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid OR inhrelid = c.oid)
-                THEN 'a table with inheritance' END AS uncapturable
+                THEN 'a table with inheritance'
+                WHEN EXISTS (SELECT FROM pg_subscription_rel WHERE srrelid = c.oid)
+                THEN 'a table that a subscription writes to' END AS uncapturable
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 ), resolved AS (

@@ -16,6 +16,7 @@ const MARK: &str = "
         (SELECT max(incident_id) FROM salesync.incident),
         (SELECT max(decision_id) FROM salesync.decision),
         (SELECT min(decision_id) FROM salesync.decision WHERE carried_out_at IS NULL),
+        (SELECT count(*) FROM salesync.sales_backlog),
         (SELECT md5(string_agg(r::text, '/' ORDER BY request_id)) FROM salesync.request r WHERE answered_at IS NULL))";
 
 /// What tells one state of head office from another.

@@ -3,17 +3,22 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::body::Body;
 use postgres::Client;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::download::{Outlet, download};
 use super::site::Connect;
 use crate::database::database_failure;
 use crate::domain::{Failure, Kind};
 
 /// So many queries of pages run at the same time; the others wait for their turn.
 const CONNECTIONS: usize = 6;
+/// So many files are made from it at the same time. They have connections of their own: whoever fetches slowly keeps
+/// no page waiting.
+const DOWNLOADS: usize = 2;
 /// Whoever has waited so long is told that the database is busy.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A page may read and no more, and no statement of it holds the database up.
@@ -27,13 +32,36 @@ pub(super) struct Databases(Arc<Inner>);
 struct Inner {
     connect: Connect,
     turns: Arc<Semaphore>,
+    downloads: Arc<Semaphore>,
     idle: Mutex<Vec<Client>>,
 }
 
 impl Databases {
     pub(super) fn new(connect: Connect) -> Self {
         let turns = Arc::new(Semaphore::new(CONNECTIONS));
-        Self(Arc::new(Inner { connect, turns, idle: Mutex::default() }))
+        let downloads = Arc::new(Semaphore::new(DOWNLOADS));
+        Self(Arc::new(Inner { connect, turns, downloads, idle: Mutex::default() }))
+    }
+
+    /// A file that `produce` writes from a connection which cannot write and ends with it.
+    pub(super) async fn download(
+        &self,
+        produce: impl FnOnce(&mut Client, &mut Outlet) -> Result<(), Failure> + Send + 'static,
+    ) -> Result<Body, Failure> {
+        let turn = Arc::clone(&self.0.downloads).try_acquire_owned().map_err(|_| {
+            Failure::new(Kind::Postponed, "making a file", "others are fetching files just now")
+                .hint("try again in a few minutes")
+        })?;
+        let inner = Arc::clone(&self.0);
+        download(move |outlet| {
+            let _turn = turn;
+            let mut client = (inner.connect)()?;
+            client
+                .batch_execute(READ_ONLY)
+                .map_err(|error| database_failure("preparing a connection", &error))?;
+            produce(&mut client, outlet)
+        })
+        .await
     }
 
     /// Runs `query` in a thread that may block, on a connection that cannot write.
@@ -97,5 +125,14 @@ impl Inner {
         if !client.is_closed() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
         }
+    }
+}
+
+/// A connection is closed by a thread of its own: where the server ends, in the midst of its tasks, closing one would
+/// panic.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let idle = std::mem::take(self.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
+        drop(std::thread::spawn(move || drop(idle)).join());
     }
 }

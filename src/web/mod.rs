@@ -11,6 +11,7 @@ mod access;
 mod assets;
 mod branch;
 mod database;
+mod download;
 mod form;
 mod head_office;
 mod health;

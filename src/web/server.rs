@@ -67,6 +67,9 @@ pub fn serve(
         let scheme = if tls.is_some() { "https" } else { "http" };
         let state = Arc::new(shared(site, options)?);
         tokio::spawn(live::look(Arc::clone(&state)));
+        if let Role::HeadOffice(_) = state.role {
+            tokio::spawn(head_office::keep_summary(state.databases.clone()));
+        }
         head_office::watch_queues(&state);
         on_ready(&format!("{scheme}://{address}/"))?;
         let stop = async {

@@ -2,6 +2,7 @@
 
 mod action;
 mod branch_day;
+mod bundles;
 mod days;
 mod days_csv;
 mod decide;
@@ -11,12 +12,15 @@ mod incidents;
 mod matter;
 mod overview;
 mod queues;
+mod sales;
+mod summary;
 
 use axum::Router;
 use axum::routing::get;
 
 pub(super) use self::follow_up::FollowUp;
 pub(super) use self::queues::{QueueWatch, watch_queues};
+pub(super) use self::summary::keep_summary;
 use super::page::Section;
 use super::server::State;
 
@@ -33,6 +37,13 @@ pub(super) const SECTIONS: &[Section] = &[
 pub(super) fn pages() -> Router<State> {
     Router::new()
         .route("/", get(overview::page))
+        .route("/bundles", get(bundles::list))
+        .route("/bundles/{branch}/{epoch}/{sequence}", get(bundles::bundle))
+        .route("/bundles/{branch}/{epoch}/{sequence}/file", get(bundles::file))
+        .route("/bundles/_rejected/{incident}", get(bundles::rejected))
+        .route("/bundles/_rejected/{incident}/file", get(bundles::rejected_file))
+        .route("/sales", get(sales::page))
+        .route("/sales.csv", get(sales::file))
         .route("/days", get(days::page))
         .route("/days.csv", get(days_csv::file))
         .route("/days/{branch}/{day}", get(branch_day::page))

@@ -1,7 +1,11 @@
 //! What cannot be captured is refused, with words that help.
 
+use std::time::Duration;
+
+use salesync::sandbox::{PostgresServer, Sandbox, wait_until};
+
 use super::{company_of, toml};
-use crate::company::Company;
+use crate::company::{Company, Node};
 
 /// Tables that are refused, by their definition, with what must be said.
 const REFUSED: &[(&str, &[&str])] = &[
@@ -94,5 +98,41 @@ fn truncate_in_the_stricter_isolation_levels_is_refused_because_it_could_not_be_
         assert!(error.message().contains("needs READ COMMITTED"), "{error}");
         assert!(error.hint().unwrap().contains("Use DELETE"));
         client.batch_execute("ROLLBACK").unwrap();
+    }
+}
+
+/// PostgreSQL fires no statement triggers for what a subscription writes.
+#[test]
+fn a_table_that_a_subscription_writes_to_is_refused_before_the_next_cut() {
+    let company = Company::new(&["east"], &toml(&["public.t"]));
+    let sandbox = Sandbox::new().unwrap();
+    let postgres = PostgresServer::start_with(&sandbox, "postgres", &["wal_level=logical"]).unwrap();
+    let node = |name: &str| {
+        postgres.create_database(name).unwrap();
+        Node { name: name.into(), folder: company.branch().folder.clone(), database_url: postgres.url(name) }
+    };
+    let (source, east) = (node("source"), node("east"));
+    east.configure("role = \"branch\"", &company.broker_url, &toml(&["public.t"]));
+    for node in [&source, &east] {
+        node.sql("CREATE TABLE public.t (id int PRIMARY KEY)");
+    }
+    east.run(&["init"]).ok();
+    east.run(&["bundle", "--offline"]).ok();
+    source.sql("CREATE PUBLICATION sales FOR TABLE public.t");
+    source.value("SELECT slot_name FROM pg_create_logical_replication_slot('sales', 'pgoutput')");
+    east.sql(&format!(
+        "CREATE SUBSCRIPTION sales CONNECTION '{}' PUBLICATION sales WITH (create_slot = false)",
+        source.database_url
+    ));
+    let is_copied = "SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel";
+    let comes_to = |sql: &str, wanted: &str| {
+        wait_until(Duration::from_mins(1), sql, || Ok((east.value(sql) == wanted).then_some(()))).unwrap();
+    };
+    comes_to(is_copied, "true");
+    source.sql("INSERT INTO public.t VALUES (1)");
+    comes_to("SELECT count(*) FROM public.t", "1");
+    assert_eq!(east.value("SELECT count(*) FROM salesync.log_1"), "0");
+    for command in [&["bundle", "--offline"][..], &["init"]] {
+        east.run(command).exits(78).says(&["public.t", "a subscription writes to"]);
     }
 }

@@ -428,3 +428,27 @@ fn a_branch_with_other_tables_is_told_so_calmly() {
         site.get(path).is(200);
     }
 }
+
+#[test]
+fn whoever_may_only_look_sees_the_sales_and_nothing_to_press() {
+    let company = Company::of_sales(&["east"]);
+    let east = company.branch();
+    east.sell("Ink");
+    let password = "a password of their own";
+    let hash = east.run_with(&["hash-password"], password.as_bytes()).ok().stdout();
+    let user =
+        format!("[[serve.users]]\nname = \"bert\"\nrole = \"view\"\npassword = \"{}\"\n", hash.trim_end());
+    let settings = format!("{SALES}{user}");
+    east.configure("role = \"branch\"", &company.broker_url, &settings);
+    let site = Site::of(east);
+    site.post_as_is("/login", &[("name", "bert"), ("password", password)]).is(303);
+    site.get("/").is(200).shows(&["Ink"]).hides(&["New sale", "Correct", "Void", "Clear", "Sync now"]);
+    site.get("/sync").is(200).hides(&["Sync now"]);
+    for path in ["/sales/new", "/sales/1", "/sales/1/void", "/sales/clear"] {
+        site.get(path).is(403).shows(&["you may look, and change nothing"]);
+    }
+    for path in ["/sales/new", "/sales/1", "/sales/1/void", "/sales/clear", "/sync"] {
+        site.post(path, &PAPER).is(403);
+    }
+    assert_eq!((sales(east), east.bundles().len()), ("1".to_owned(), 0));
+}

@@ -2,12 +2,14 @@
 
 use std::fs;
 
+use chrono::TimeDelta;
 use salesync::sandbox::wait_until;
 use serde_json::Value;
 
 use super::site::{Page, Site};
 use super::world::eventful_company;
 use crate::company::{Company, Node};
+use crate::forge::forged;
 
 /// Longer than a round of questions to the broker, on a busy machine.
 const LIMIT: std::time::Duration = std::time::Duration::from_mins(2);
@@ -188,4 +190,22 @@ fn a_clock_that_is_ahead_an_unfinished_cut_and_open_requests_are_told() {
         &["300.0 s ahead", "Its clock is ahead by 5 min or more.", "Asked for bundles 1 to 3"],
     );
     shows_all(line(&page, "west"), &["In the middle", "has yet to come"]);
+}
+
+#[test]
+fn data_is_as_of_the_cut_and_never_newer_than_the_day_it_came() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    east.sell("Ink");
+    east.run(&["bundle", "--offline"]).ok();
+    // A branch whose clock is a day ahead.
+    let bundle = forged(&east.bundles()[0], |manifest| manifest.created_at += TimeDelta::days(1));
+    let file = east.folder.join("ahead.bundle");
+    fs::write(&file, bundle).unwrap();
+    head.run(&["apply", file.to_str().unwrap()]).ok();
+    let came = head.value("SELECT received_at FROM salesync.bundle");
+    assert_eq!(head.value("SELECT data_as_of FROM salesync.branch"), came);
+    let page = Site::of(head).get("/").is(200);
+    shows_all(line(&page, "east"), &["just now", "Its clock is ahead by"]);
+    assert_eq!(headline(&page), "east is complete up to yesterday");
 }

@@ -30,6 +30,7 @@ pub struct Page {
     pub status: u16,
     headers: header::HeaderMap,
     pub text: String,
+    pub bytes: Vec<u8>,
 }
 
 impl Site {
@@ -142,7 +143,9 @@ impl Site {
                 cookies.insert(name.to_owned(), value.to_owned());
             }
         }
-        Page { status: parts.status.as_u16(), headers: parts.headers, text: body.read_to_string().unwrap() }
+        let bytes = body.read_to_vec().unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Page { status: parts.status.as_u16(), headers: parts.headers, text, bytes }
     }
 }
 

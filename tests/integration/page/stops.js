@@ -1,9 +1,10 @@
 // Prepares a walk through the page by the tab key: says how many stops there are, and leaves a function that says what is
 // wrong at the one where the focus should be now. It says nothing yet while the focus is on the parts of the field before.
-document.activeElement.blur();
+// The walk begins at the top, also where something has the focus already.
+document.body.tabIndex = -1;
+document.body.focus();
+document.body.removeAttribute("tabindex");
 scrollTo(0, 0);
-// Where the walk begins, also after clicks.
-getSelection().setPosition(document.body, 0);
 const isShown = (element) => element.checkVisibility({ visibilityProperty: true }) && element.getClientRects().length > 0;
 const scrolls = (element) => element.scrollWidth > element.clientWidth && ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
 const stops = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]")]

@@ -1,0 +1,25 @@
+//! The branches' sales as head office has them: page by page, in totals, as a file.
+//!
+//! Ten million rows of a hundred branches have no index but their keys and a BRIN index of the business days, and get no
+//! other: each would cost every bundle. What makes pages fast is that head office knows how many rows each branch has on
+//! each day, for that is what the branches state and head office has counted (`salesync.day_total`). [`walk`] reads from
+//! one place in the order of days, branches and numbers as far as it must to fill a page, and no further. Totals of few
+//! rows are added up when they are asked for; of many, [`summary`] keeps them, a little behind the bundles.
+
+mod export;
+mod filter;
+mod shape;
+mod sorted;
+mod statement;
+mod summary;
+mod totals;
+mod walk;
+
+pub use export::{ExportForm, export_sales};
+pub use filter::{ProductFilter, SalesFilter};
+pub use shape::{SalesTable, sales_table};
+pub use sorted::{SORT_LIMIT, SortColumn, SortPosition, Sorted, sorted_sales};
+pub use statement::Sale;
+pub use summary::{Backlog, refresh_summary};
+pub use totals::{Figures, LIVE_LIMIT, SalesTotals, Share, sales_totals};
+pub use walk::{Position, SalesPage, Towards, find_sale, walk_sales};

@@ -1,0 +1,215 @@
+//! Totals of the sales: by day or month, region, product, branch.
+
+use std::collections::BTreeMap;
+
+use postgres::{Client, Row, Transaction};
+
+use super::filter::{SalesFilter, all, literal};
+use super::shape::FROM;
+use super::sorted::count_up_to;
+use super::statement::{begin, by_days, failed};
+use super::summary::{Backlog, backlog};
+use crate::domain::Failure;
+
+/// So many sales are added up while somebody waits; of more the summary is shown.
+pub const LIVE_LIMIT: i64 = 30_000;
+/// A period of more days is told by months.
+const MOST_DAYS: i64 = 92;
+
+/// Exact sums, as PostgreSQL writes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Sales.
+    pub rows: i64,
+    /// Pieces.
+    pub qty: String,
+    /// Amounts without tax.
+    pub amt: String,
+    /// Taxes.
+    pub tax: String,
+    /// Amounts with tax.
+    pub total: String,
+}
+
+/// The figures of one day or month, region, product or branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Which; none where it is NULL.
+    pub name: Option<String>,
+    /// Its figures.
+    pub figures: Figures,
+}
+
+/// The totals of a filter's sales. What is none cannot be told of so many.
+#[derive(Debug, Clone, Default)]
+pub struct SalesTotals {
+    /// Of all of them.
+    pub all: Option<Figures>,
+    /// By business day, or by month where [`by_month`](Self::by_month) says so; in their order.
+    pub by_day: Option<Vec<Share>>,
+    /// Whether `by_day` has months.
+    pub by_month: bool,
+    /// By region, the greatest total first.
+    pub by_region: Option<Vec<Share>>,
+    /// By product, the same.
+    pub by_product: Option<Vec<Share>>,
+    /// By branch, the same.
+    pub by_branch: Option<Vec<Share>>,
+    /// What is not in these figures yet; none if they were added up just now.
+    pub backlog: Option<Backlog>,
+}
+
+/// Adds up the filter's sales, or takes them from the summary where there are many.
+pub fn sales_totals(client: &mut Client, filter: &SalesFilter) -> Result<SalesTotals, Failure> {
+    let mut transaction = begin(client)?;
+    let stated = count_up_to(&mut transaction, filter, LIVE_LIMIT)?;
+    let by_month = days_of(&mut transaction, filter)? > MOST_DAYS;
+    let mut totals = if stated <= LIVE_LIMIT {
+        live(&mut transaction, filter, by_month)?
+    } else {
+        summed_up(&mut transaction, filter, by_month)?
+    };
+    totals.by_month = by_month;
+    Ok(totals)
+}
+
+/// From the first day with sales in the period to the last.
+fn days_of(transaction: &mut Transaction<'_>, filter: &SalesFilter) -> Result<i64, Failure> {
+    let bound = |function: &str| {
+        // An index has them at its ends.
+        let direction = if function == "first" { "ASC" } else { "DESC" };
+        format!(
+            "(SELECT d.day FROM salesync.day_total d WHERE {} AND isfinite(d.day) ORDER BY d.day {direction} LIMIT 1)",
+            filter.stated()
+        )
+    };
+    let sql = format!("SELECT coalesce(({} - {})::bigint, 0)", bound("last"), bound("first"));
+    Ok(transaction.query_one(&sql, &[]).map_err(|error| failed(&error))?.get(0))
+}
+
+const SUMS: &str =
+    "count(*), coalesce(sum(t.qty), 0)::text, coalesce(sum(t.amt), 0)::text, coalesce(sum(t.tax), 0)::text,
+                    coalesce(sum(t.total), 0)::text";
+
+/// The same of rows that are sums already.
+const SUMS_OF_SUMS: &str = "coalesce(sum(t.row_count), 0)::bigint, coalesce(sum(t.qty), 0)::text, \
+                            coalesce(sum(t.amt), 0)::text, coalesce(sum(t.tax), 0)::text, coalesce(sum(t.total), 0)::text";
+
+/// Reads the table itself, once.
+fn live(
+    transaction: &mut Transaction<'_>,
+    filter: &SalesFilter,
+    by_month: bool,
+) -> Result<SalesTotals, Failure> {
+    let sql = format!(
+        "SELECT grouping(day, region, product, branch), CASE grouping(day, region, product, branch)
+                    WHEN 7 THEN day WHEN 11 THEN region WHEN 13 THEN product WHEN 14 THEN branch END, {SUMS}
+         FROM (SELECT {} AS day, t.region::text, t.product::text, t.branch::text, t.qty, t.amt, t.tax, t.total
+               FROM {FROM} WHERE {}) t
+         GROUP BY GROUPING SETS ((day), (region), (product), (branch), ()) ORDER BY sum(t.total) DESC NULLS LAST, 2",
+        day_or_month("t.date", by_month),
+        filter.condition(),
+    );
+    let rows = by_days(transaction, &sql)?;
+    let mut kinds: BTreeMap<i32, Vec<Share>> = BTreeMap::new();
+    for row in &rows {
+        kinds.entry(row.get(0)).or_default().push(share(row, 1));
+    }
+    let mut take = |kind| Some(kinds.remove(&kind).unwrap_or_default());
+    let all = take(15).and_then(|shares| shares.into_iter().next());
+    Ok(SalesTotals {
+        all: all.map(|share| share.figures),
+        by_day: take(7).map(in_order),
+        by_region: take(11),
+        by_product: take(13),
+        by_branch: take(14),
+        ..SalesTotals::default()
+    })
+}
+
+/// Takes them from the summary, which has days and months by branch, and by region and product.
+fn summed_up(
+    transaction: &mut Transaction<'_>,
+    filter: &SalesFilter,
+    by_month: bool,
+) -> Result<SalesTotals, Failure> {
+    let mut totals = SalesTotals { backlog: Some(backlog(transaction, filter)?), ..SalesTotals::default() };
+    let of_names = filter.names();
+    let of_branch = filter.branch.as_ref().map(|name| format!("t.branch = {}", literal(name.as_str())));
+    if of_branch.is_some() && !of_names.is_empty() {
+        return Ok(totals);
+    }
+    let by_name = "salesync.sales_by_product";
+    let by_branch = "salesync.sales_by_branch";
+    let source = if of_names.is_empty() { by_branch } else { by_name };
+    let mut conditions = of_names.clone();
+    conditions.extend(of_branch.clone());
+    let mut read = |table: &str, name: &str, period: String| {
+        let sql = format!(
+            "SELECT {name}, {SUMS_OF_SUMS} FROM {table} t WHERE {} AND {period} GROUP BY 1
+             ORDER BY sum(t.total) DESC NULLS LAST, 1",
+            all(&conditions)
+        );
+        let rows = transaction.query(&sql, &[]).map_err(|error| failed(&error))?;
+        Ok::<_, Failure>(rows.iter().map(|row| share(row, 0)).collect::<Vec<_>>())
+    };
+    let whole = read(source, "'all'", in_pieces(filter))?;
+    totals.all = whole.into_iter().next().map(|share| share.figures);
+    let steps = if by_month {
+        in_pieces(filter)
+    } else {
+        all(&[vec!["NOT t.is_month".to_owned()], filter.days("t.first_day")].concat())
+    };
+    totals.by_day = Some(in_order(read(source, &day_or_month("t.first_day", by_month), steps)?));
+    if of_branch.is_none() {
+        totals.by_region = Some(read(by_name, "t.region", in_pieces(filter))?);
+        totals.by_product = Some(read(by_name, "t.product", in_pieces(filter))?);
+    }
+    if of_names.is_empty() {
+        totals.by_branch = Some(read(by_branch, "t.branch", in_pieces(filter))?);
+    }
+    Ok(totals)
+}
+
+/// The period as whole months, and the days before and behind them.
+fn in_pieces(filter: &SalesFilter) -> String {
+    let begin = filter.from.map(|day| {
+        format!("date_trunc('month', {} + interval '1 month' - interval '1 day')::date", date(day))
+    });
+    let end = filter.to.map(|day| format!("date_trunc('month', {} + interval '1 day')::date", date(day)));
+    let mut months = vec!["t.is_month".to_owned()];
+    let mut days = Vec::new();
+    if let Some(begin) = &begin {
+        months.push(format!("t.first_day >= {begin}"));
+        days.push(format!("t.first_day < {begin}"));
+    }
+    if let Some(end) = &end {
+        months.push(format!("t.first_day < {end}"));
+        days.push(format!("t.first_day >= {end}"));
+    }
+    if days.is_empty() {
+        return all(&months);
+    }
+    let mut edges = vec!["NOT t.is_month".to_owned(), format!("({})", days.join(" OR "))];
+    edges.extend(filter.days("t.first_day"));
+    format!("(({}) OR ({}))", all(&months), all(&edges))
+}
+
+fn date(day: chrono::NaiveDate) -> String {
+    format!("{}::date", literal(&day.to_string()))
+}
+
+fn day_or_month(day: &str, by_month: bool) -> String {
+    if by_month { format!("to_char({day}, 'YYYY-MM')") } else { format!("{day}::text") }
+}
+
+fn in_order(mut shares: Vec<Share>) -> Vec<Share> {
+    shares.sort_by(|one, other| one.name.cmp(&other.name));
+    shares
+}
+
+fn share(row: &Row, at: usize) -> Share {
+    let text = |index: usize| row.get(at + index);
+    let figures = Figures { rows: row.get(at + 1), qty: text(2), amt: text(3), tax: text(4), total: text(5) };
+    Share { name: row.get(at), figures }
+}

@@ -1,0 +1,253 @@
+//! The sales in the order of their days, page by page.
+//!
+//! A sale's place is its day, its branch and its number. A page is read from a place on, in windows that follow each
+//! other without a gap: what the branches have stated of their days only says how large a window must be to fill the
+//! page. So each sale is in one window, whether a day was stated or not, and whatever arrives in between.
+
+use postgres::{Client, Transaction};
+
+use super::filter::{SalesFilter, all, literal};
+use super::shape::FROM;
+use super::statement::{COLUMNS, Sale, begin, by_days, failed};
+use crate::domain::Failure;
+
+/// Rows of which a page is filled at most. Where few of them are wanted, the page says how far it has looked.
+const LOOK_LIMIT: i64 = 64_000;
+/// Rows that are looked through first where only some are wanted.
+const FIRST_LOOK: i64 = 8000;
+/// Branches' days that are looked up at a time.
+const MOST_GROUPS: usize = 5000;
+/// How much larger the next window is if one has too few.
+const GROWTH: i64 = 8;
+
+/// Which way the pages go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Towards {
+    /// To older sales.
+    Older,
+    /// To newer ones.
+    Newer,
+}
+
+/// A place in the order of sales.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The business day, as PostgreSQL writes it.
+    pub day: String,
+    /// The branch.
+    pub branch: String,
+    /// The number; none means past the branch's last sale of that day.
+    pub id: Option<i64>,
+}
+
+/// A page.
+#[derive(Debug, Clone, Default)]
+pub struct SalesPage {
+    /// The sales, in the direction in which they were looked for.
+    pub sales: Vec<Sale>,
+    /// True if there are more.
+    pub has_more: bool,
+    /// How far was looked, if that was not to the end and the page is not full.
+    pub looked_to: Option<Position>,
+}
+
+/// Where a window begins.
+enum Start {
+    /// At the very first sale.
+    Outermost,
+    /// At the first sale of this day.
+    Day(String),
+    /// After this place.
+    After(Position),
+}
+
+/// A branch's day that has rows, as the branch has stated.
+struct Group {
+    day: String,
+    branch: String,
+    rows: i64,
+}
+
+/// The next `limit` sales from a place on, or from the outermost one.
+pub fn walk_sales(
+    client: &mut Client,
+    filter: &SalesFilter,
+    towards: Towards,
+    after: Option<Position>,
+    limit: usize,
+) -> Result<SalesPage, Failure> {
+    let mut transaction = begin(client)?;
+    let mut walk = Walk { transaction: &mut transaction, filter, towards, limit, page: SalesPage::default() };
+    walk.go(after.map_or(Start::Outermost, Start::After))?;
+    let mut page = walk.page;
+    page.has_more |= page.sales.len() > limit;
+    page.sales.truncate(limit);
+    Ok(page)
+}
+
+/// The sales with this number, of every branch or of one.
+pub fn find_sale(client: &mut Client, filter: &SalesFilter, id: i64) -> Result<SalesPage, Failure> {
+    // Each branch's key is looked up by itself: the number alone is no beginning of a key.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM salesync.branch b CROSS JOIN LATERAL (
+             SELECT * FROM {FROM} WHERE t.branch = b.name AND t.id = $1 OFFSET 0) t
+         WHERE {} ORDER BY t.branch LIMIT 1000",
+        filter.condition()
+    );
+    let rows = client.query(&sql, &[&id]).map_err(|error| failed(&error))?;
+    Ok(SalesPage { sales: rows.iter().map(Sale::of).collect(), ..SalesPage::default() })
+}
+
+struct Walk<'w, 't> {
+    transaction: &'w mut Transaction<'t>,
+    filter: &'w SalesFilter,
+    towards: Towards,
+    limit: usize,
+    page: SalesPage,
+}
+
+impl Walk<'_, '_> {
+    fn go(&mut self, mut start: Start) -> Result<(), Failure> {
+        let is_of_some = self.filter.is_of_some();
+        let mut wanted = i64::try_from(self.limit).unwrap_or(i64::MAX).saturating_add(1);
+        if is_of_some {
+            wanted = wanted.max(FIRST_LOOK);
+        }
+        let mut looked = 0;
+        loop {
+            let groups = self.groups(&start, wanted)?;
+            if let (Start::Outermost, Some(first), false) = (&start, groups.first(), is_of_some) {
+                // Days that no branch has stated come before the first that one has. With that behind, few branches are
+                // read for the page.
+                self.read(&start, Some(&Start::Day(first.day.clone())), None)?;
+                start = Start::Day(first.day.clone());
+                if self.page.sales.len() > self.limit {
+                    return Ok(());
+                }
+            }
+            let Some(last) = end_of(&groups, wanted) else { return self.read(&start, None, None) };
+            self.read(&start, None, Some(last))?;
+            if self.page.sales.len() > self.limit {
+                return Ok(());
+            }
+            looked += groups.iter().map(|group| group.rows).sum::<i64>();
+            let reached = Position { day: last.day.clone(), branch: last.branch.clone(), id: None };
+            if looked >= LOOK_LIMIT {
+                self.page.has_more = true;
+                self.page.looked_to = Some(reached);
+                return Ok(());
+            }
+            start = Start::After(reached);
+            wanted = wanted.saturating_mul(GROWTH).min(LOOK_LIMIT);
+        }
+    }
+
+    /// What the branches have stated of their days from `start` on, until there are as many rows as are wanted.
+    fn groups(&mut self, start: &Start, wanted: i64) -> Result<Vec<Group>, Failure> {
+        let (operator, direction) = self.words();
+        let from = match start {
+            Start::Outermost => "true".to_owned(),
+            Start::Day(day) => format!("d.day {operator}= {}", literal(day)),
+            Start::After(Position { day, branch, id }) => {
+                let or_equal = if id.is_some() { "=" } else { "" };
+                let (day, branch) = (literal(day), literal(branch));
+                format!(
+                    "d.day {operator}= {day} AND (d.day, d.branch) {operator}{or_equal} ({day}, {branch})"
+                )
+            }
+        };
+        let sql = format!(
+            "SELECT d.day::text, d.branch, d.row_count FROM salesync.day_total d WHERE {} AND {from}
+             ORDER BY d.day {direction}, d.branch {direction} LIMIT {}",
+            self.filter.stated(),
+            usize::try_from(wanted).unwrap_or(MOST_GROUPS).min(MOST_GROUPS),
+        );
+        let rows = self.transaction.query(&sql, &[]).map_err(|error| failed(&error))?;
+        let groups = rows.iter().map(|row| {
+            let group = Group { day: row.get(0), branch: row.get(1), rows: row.get(2) };
+            // Nobody knows how many rows are left of the one in which the last page ended.
+            let is_begun = matches!(start, Start::After(after) if (&after.day, &after.branch) == (&group.day, &group.branch));
+            if is_begun { Group { rows: 0, ..group } } else { group }
+        });
+        let mut sum = 0;
+        let needed = groups.take_while(|group| {
+            let is_needed = sum < wanted;
+            sum += group.rows;
+            is_needed
+        });
+        Ok(needed.collect())
+    }
+
+    /// Reads a window: from `start` on, before `before`, and with all rows of the branch's day `last`.
+    fn read(&mut self, start: &Start, before: Option<&Start>, last: Option<&Group>) -> Result<(), Failure> {
+        let (operator, direction) = self.words();
+        let back = if operator == "<" { ">" } else { "<" };
+        let mut conditions = vec![self.filter.condition(), "t.date IS NOT NULL".to_owned()];
+        if let Some(Start::Day(day)) = before {
+            conditions.push(format!("t.date {back} {}", literal(day)));
+        }
+        let first = first_place(start, operator, &mut conditions);
+        if let Some(last) = last {
+            let (day, branch) = (literal(&last.day), literal(&last.branch));
+            conditions.push(format!("t.date {back}= {day} AND (t.date, t.branch) {back}= ({day}, {branch})"));
+            if first.is_some_and(|(day, _)| *day == last.day) {
+                // The planner sees the one day, and of which branches.
+                conditions.push(format!("t.date = {day} AND t.branch {back}= {branch}"));
+                conditions.extend(
+                    first
+                        .and_then(|(_, branch)| branch)
+                        .map(|branch| format!("t.branch {operator}= {}", literal(branch))),
+                );
+            }
+        }
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {FROM} WHERE {}
+             ORDER BY t.date {direction}, t.branch {direction}, t.id {direction} LIMIT {}",
+            all(&conditions),
+            self.limit + 1 - self.page.sales.len().min(self.limit),
+        );
+        let rows = by_days(self.transaction, &sql)?;
+        self.page.sales.extend(rows.iter().map(Sale::of));
+        Ok(())
+    }
+
+    fn words(&self) -> (&'static str, &'static str) {
+        match self.towards {
+            Towards::Older => ("<", "DESC"),
+            Towards::Newer => (">", "ASC"),
+        }
+    }
+}
+
+/// The condition that a window begins at `start`. Returns the day, and the branch if the day was begun.
+fn first_place<'s>(
+    start: &'s Start,
+    operator: &str,
+    conditions: &mut Vec<String>,
+) -> Option<(&'s String, Option<&'s str>)> {
+    match start {
+        Start::Outermost => None,
+        Start::Day(day) => {
+            conditions.push(format!("t.date {operator}= {}", literal(day)));
+            Some((day, None))
+        }
+        Start::After(Position { day, branch, id }) => {
+            let (shown_day, shown_branch) = (literal(day), literal(branch));
+            conditions.push(format!("t.date {operator}= {shown_day}"));
+            conditions.push(match id {
+                Some(id) => {
+                    format!("(t.date, t.branch, t.id) {operator} ({shown_day}, {shown_branch}, {id})")
+                }
+                None => format!("(t.date, t.branch) {operator} ({shown_day}, {shown_branch})"),
+            });
+            Some((day, Some(branch)))
+        }
+    }
+}
+
+/// The last branch's day of a window that has as many rows as are wanted; none if there are not so many.
+fn end_of(groups: &[Group], wanted: i64) -> Option<&Group> {
+    let is_enough =
+        groups.iter().map(|group| group.rows).sum::<i64>() >= wanted || groups.len() >= MOST_GROUPS;
+    groups.last().filter(|_| is_enough)
+}

@@ -1,0 +1,127 @@
+//! The stations of a bundle's life: what is known of each, and by whose clock.
+
+use crate::domain::{Count, Manifest, Receipt};
+use crate::head_office::history::{Biography, Recorded};
+use crate::web::words::{Moment, grouped, size};
+
+/// A station.
+pub(super) struct Station {
+    pub(super) name: &'static str,
+    pub(super) when: Option<Moment>,
+    /// Whose clock it is, or why there is no time.
+    pub(super) clock: &'static str,
+    pub(super) words: String,
+}
+
+const BRANCH: &str = "the branch's clock";
+const HERE: &str = "head office's clock";
+const NOT_HERE: &str = "not known at head office; the branch keeps it";
+
+/// All of them, as far as the bundle has come.
+pub(super) fn stations(
+    known: &Biography,
+    manifest: Option<&Manifest>,
+    receipt: Option<&Receipt>,
+) -> Vec<Station> {
+    let Some(recorded) = &known.recorded else { return Vec::new() };
+    let mut all = vec![cut(manifest), sealed(recorded)];
+    all.extend(on_the_way(known));
+    all.push(received(known, recorded));
+    all.push(Station {
+        name: "Verified",
+        when: None,
+        clock: "each time before anything is applied",
+        words: "Size, headers, checksums and the seal of the manifest, its place in the sequence, the hash of the one \
+                before it."
+            .to_owned(),
+    });
+    all.push(applied(recorded, receipt));
+    all.push(receipted(known));
+    all
+}
+
+fn cut(manifest: Option<&Manifest>) -> Station {
+    let words = manifest.map_or_else(String::new, |manifest| {
+        let cut = &manifest.cut;
+        let last = if cut.last { ", the last" } else { "" };
+        format!("Part {}{last}, of the snapshot {}.", cut.part, cut.watermark)
+    });
+    Station { name: "Cut", when: None, clock: NOT_HERE, words }
+}
+
+fn sealed(recorded: &Recorded) -> Station {
+    Station {
+        name: "Sealed",
+        when: Some(Moment(recorded.created_at)),
+        clock: BRANCH,
+        words: format!(
+            "{}, {}, {}.",
+            Count(recorded.rows, "row"),
+            Count(recorded.tombstones, "tombstone"),
+            size(recorded.bytes.unsigned_abs())
+        ),
+    }
+}
+
+fn on_the_way(known: &Biography) -> Vec<Station> {
+    let came_by_queue = known.deliveries.iter().any(|delivery| delivery.source == "queue");
+    let words = if came_by_queue {
+        "It came by the queue, so a broker had confirmed it, or was about to."
+    } else {
+        "It came as a file. Head office knows of no broker that had it."
+    };
+    let station = |name, words: &str| Station { name, when: None, clock: NOT_HERE, words: words.to_owned() };
+    vec![station("Published", ""), station("Confirmed", words)]
+}
+
+fn received(known: &Biography, recorded: &Recorded) -> Station {
+    let way = known.deliveries.first().map_or("", |delivery| match &*delivery.source {
+        "queue" => "By the queue.",
+        "file" => "As a file, named on the command line.",
+        _ => "From head office's own archive, after an earlier delivery.",
+    });
+    let again = known.deliveries.iter().filter(|delivery| delivery.outcome == "duplicate").count();
+    let again = if again > 0 {
+        format!(" It came again {}, which changed nothing.", Count(again as u64, "time"))
+    } else {
+        String::new()
+    };
+    Station {
+        name: "Received",
+        when: Some(Moment(recorded.received_at)),
+        clock: HERE,
+        words: format!("{way}{again}"),
+    }
+}
+
+fn applied(recorded: &Recorded, receipt: Option<&Receipt>) -> Station {
+    let when = recorded.applied_at.map(Moment);
+    let words = match (when.is_some(), receipt) {
+        (false, _) => recorded.reason.clone().unwrap_or_default(),
+        (true, None) => String::new(),
+        (true, Some(receipt)) => {
+            let sum = |of: fn(&crate::domain::TableEffect) -> u64| {
+                grouped(&receipt.tables.iter().map(of).sum::<u64>())
+            };
+            let (inserted, updated, deleted) =
+                (sum(|table| table.inserted), sum(|table| table.updated), sum(|table| table.deleted));
+            format!("In one transaction. Rows added: {inserted}, overwritten: {updated}, deleted: {deleted}.")
+        }
+    };
+    Station { name: "Applied", clock: if when.is_some() { HERE } else { "not yet" }, when, words }
+}
+
+fn receipted(known: &Biography) -> Station {
+    let last =
+        known.receipts.iter().rev().find(|receipt| receipt.outcome == "applied").or(known.receipts.last());
+    let when = last.map(|receipt| Moment(receipt.created_at));
+    let words = last.map_or("", |receipt| {
+        if receipt.published_at.is_some() { "A broker has it." } else { "It waits for a broker." }
+    });
+    Station {
+        name: "Receipted",
+        clock: if when.is_some() { HERE } else { "not yet" },
+        when,
+        words: words.to_owned(),
+    }
+}

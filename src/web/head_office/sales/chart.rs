@@ -1,0 +1,64 @@
+//! Bars, drawn by the server. What they show stands in a table beside them, to the last digit; here a float is enough.
+
+use crate::head_office::sales::Share;
+
+/// The drawing's own units.
+const WIDTH: f64 = 1000.0;
+const HEIGHT: f64 = 200.0;
+
+/// A bar of a column chart.
+pub(super) struct Column {
+    pub(super) x: String,
+    pub(super) y: String,
+    pub(super) width: String,
+    pub(super) height: String,
+    pub(super) title: String,
+    pub(super) address: String,
+}
+
+/// A column chart: its bars, and where zero is.
+pub(super) struct Chart {
+    pub(super) columns: Vec<Column>,
+    pub(super) zero: String,
+}
+
+/// The chart of these totals. `tell` gives the words and the address of each.
+pub(super) fn chart(shares: &[Share], tell: impl Fn(&Share) -> (String, String)) -> Chart {
+    let values: Vec<f64> = shares.iter().map(|share| value(&share.figures.total)).collect();
+    let (top, bottom) =
+        values.iter().fold((0.0_f64, 0.0_f64), |(top, bottom), value| (top.max(*value), bottom.min(*value)));
+    let range = if top > bottom { top - bottom } else { 1.0 };
+    let height = |value: f64| value / range * HEIGHT;
+    let step = WIDTH / f64::from(u32::try_from(shares.len().max(8)).unwrap_or(u32::MAX));
+    let mut columns = Vec::with_capacity(shares.len());
+    let mut x = 0.0;
+    for (share, value) in shares.iter().zip(values) {
+        let (title, address) = tell(share);
+        columns.push(Column {
+            x: number(x + step * 0.1),
+            y: number(height(top - value.max(0.0))),
+            width: number(step * 0.8),
+            height: number(height(value.abs()).max(0.5)),
+            title,
+            address,
+        });
+        x += step;
+    }
+    Chart { columns, zero: number(height(top)) }
+}
+
+/// How long the bar of each share is, in percent of the longest.
+pub(super) fn bars(shares: &[Share]) -> Vec<String> {
+    let values: Vec<f64> = shares.iter().map(|share| value(&share.figures.total).abs()).collect();
+    let longest = values.iter().copied().fold(0.0_f64, f64::max);
+    let percent = |value: f64| if longest > 0.0 { value / longest * 100.0 } else { 0.0 };
+    values.into_iter().map(|value| number(percent(value))).collect()
+}
+
+fn value(text: &str) -> f64 {
+    text.parse().ok().filter(|value: &f64| value.is_finite()).unwrap_or_default()
+}
+
+fn number(value: f64) -> String {
+    format!("{value:.1}")
+}

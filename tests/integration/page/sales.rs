@@ -1,0 +1,404 @@
+//! Head office's page of sales: its figures are the table's, its pages miss nothing, its file is the table.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use salesync::sandbox::wait_until;
+
+use super::site::{Page, Site};
+use crate::company::{Company, Node};
+
+const LIMIT: Duration = Duration::from_mins(2);
+const SCRIPT: &str = "<script>alert(1)</script>";
+
+/// Sales of these branches at head office: `count` each, on every second of 80 days, of four regions and nine products.
+fn company_with_sales(branches: &[&str], count: u32) -> Company {
+    let company = Company::of_sales(branches);
+    company.branches.iter().for_each(|branch| sell_many(branch, count));
+    company.sync();
+    company
+}
+
+fn sell_many(branch: &Node, count: u32) {
+    branch.sql(&format!(
+        "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+         SELECT date '2026-01-15' + 2 * (n % 40), 'Region ' || n % 4, 'Product ' || n % 9, q, c, q * c, 0.07, q * c + 0.07
+         FROM generate_series(1, {count}) n, LATERAL (SELECT n % 7 + 1 AS q, (n % 100 + 0.25)::numeric(12, 2) AS c) p"
+    ));
+}
+
+/// A number as the page writes it.
+fn thin(number: &str) -> String {
+    let (whole, fraction) = number.split_at(number.find('.').unwrap_or(number.len()));
+    let groups: Vec<&str> =
+        whole.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
+    groups.join("\u{2009}") + fraction
+}
+
+/// The lines of the list: branch and number.
+fn sales(page: &Page) -> Vec<String> {
+    let (_, list) = page.text.split_once("Sales one by one</caption>").expect("a list");
+    let lines = list.split("<tr><th scope=\"row\">").skip(1);
+    lines
+        .map(|line| {
+            let branch = line.split('<').next().unwrap();
+            let id = line.split_once("data-label=\"No.\">").unwrap().1.split('<').next().unwrap();
+            format!("{branch} {id}")
+        })
+        .collect()
+}
+
+/// The address of the next page, or the previous one.
+fn link(page: &Page, rel: &str) -> Option<String> {
+    let (_, rest) = page.text.split_once(&format!("rel=\"{rel}\" href=\""))?;
+    Some(rest.split('"').next().unwrap().replace("&#38;", "&"))
+}
+
+fn keys(node: &Node) -> BTreeSet<String> {
+    node.column("SELECT branch || ' ' || id FROM public.sales").into_iter().collect()
+}
+
+/// From a page to the last one, and what is done between two of them. Returns each line as often as it was seen.
+fn walk(site: &Site, first: &str, rel: &str, between: impl Fn(usize)) -> (Vec<String>, String) {
+    let (mut seen, mut address, mut turned) = (Vec::new(), first.to_owned(), 0);
+    loop {
+        let page = site.get(&address).is(200);
+        seen.extend(sales(&page));
+        match link(&page, rel) {
+            Some(next) if turned < 100 => address = next,
+            _ => return (seen, address),
+        }
+        between(turned);
+        turned += 1;
+    }
+}
+
+fn assert_each_once(seen: &[String], expected: &BTreeSet<String>) {
+    let all: BTreeSet<String> = seen.iter().cloned().collect();
+    assert_eq!(all.len(), seen.len(), "a sale was seen twice");
+    let missed: Vec<_> = expected.difference(&all).collect();
+    assert!(missed.is_empty(), "never seen: {missed:?}");
+}
+
+fn sums_of(node: &Node, condition: &str) -> [String; 5] {
+    ["count(*)", "sum(qty)", "sum(amt)", "sum(tax)", "sum(total)"]
+        .map(|sum| thin(&node.value(&format!("SELECT {sum} FROM public.sales WHERE {condition}"))))
+}
+
+/// The page shows the totals of what `condition` means.
+fn assert_totals(site: &Site, head: &Node, address: &str, condition: &str) {
+    let figures = sums_of(head, condition).map(|figure| format!("<dd>{figure}</dd>"));
+    let page = site.get(address).is(200).shows(&figures.each_ref().map(String::as_str));
+    for column in ["region", "product", "branch"] {
+        let lines = format!(
+            "SELECT {column} || '/' || count(*) || '/' || sum(total) FROM public.sales WHERE {condition} GROUP BY {column}"
+        );
+        for line in head.column(&lines) {
+            let parts: Vec<&str> = line.split('/').collect();
+            let [name, rows, total] = parts[..] else { panic!("{line}") };
+            let figures = format!(
+                "</svg></th>\n<td class=\"num\">{}</td><td class=\"num\">{}</td>",
+                thin(rows),
+                thin(total)
+            );
+            let found = page.text.split(&format!(">{name}</a>")).skip(1).any(|rest| rest.contains(&figures));
+            assert!(found, "{address}: {line} is not among the totals by {column}");
+        }
+    }
+    let days = format!("SELECT date || '/' || sum(total) FROM public.sales WHERE {condition} GROUP BY date");
+    for line in head.column(&days) {
+        let (day, total) = line.split_once('/').unwrap();
+        assert!(page.text.contains(&format!("<title>{day}: {}</title>", thin(total))), "{address}: {line}");
+    }
+}
+
+#[test]
+fn totals_are_what_the_table_adds_up_to() {
+    let company = company_with_sales(&["east", "west"], 300);
+    let (head, site) = (&company.head_office, Site::of(&company.head_office));
+    for (query, condition) in [
+        ("", "true"),
+        ("?branch=west", "branch = 'west'"),
+        ("?from=2026-01-20&to=2026-01-31", "date BETWEEN '2026-01-20' AND '2026-01-31'"),
+        ("?region=Region+1", "region = 'Region 1'"),
+        ("?product=Product+3", "product = 'Product 3'"),
+        ("?product=Prod*&to=2026-02-01", "date <= '2026-02-01'"),
+        (
+            "?branch=east&product=Product+3&from=2026-02-01",
+            "branch = 'east' AND product = 'Product 3' AND date >= '2026-02-01'",
+        ),
+    ] {
+        assert_totals(&site, head, &format!("/sales{query}"), condition);
+    }
+    site.get("/sales?product=Prod").is(200).shows(&["No sales fit this filter"]);
+}
+
+#[test]
+fn totals_of_many_sales_follow_the_bundles_through_corrections_voids_and_a_new_epoch() {
+    let company = company_with_sales(&["east", "west"], 17_000);
+    let (head, site) = (&company.head_office, Site::of(&company.head_office));
+    let up_to_date = |what: &str| {
+        wait_until(LIMIT, what, || {
+            let page = site.get("/sales").is(200);
+            Ok((!page.text.contains("being brought up to date")).then_some(()))
+        })
+        .unwrap();
+    };
+    let totals = || {
+        assert_totals(&site, head, "/sales", "true");
+        assert_totals(
+            &site,
+            head,
+            "/sales?from=2026-01-16&to=2026-02-22",
+            "date BETWEEN '2026-01-16' AND '2026-02-22'",
+        );
+    };
+    up_to_date("the first summary");
+    assert_eq!(head.value("SELECT count(*) > 0 FROM salesync.sales_by_branch"), "true");
+    totals();
+    let (east, west) = (&company.branches[0], &company.branches[1]);
+    east.sql("UPDATE public.sales SET tax = tax + 1, total = total + 1 WHERE date = '2026-01-17'");
+    east.sql("UPDATE public.sales SET date = '2026-04-12' WHERE date = '2026-01-19' AND id % 2 = 0");
+    west.sql("DELETE FROM public.sales WHERE date = '2026-01-21'");
+    company.sync();
+    up_to_date("the corrections");
+    totals();
+    west.sql("DELETE FROM public.sales WHERE date < '2026-01-19'");
+    west.run(&["bundle", "--since", "all"]).ok();
+    head.run(&["apply"]).ok();
+    company.assert_equal("public.sales");
+    up_to_date("the new epoch");
+    totals();
+    // Of one branch there are few enough to be added up at once, of regions of all branches the summary tells.
+    assert_totals(&site, head, "/sales?branch=west", "branch = 'west'");
+    let of_region = sums_of(head, "region = 'Region 2'");
+    site.get("/sales?region=Region+2").is(200).shows(&[
+        &format!("<dd>{}</dd>", of_region[4]),
+        "Totals by branch with this filter are added up for at most",
+    ]);
+}
+
+#[test]
+fn totals_of_many_sales_have_those_of_branches_that_state_no_days() {
+    let company = Company::new(&["east", "west"], "tables = [\"public.sales\"]\n");
+    let (head, west) = (&company.head_office, &company.branches[1]);
+    head.run(&["init"]).ok();
+    company.branches.iter().for_each(|branch| drop(branch.run(&["init", "--with-sales"]).ok()));
+    let site = Site::of(head);
+    for count in [16_000, 100] {
+        company.branches.iter().for_each(|branch| sell_many(branch, count));
+        west.sql("DELETE FROM public.sales WHERE date = '2026-01-17'");
+        company.sync();
+        wait_until(LIMIT, "the summary", || {
+            let page = site.get("/sales").is(200);
+            Ok((!page.text.contains("being brought up to date")).then_some(()))
+        })
+        .unwrap();
+        assert_eq!(head.value("SELECT count(*) FROM salesync.day_total"), "0");
+        let condition = "region = 'Region 1'";
+        let figures = sums_of(head, condition).map(|figure| format!("<dd>{figure}</dd>"));
+        site.get("/sales?region=Region+1").is(200).shows(&figures.each_ref().map(String::as_str));
+    }
+}
+
+#[test]
+fn a_product_called_like_a_script_is_a_product() {
+    let company = Company::of_sales(&["east"]);
+    company.branch().sell(SCRIPT);
+    company.sync();
+    let site = Site::of(&company.head_office);
+    for address in ["/sales", "/sales?product=%3Cscript%3Ealert%281%29%3C%2Fscript%3E", "/sales?sort=product"]
+    {
+        let page = site.get(address).is(200).hides(&[SCRIPT]);
+        page.shows(&["&#60;script&#62;alert(1)&#60;/script&#62;"]);
+    }
+    let file = site.get("/sales.csv").is(200);
+    assert!(file.text.contains(SCRIPT), "{}", file.text);
+    assert_eq!(file.header("x-content-type-options"), "nosniff");
+}
+
+#[test]
+fn hostile_questions_get_a_clear_answer() {
+    let company = company_with_sales(&["east"], 10);
+    let site = Site::of(&company.head_office);
+    let long = "x".repeat(300);
+    for query in [
+        "from=99999-12-31",
+        "from=-0001-01-01",
+        "to=2026-02-30",
+        "from=2026-03-01&to=2026-01-01",
+        "branch=%27%3B+DROP+TABLE+sales",
+        "branch=..%2f..",
+        "product=%00",
+        "product=%FF%FE",
+        "id=-",
+        "id=1e9",
+        "id=9223372036854775808",
+        "sort=password",
+        "after=1",
+        "after=2026-01-01.east.%27",
+        "after=1.east.9&sort=total%27",
+        "sort=total&after=1.east.1;1",
+        "period=1",
+        "region=a&region=b",
+        &format!("product={long}"),
+    ] {
+        for path in ["/sales", "/sales.csv"] {
+            let page = site.get(&format!("{path}?{query}")).is(400);
+            page.shows(&["<strong>head</strong>"]).hides(&["';"]);
+        }
+    }
+    site.get(&format!("/sales?product={}", "x".repeat(9000))).is(414);
+    for query in [
+        "id=-5",
+        "after=infinity.east.1",
+        "after=0001-01-01..",
+        "unknown=1",
+        "product=%27%22%5C*",
+        "region=%25",
+    ] {
+        site.get(&format!("/sales?{query}")).is(200);
+    }
+    // What PostgreSQL takes for a pattern is a text here.
+    site.get("/sales?product=%25").is(200).shows(&["No sales fit this filter"]);
+}
+
+#[test]
+fn pages_reach_every_sale_exactly_once_while_others_arrive() {
+    let company = company_with_sales(&["east", "west", "north"], 130);
+    let head = &company.head_office;
+    // Days that no branch has stated, before, between and after the others.
+    head.sql(
+        "INSERT INTO public.sales (branch, id, date, region, product, qty, cost, amt, tax, total)
+         SELECT 'west', 100000 + n, date '2025-12-27' + 20 * n, 'West', 'By hand', 1, 1, 1, 0, 1 FROM generate_series(0, 8) n",
+    );
+    let expected = keys(head);
+    assert_eq!(expected.len(), 399);
+    let site = Site::of(head);
+    let arrive = |turned: usize| {
+        if turned < 3 {
+            company.branches.iter().for_each(|branch| sell_many(branch, 41));
+            company.sync();
+        }
+    };
+    let (seen, last) = walk(&site, "/sales", "next", arrive);
+    assert_each_once(&seen, &expected);
+    // And back, from the last page.
+    let (seen, _) = walk(&site, &last, "prev", |_| {});
+    assert_each_once(&seen, &keys(head));
+    for query in ["direction=up", "sort=total", "sort=product&direction=up", "sort=branch", "sort=qty"] {
+        let (seen, last) = walk(&site, &format!("/sales?{query}"), "next", |_| {});
+        assert_each_once(&seen, &keys(head));
+        let (seen, _) = walk(&site, &last, "prev", |_| {});
+        assert_each_once(&seen, &keys(head));
+    }
+    let (seen, _) = walk(&site, "/sales?product=Product+4", "next", |_| {});
+    let of_product = head.column("SELECT branch || ' ' || id FROM public.sales WHERE product = 'Product 4'");
+    assert_each_once(&seen, &of_product.iter().cloned().collect());
+    assert_eq!(seen.len(), of_product.len());
+}
+
+#[test]
+fn the_list_is_in_the_order_that_was_asked_for() {
+    let company = company_with_sales(&["east", "west"], 100);
+    let (head, site) = (&company.head_office, Site::of(&company.head_office));
+    for (query, order) in [
+        ("", "date DESC, branch DESC, id DESC"),
+        ("?direction=up", "date, branch, id"),
+        ("?sort=total", "total DESC, branch DESC, id DESC"),
+        ("?sort=product&direction=up", "product, branch, id"),
+    ] {
+        let expected = head.column(&format!("SELECT branch || ' ' || id FROM public.sales ORDER BY {order}"));
+        let (seen, _) = walk(&site, &format!("/sales{query}"), "next", |_| {});
+        assert_eq!(seen, expected, "{query}");
+    }
+    let of_number = sales(&site.get("/sales?id=7").is(200));
+    assert_eq!(of_number, ["east 7", "west 7"]);
+    assert_eq!(sales(&site.get("/sales?id=7&branch=west").is(200)), ["west 7"]);
+}
+
+#[test]
+fn the_file_is_the_table() {
+    let company = company_with_sales(&["east", "west"], 200);
+    let (head, east) = (&company.head_office, &company.branches[0]);
+    for product in ["=1+1", "+1", "-1", "@SUM(1)", "a, \"b\"\nc", "\u{e9}\u{1f600}", "'", ""] {
+        east.sql(&format!(
+            "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+             VALUES ('2026-05-05', '=East', '{}', -1, 5, -5, 0, -5)",
+            product.replace('\'', "''")
+        ));
+    }
+    company.sync();
+    let site = Site::of(head);
+    let copy = |condition: &str| {
+        let sql = format!(
+            "COPY (SELECT branch, id, date, region, product, qty, cost, amt, tax, total FROM public.sales
+                   WHERE {condition} ORDER BY branch, id) TO STDOUT (FORMAT csv, HEADER)"
+        );
+        let mut text = String::new();
+        head.client().copy_out(&sql).unwrap().read_to_string(&mut text).unwrap();
+        text
+    };
+    let unix = |text: &str| text.replace("\r\n", "\n");
+    let file = site.get("/sales.csv?texts=exact").is(200);
+    assert_eq!(unix(&file.text), copy("true"));
+    // Every line ends as RFC 4180 says, and a line end inside quotes is what it was.
+    assert!(file.text.contains("\"a, \"\"b\"\"\nc\""), "{}", file.text);
+    assert_eq!(file.text.matches("\r\n").count(), copy("true").matches('\n').count() - 1);
+    assert_eq!(file.header("content-type"), "text/csv; charset=utf-8; header=present");
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"sales.csv\"");
+    let file = site.get("/sales.csv?branch=east&from=2026-05-01&texts=exact&sort=total").is(200);
+    assert_eq!(unix(&file.text), copy("branch = 'east' AND date >= '2026-05-01'"));
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"sales_east_2026-05-01.csv\"");
+    // For a spreadsheet a text is not a formula, and a number is a number.
+    let file = site.get("/sales.csv?from=2026-05-01").is(200);
+    for product in ["=1+1", "+1", "-1", "@SUM(1)"] {
+        assert!(
+            file.text.contains(&format!(",'=East,'{product},-1,5.00,-5.00,0.00,-5.00\r\n")),
+            "{}",
+            file.text
+        );
+    }
+    assert!(file.text.contains(",'=East,\u{e9}\u{1f600},"), "{}", file.text);
+    site.get("/sales.csv?id=1").is(400);
+}
+
+#[test]
+fn a_client_that_goes_away_ends_the_query_of_its_file() {
+    let company = company_with_sales(&["east"], 1);
+    let head = &company.head_office;
+    head.sql(
+        "INSERT INTO public.sales (branch, id, date, region, product, qty, cost, amt, tax, total)
+         SELECT 'east', 10 + n, '2026-01-01', 'East', repeat('Tea ', 20), 1, 1, 1, 0, 1 FROM generate_series(1, 200000) n",
+    );
+    let site = Site::of(head);
+    let at_work = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND query LIKE 'COPY%' AND state = 'active'";
+    let mut client = TcpStream::connect(site.url.trim_start_matches("http://")).unwrap();
+    client.write_all(b"GET /sales.csv HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    client.read_exact(&mut [0; 1000]).unwrap();
+    // It takes no more, so the server waits for it.
+    assert_eq!(head.value(at_work), "1");
+    drop(client);
+    wait_until(LIMIT, "the end of the query", || Ok((head.value(at_work) == "0").then_some(()))).unwrap();
+    site.get("/sales").is(200);
+}
+
+#[test]
+fn a_table_that_is_missing_or_another_is_told_calmly() {
+    let company = Company::of_sales(&["east"]);
+    let (head, site) = (&company.head_office, Site::of(&company.head_office));
+    site.get("/sales").is(200).shows(&["Head office has no table <code>public.sales</code> yet"]);
+    site.get("/sales.csv").is(400);
+    company.branch().sell("Ink");
+    company.sync();
+    site.get("/sales").is(200).shows(&[">Ink<"]);
+    head.sql("ALTER TABLE public.sales RENAME COLUMN product TO article");
+    site.get("/sales").is(200).shows(&["it has no column &#34;product&#34;"]);
+    site.get("/sales.csv").is(400);
+    head.sql("ALTER TABLE public.sales RENAME COLUMN article TO product");
+    head.sql("ALTER TABLE public.sales ALTER COLUMN total TYPE double precision");
+    site.get("/sales").is(200).shows(&["its column &#34;total&#34; is of the type double precision"]);
+}
