@@ -1,7 +1,6 @@
 //! A node's page, served by the real program, and somebody who fetches from it.
 
-// While the tests of the pages are being written.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "the bench uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
