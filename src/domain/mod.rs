@@ -1,6 +1,7 @@
 //! Values and their rules. Nothing here reads or writes anything.
 
 mod count;
+mod day;
 mod failure;
 mod identity;
 mod legible;
@@ -17,6 +18,7 @@ mod totals;
 mod window;
 
 pub use count::Count;
+pub use day::is_day;
 pub use failure::{Failure, Kind};
 pub use identity::{BundleId, Digest, Epoch, Sequence};
 pub use legible::{legible, legible_lines};
