@@ -227,7 +227,9 @@ impl<'a> Parts<'a> {
             sequence: self.node.last_sequence.map_or(Sequence::FIRST, Sequence::next),
             previous: self.node.last_manifest,
             cut: Cut { watermark: self.recorder.snapshot.watermark.clone(), part: self.sealed + 1, last },
-            created_at: Utc::now().trunc_subsecs(6),
+            // The cut's own moment, with its first part: to seal that may take until the next business day.
+            created_at: if self.sealed == 0 { self.recorder.snapshot.taken_at } else { Utc::now() }
+                .trunc_subsecs(6),
             tool: concat!("salesync ", env!("CARGO_PKG_VERSION")).to_owned(),
             tables,
         }

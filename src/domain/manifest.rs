@@ -33,7 +33,7 @@ pub struct Manifest {
     pub previous: Option<Digest>,
     /// The cut this bundle is a part of.
     pub cut: Cut,
-    /// The branch's clock when the bundle was sealed. Nothing depends on it.
+    /// The branch's clock when the bundle was sealed; of the first part, when the cut was made. No bundle depends on it.
     pub created_at: DateTime<Utc>,
     /// The program that wrote it, `salesync 0.1.0`.
     pub tool: String,

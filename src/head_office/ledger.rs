@@ -156,8 +156,8 @@ pub(super) fn record_bundle(
     Ok(received_at)
 }
 
-/// The branch is as far as this bundle. What head office has is as of the moment when the cut was made: the first part
-/// is sealed right after it. A branch's clock that is ahead does not make it newer than the day it came.
+/// The branch is as far as this bundle. What head office has is as of the moment when the cut was made, which the first
+/// part says. A branch's clock that is ahead does not make it newer than the day it came.
 fn advance_branch(
     client: &mut impl GenericClient,
     incoming: Incoming<'_>,
