@@ -18,7 +18,7 @@ use crate::domain::{Failure, Kind};
 const NODE: &str = "salesync@localhost";
 
 /// 4 s on an idle machine; minutes with hundreds of virtual hosts on a busy one.
-const START_LIMIT: Duration = Duration::from_mins(5);
+const START_LIMIT: Duration = Duration::from_mins(10);
 
 /// A single node with its own name service, data folder and port on 127.0.0.1. It ends when dropped.
 #[derive(Debug)]
