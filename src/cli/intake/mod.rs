@@ -78,8 +78,12 @@ pub(in crate::cli) fn drain(
     let plan = Plan { settings, manner: Manner::Drain, workers };
     let mut feeds: Vec<_> = settings.branches.keys().map(Feed::new).collect();
     run(plan, client, &mut feeds, verdicts, |intake| {
-        while !intake.feeds.iter().all(Feed::is_over) {
+        loop {
             intake.take_turns()?;
+            // With nothing left to do, nobody would end the wait.
+            if intake.feeds.iter().all(Feed::is_over) {
+                break;
+            }
             intake.wait()?;
         }
         // Whoever has decided something meanwhile has left it to this run.
