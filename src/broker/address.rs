@@ -11,6 +11,9 @@ use crate::domain::{Failure, Kind};
 /// byte counts as one, so a slow upload is not taken for a dead link.
 const HEARTBEAT: u16 = 10;
 
+/// Bytes of a frame. lapin keeps two buffers of 32 frames each, whatever is sent: with the broker's 128 KiB that would be 8 MiB.
+const FRAME: u32 = 32 << 10;
+
 /// The longest user or virtual host: both travel as AMQP short strings.
 const SHORT_STRING: usize = 255;
 
@@ -106,7 +109,11 @@ impl BrokerAddress {
                 port: self.port,
             },
             vhost: self.vhost.clone(),
-            query: AMQPQueryString { heartbeat: Some(HEARTBEAT), ..AMQPQueryString::default() },
+            query: AMQPQueryString {
+                heartbeat: Some(HEARTBEAT),
+                frame_max: Some(FRAME),
+                ..AMQPQueryString::default()
+            },
         })
     }
 }
