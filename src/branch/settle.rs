@@ -158,10 +158,7 @@ fn take_answer(node: &Node, answer: &Answer<'_>) -> Option<ProbeAnswer> {
     match ProbeAnswer::from_bytes(answer.body) {
         Ok(found) if found.branch == node.name => return Some(found),
         Ok(found) => {
-            tracing::warn!(
-                "an answer to a probe of {} came to this branch and is not used",
-                found.branch
-            );
+            tracing::warn!("an answer to a probe of {} came to this branch and is not used", found.branch);
         }
         Err(why) => tracing::warn!("an answer to a probe cannot be read and is not used: {why}"),
     }

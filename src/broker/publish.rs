@@ -10,7 +10,8 @@ use super::connection::Broker;
 use super::failure;
 use super::topology::{BUNDLES, RECEIPTS, name};
 use crate::domain::{
-    ANSWER_FORMAT, BUNDLE_FORMAT, Failure, Kind, PROBE_FORMAT, RECEIPT_FORMAT, REQUEST_FORMAT, Signable, Signature,
+    ANSWER_FORMAT, BUNDLE_FORMAT, Failure, Kind, PROBE_FORMAT, RECEIPT_FORMAT, REQUEST_FORMAT, Signable,
+    Signature,
 };
 use crate::halt::{self, Step};
 

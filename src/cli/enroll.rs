@@ -69,12 +69,7 @@ fn confirm(
 }
 
 /// Writes everything the branch needs.
-fn enrol(
-    context: &Context,
-    settings: &Settings,
-    client: &mut Client,
-    args: &Enroll,
-) -> Result<(), Failure> {
+fn enrol(context: &Context, settings: &Settings, client: &mut Client, args: &Enroll) -> Result<(), Failure> {
     let branch = &args.branch;
     let doing = format!("enrolling {branch}");
     let known = known(settings, args, &doing)?;
@@ -84,8 +79,12 @@ fn enrol(
         return Err(Failure::new(Kind::Usage, doing, why).hint("give the branch another name"));
     }
     let key = settings.signing_key()?.ok_or_else(|| {
-        Failure::new(Kind::Configuration, doing.clone(), "head office has no key, so the branch could not know its answers")
-            .hint("name a file as `key` in [signing], and make the key with `salesync keygen`")
+        Failure::new(
+            Kind::Configuration,
+            doing.clone(),
+            "head office has no key, so the branch could not know its answers",
+        )
+        .hint("name a file as `key` in [signing], and make the key with `salesync keygen`")
     })?;
     let place = args.broker.clone().map_or(Ok(address.clone()), |place| address.clone().at(&place))?;
     let password = password()?;
@@ -103,7 +102,8 @@ fn enrol(
         AGAIN,
     )?;
     let note = address.is_loopback().then(|| {
-        "its broker address is this machine's own: for a branch elsewhere name it with --broker HOST".to_owned()
+        "its broker address is this machine's own: for a branch elsewhere name it with --broker HOST"
+            .to_owned()
     });
     let report = Report {
         branch: branch.to_string(),
@@ -132,15 +132,23 @@ const AGAIN: &str = "name another file, or remove it; `salesync enroll --again` 
 fn known(settings: &Settings, args: &Enroll, doing: &str) -> Result<BranchSettings, Failure> {
     let expect_every = Some(args.expect_every);
     if !settings.branches.contains_key(&args.branch) {
-        return Ok(BranchSettings { expect_every, enrolled_at: Some(Utc::now()), ..BranchSettings::default() });
+        return Ok(BranchSettings {
+            expect_every,
+            enrolled_at: Some(Utc::now()),
+            ..BranchSettings::default()
+        });
     }
     let known = settings.branch(&args.branch)?;
     if args.again || known.enrolled_at.is_none() {
         let enrolled_at = known.enrolled_at.or(Some(Utc::now()));
         return Ok(BranchSettings { enrolled_at, left_at: None, ..known });
     }
-    Err(Failure::new(Kind::Failed, doing, format!("it is enrolled, in {}", settings.branch_file(&args.branch).display()))
-        .hint("--again writes its file once more, with another password; --confirm KEY puts its key into force"))
+    Err(Failure::new(
+        Kind::Failed,
+        doing,
+        format!("it is enrolled, in {}", settings.branch_file(&args.branch).display()),
+    )
+    .hint("--again writes its file once more, with another password; --confirm KEY puts its key into force"))
 }
 
 /// Where everything goes.

@@ -59,8 +59,12 @@ fn ask(settings: &Settings) -> Result<(), Failure> {
             .hint("--yes says that it is meant; the record of what was proven goes with the schema"));
     }
     let mut answer = String::new();
-    let asked = write!(io::stderr(), "All records of bundles and receipts go. Write {} if that is meant: ", settings.node)
-        .and_then(|()| io::stdin().lock().read_line(&mut answer));
+    let asked = write!(
+        io::stderr(),
+        "All records of bundles and receipts go. Write {} if that is meant: ",
+        settings.node
+    )
+    .and_then(|()| io::stdin().lock().read_line(&mut answer));
     asked.map_err(|error| Failure::new(Kind::Failed, doing, error))?;
     if answer.trim() == settings.node.as_str() {
         return Ok(());
@@ -82,6 +86,10 @@ impl fmt::Display for Report {
         if self.unproven > 0 {
             writeln!(f, "not proven to be at head office: {}", Count(self.unproven, "changed row"))?;
         }
-        writeln!(f, "then: take {} out of cron, and `salesync revoke {}` at head office", self.node, self.node)
+        writeln!(
+            f,
+            "then: take {} out of cron, and `salesync revoke {}` at head office",
+            self.node, self.node
+        )
     }
 }

@@ -56,7 +56,10 @@ impl fmt::Display for Report {
         let Self { branch, since, .. } = self;
         let would = if self.dry_run { "would be " } else { "" };
         let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
-        writeln!(f, "{branch} {would}revoked: nothing of it is taken that comes after {since}, and nothing is expected")?;
+        writeln!(
+            f,
+            "{branch} {would}revoked: nothing of it is taken that comes after {since}, and nothing is expected"
+        )?;
         self.key_ids.iter().try_for_each(|id| writeln!(f, "  key {id} {would}revoked"))?;
         self.broker.iter().try_for_each(|line| writeln!(f, "  at the broker: {line}"))
     }

@@ -92,7 +92,8 @@ impl KeyRing {
         }
         let signature = signature.ok_or(Distrust::Unsigned)?;
         let id = signature.key();
-        let trusted = self.keys.iter().find(|trusted| trusted.key.id() == id).ok_or(Distrust::UnknownKey(id))?;
+        let trusted =
+            self.keys.iter().find(|trusted| trusted.key.id() == id).ok_or(Distrust::UnknownKey(id))?;
         if !trusted.key.has_signed(what, text, signature) {
             return Err(Distrust::Forged(id));
         }

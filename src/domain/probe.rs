@@ -157,9 +157,10 @@ mod tests {
         let bytes = serde_json::to_vec(&probe).unwrap();
         let signature = ours.sign(Signable::Probe, &bytes);
         assert_eq!(Probe::prove(&bytes, Some(&signature), &east, Some("east")), Ok(probe));
-        let refused = |bytes: &[u8], signature: Option<&Signature>, queue: &NodeName, sender: Option<&str>| {
-            Probe::prove(bytes, signature, queue, sender).unwrap_err()
-        };
+        let refused =
+            |bytes: &[u8], signature: Option<&Signature>, queue: &NodeName, sender: Option<&str>| {
+                Probe::prove(bytes, signature, queue, sender).unwrap_err()
+            };
         assert!(refused(&bytes, Some(&signature), &west, Some("west")).contains("queue of west"));
         assert!(refused(&bytes, Some(&signature), &east, Some("west")).contains("\"west\" has published it"));
         assert!(refused(&bytes, Some(&signature), &east, None).contains("nobody has published it"));

@@ -22,8 +22,12 @@ pub(super) fn settings(context: &Context, args: &Join) -> Result<(Settings, Stri
     };
     settings.require(Role::Branch)?;
     if settings.head_office.is_empty() {
-        return Err(Failure::new(Kind::Configuration, "looking for head office's key", "the configuration has none")
-            .hint("put the sections [head_office] and [signing] of the file from head office into it"));
+        return Err(Failure::new(
+            Kind::Configuration,
+            "looking for head office's key",
+            "the configuration has none",
+        )
+        .hint("put the sections [head_office] and [signing] of the file from head office into it"));
     }
     let told = format!("{} {word}, of {}", settings.file().display(), settings.node);
     Ok((settings, told))
@@ -38,7 +42,13 @@ fn from_file(args: &Join, file: &Path) -> Result<(Settings, &'static str), Failu
         if there.node == offered.node {
             return Ok((there, "is there, and stays as it is"));
         }
-        let why = format!("{} is that of {}, and {} is for {}", target.display(), there.node, file.display(), offered.node);
+        let why = format!(
+            "{} is that of {}, and {} is for {}",
+            target.display(),
+            there.node,
+            file.display(),
+            offered.node
+        );
         return Err(Failure::new(Kind::Usage, "looking at what is there", why)
             .hint("name another folder with --dir, or the right file"));
     }
@@ -46,16 +56,18 @@ fn from_file(args: &Join, file: &Path) -> Result<(Settings, &'static str), Failu
     let text = text.map_err(|error| Failure::file("reading the enrolment", file, &error))?;
     let text = with_database(&text, args.database.as_deref(), &offered)?;
     fs::create_dir_all(&args.dir).map_err(|error| Failure::file("making the folder", &args.dir, &error))?;
-    write_new("the configuration", &target, text.as_bytes(), Readers::Owner, "name another folder with --dir")?;
+    write_new(
+        "the configuration",
+        &target,
+        text.as_bytes(),
+        Readers::Owner,
+        "name another folder with --dir",
+    )?;
     Ok((Settings::load(Some(&target))?, "written"))
 }
 
 /// The configuration with its database, as the last section.
-fn with_database(
-    text: &str,
-    url: Option<&str>,
-    offered: &Settings,
-) -> Result<Zeroizing<String>, Failure> {
+fn with_database(text: &str, url: Option<&str>, offered: &Settings) -> Result<Zeroizing<String>, Failure> {
     let doing = "writing the configuration";
     match (url, offered.has_database()) {
         (Some(_), true) if offered.database_is_configured() => {

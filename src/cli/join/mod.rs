@@ -23,8 +23,10 @@ use crate::domain::{Failure, KeyStanding, Kind, Probe, ProbeAnswer, SigningKey};
 /// How often to look for the answer.
 const LOOK: Duration = Duration::from_millis(100);
 
-const NO_ANSWER: &str = "head office's `apply` is not running, or does not know this branch; `salesync join` may be run again";
-const STRANGER: &str = "compare the id of head office's key by telephone, and correct `public_key` in [head_office]";
+const NO_ANSWER: &str =
+    "head office's `apply` is not running, or does not know this branch; `salesync join` may be run again";
+const STRANGER: &str =
+    "compare the id of head office's key by telephone, and correct `public_key` in [head_office]";
 
 #[derive(Debug, Default, Serialize)]
 struct Report {
@@ -111,7 +113,11 @@ fn capture(settings: &Settings, client: &mut Client, with_sales: bool) -> Result
 fn broker(settings: &Settings) -> Result<(Broker, String), Failure> {
     let broker = settings.connect_broker()?;
     if broker.user() != settings.node.as_str() {
-        let why = format!("the login is {}, and head office takes bundles of {} from its own only", broker.user(), settings.node);
+        let why = format!(
+            "the login is {}, and head office takes bundles of {} from its own only",
+            broker.user(),
+            settings.node
+        );
         return Err(Failure::new(Kind::Configuration, "looking at the broker's URL", why)
             .hint("use the URL that `salesync enroll` has written"));
     }
@@ -163,7 +169,12 @@ fn await_answer(
         found.answers.extend(more.answers);
     }
     if found.refused > 0 {
-        return Err(Failure::new(Kind::NeedsPerson, doing, "what has answered is not proven to be head office").hint(STRANGER));
+        return Err(Failure::new(
+            Kind::NeedsPerson,
+            doing,
+            "what has answered is not proven to be head office",
+        )
+        .hint(STRANGER));
     }
     let why = format!("no answer within {}", humantime::format_duration(wait));
     Err(Failure::new(Kind::Postponed, doing, why).hint(NO_ANSWER))

@@ -80,11 +80,14 @@ pub(super) fn add(
         })?;
         let text = fs::read_to_string(&path).map_err(|error| Failure::file("reading", &path, &error))?;
         let settings = toml::from_str(&text).map_err(|error| {
-            wrong(&located(&text, &error)).hint("it has what a section [branches.NAME] has (README, \"Configuration\")")
+            wrong(&located(&text, &error))
+                .hint("it has what a section [branches.NAME] has (README, \"Configuration\")")
         })?;
         if branches.insert(name.clone(), settings).is_some() {
-            return Err(wrong(&format!("there is also a section [branches.{name}] in the configuration file"))
-                .hint("keep one of them; `enroll` and `revoke` change the file"));
+            return Err(wrong(&format!(
+                "there is also a section [branches.{name}] in the configuration file"
+            ))
+            .hint("keep one of them; `enroll` and `revoke` change the file"));
         }
         own.insert(name);
     }
@@ -98,8 +101,9 @@ impl BranchSettings {
         self.list_keys();
         match self.public_keys.iter().find(|section| section.key == key) {
             Some(section) if section.revoked_at.is_some() => {
-                Err(Failure::new(Kind::Usage, doing, "it has been revoked")
-                    .hint("a revoked key does not come back: the branch makes another with `salesync keygen`"))
+                Err(Failure::new(Kind::Usage, doing, "it has been revoked").hint(
+                    "a revoked key does not come back: the branch makes another with `salesync keygen`",
+                ))
             }
             Some(_) => Ok(false),
             None => {
@@ -143,7 +147,8 @@ impl BranchSettings {
             let _ = writeln!(text, "public_key = \"{key}\"");
         }
         if let Some(moment) = self.enrolled_at {
-            let _ = writeln!(text, "enrolled_at = {}  # from then on everything has to be signed", time(moment));
+            let _ =
+                writeln!(text, "enrolled_at = {}  # from then on everything has to be signed", time(moment));
         }
         if let Some(moment) = self.left_at {
             let _ = writeln!(text, "left_at = {}", time(moment));
@@ -152,7 +157,8 @@ impl BranchSettings {
             text.push_str("public_keys = [\n");
             for KeySection { key, not_before, revoked_at } in &self.public_keys {
                 let times = [("not_before", not_before), ("revoked_at", revoked_at)];
-                let times = times.map(|(name, at)| at.map_or(String::new(), |at| format!(", {name} = {}", time(at))));
+                let times =
+                    times.map(|(name, at)| at.map_or(String::new(), |at| format!(", {name} = {}", time(at))));
                 let _ = writeln!(text, "    {{ key = \"{key}\"{} }},  # id {}", times.concat(), key.id());
             }
             text.push_str("]\n");
@@ -176,8 +182,9 @@ impl Settings {
                     "move what is in that section to {}, where `enroll` and `revoke` can change it",
                     self.branch_file(branch).display()
                 ))),
-            None => Err(wrong("head office knows no such branch".to_owned())
-                .hint(format!("`salesync enroll {branch}` makes it one; `salesync status` lists those that it knows"))),
+            None => Err(wrong("head office knows no such branch".to_owned()).hint(format!(
+                "`salesync enroll {branch}` makes it one; `salesync status` lists those that it knows"
+            ))),
         }
     }
 

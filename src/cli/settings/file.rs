@@ -8,10 +8,10 @@ use bytesize::ByteSize;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
+use super::branches::{self, BranchSettings};
 use super::keys::{HeadOfficeSection, enrolment, key_ring};
 use super::serve::ServeSection;
 use super::source::Source;
-use super::branches::{self, BranchSettings};
 use super::{MOST_WORKERS, Role, Settings};
 use crate::archive::Archive;
 use crate::branch::{PartLimits, SMALLEST_BUNDLE};
