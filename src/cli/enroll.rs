@@ -113,35 +113,27 @@ fn enrol(context: &Context, settings: &Settings, client: &mut Client, args: &Enr
         note,
         ..Report::default()
     };
-    match &args.out {
-        Some(file) => {
-            write_new("the enrolment", file, enrolment.as_bytes(), Readers::Owner, AGAIN)?;
-            context.print(&report)
-        }
-        None => {
-            // What is printed is the branch's file, and nothing else.
-            tracing::warn!("{}", legible(report.to_string().trim_end()).replace("\\n", "\n"));
-            Context::write(enrolment.as_bytes())
-        }
+    if let Some(file) = &args.out {
+        write_new("the enrolment", file, enrolment.as_bytes(), Readers::Owner, AGAIN)?;
+        return context.print(&report);
     }
+    // What is printed is the branch's file, and nothing else.
+    report.to_string().lines().for_each(|line| tracing::warn!("{}", legible(line)));
+    Context::write(enrolment.as_bytes())
 }
 
 const AGAIN: &str = "name another file, or remove it; `salesync enroll --again` writes everything once more";
 
 /// What head office will know of the branch. A branch that is enrolled is not enrolled by mistake.
 fn known(settings: &Settings, args: &Enroll, doing: &str) -> Result<BranchSettings, Failure> {
-    let expect_every = Some(args.expect_every);
-    if !settings.branches.contains_key(&args.branch) {
-        return Ok(BranchSettings {
-            expect_every,
-            enrolled_at: Some(Utc::now()),
-            ..BranchSettings::default()
-        });
-    }
-    let known = settings.branch(&args.branch)?;
+    let mut known = if settings.branches.contains_key(&args.branch) {
+        settings.branch(&args.branch)?
+    } else {
+        BranchSettings::default()
+    };
     if args.again || known.enrolled_at.is_none() {
-        let enrolled_at = known.enrolled_at.or(Some(Utc::now()));
-        return Ok(BranchSettings { enrolled_at, left_at: None, ..known });
+        known.expect_every = known.expect_every.or(Some(args.expect_every));
+        return Ok(known.enrolled(Utc::now()));
     }
     Err(Failure::new(
         Kind::Failed,

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
 use crate::branch::{Remains, branch_status, leave, tracked_tables};
-use crate::domain::{Count, Failure, Kind};
+use crate::domain::{Count, Failure, Kind, NodeName};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -32,8 +32,8 @@ pub(super) fn run(context: &Context, args: &Leave) -> Result<Exit, Failure> {
         return Err(Failure::new(Kind::NeedsPerson, "leaving", why)
             .hint("`salesync sync` brings them there; --even-if-unproven leaves without them"));
     }
-    if args.purge && !args.yes && !args.dry_run {
-        ask(&settings)?;
+    if args.purge && !args.dry_run {
+        make_sure(&settings, args.confirm.as_ref())?;
     }
     let remains = if args.purge { Remains::Purged } else { Remains::Kept };
     let tables = if args.dry_run {
@@ -51,25 +51,33 @@ pub(super) fn run(context: &Context, args: &Leave) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Somebody has to write the branch's name.
-fn ask(settings: &Settings) -> Result<(), Failure> {
+/// Somebody has to write the branch's name, or has written it.
+fn make_sure(settings: &Settings, confirmed: Option<&NodeName>) -> Result<(), Failure> {
+    let doing = "removing the schema salesync";
+    let mut answer = confirmed.map(ToString::to_string).unwrap_or_default();
+    if confirmed.is_none() {
+        ask(settings, &mut answer)?;
+    }
+    if answer.trim() == settings.node.as_str() {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Usage, doing, "it was not confirmed").hint("nothing was changed"))
+}
+
+fn ask(settings: &Settings, answer: &mut String) -> Result<(), Failure> {
     let doing = "removing the schema salesync";
     if !io::stdin().is_terminal() {
-        return Err(Failure::new(Kind::Usage, doing, "there is nobody to ask")
-            .hint("--yes says that it is meant; the record of what was proven goes with the schema"));
+        return Err(Failure::new(Kind::Usage, doing, "there is nobody to ask").hint(
+            "--confirm BRANCH says that it is meant; the record of what was proven goes with the schema",
+        ));
     }
-    let mut answer = String::new();
     let asked = write!(
         io::stderr(),
         "All records of bundles and receipts go. Write {} if that is meant: ",
         settings.node
     )
-    .and_then(|()| io::stdin().lock().read_line(&mut answer));
-    asked.map_err(|error| Failure::new(Kind::Failed, doing, error))?;
-    if answer.trim() == settings.node.as_str() {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::Usage, doing, "it was not confirmed").hint("nothing was changed"))
+    .and_then(|()| io::stdin().lock().read_line(answer));
+    asked.map(drop).map_err(|error| Failure::new(Kind::Failed, doing, error))
 }
 
 impl fmt::Display for Report {

@@ -273,8 +273,9 @@ fn a_branch_that_has_left_has_no_trigger_and_keeps_its_archive() {
     assert_eq!(branch.value(triggers), "0");
     branch.sell("Pens");
     branch.run(&["bundle"]).exits(78);
-    branch.run(&["leave", "--purge"]).exits(2).says(&["nobody to ask", "--yes"]);
-    branch.run(&["leave", "--purge", "--yes"]).ok();
+    branch.run(&["leave", "--purge"]).exits(2).says(&["nobody to ask", "--confirm"]);
+    branch.run(&["leave", "--purge", "--confirm", "enrol-west"]).exits(2);
+    branch.run(&["leave", "--purge", "--confirm", "enrol-south"]).ok();
     assert_eq!(branch.value("SELECT to_regnamespace('salesync') IS NULL"), "true");
     assert_eq!(branch.value("SELECT count(*) FROM public.sales"), "2");
     assert_eq!(branch.bundles().len(), 1);

@@ -74,9 +74,9 @@ pub(in crate::cli) struct Leave {
     /// Remove the schema salesync too: change logs, and the record of every bundle and receipt
     #[arg(long)]
     pub(in crate::cli) purge: bool,
-    /// Do not ask before that
-    #[arg(long, requires = "purge")]
-    pub(in crate::cli) yes: bool,
+    /// Do not ask before that: this is the branch that is meant
+    #[arg(long, value_name = "BRANCH", requires = "purge")]
+    pub(in crate::cli) confirm: Option<NodeName>,
     /// Leave also what is not proven to be at head office
     #[arg(long)]
     pub(in crate::cli) even_if_unproven: bool,

@@ -48,7 +48,7 @@ pub(super) fn enrol(story: &Story, sandbox: &Sandbox, company: &Company) -> Resu
     for (branch, confirm) in company.branches.iter().zip(confirmations) {
         let confirm = confirm?;
         let key = confirm.rsplit(' ').next().unwrap_or_default();
-        keys.push_str(&format!("{} {key}\n", branch.name));
+        keys.extend([branch.name.as_str(), " ", key, "\n"]);
         let arguments: Vec<&str> = confirm.split(' ').collect();
         head_office.salesync(story, &arguments)?.exits(0)?.says("is taken as its own")?;
     }

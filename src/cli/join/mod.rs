@@ -15,7 +15,7 @@ use super::args::Join;
 use super::context::Context;
 use super::exit::Exit;
 use super::key_file::{read_key, write_key};
-use super::settings::{Role, Settings};
+use super::settings::Settings;
 use crate::branch::{Node, Settled, create_sales, init_branch, send_probe, settle};
 use crate::broker::Broker;
 use crate::domain::{Failure, KeyStanding, Kind, Probe, ProbeAnswer, SigningKey};

@@ -8,7 +8,7 @@ use crate::domain::Failure;
 /// Something that was tried.
 #[derive(Debug, Serialize)]
 pub(super) struct Step {
-    step: &'static str,
+    name: &'static str,
     ok: bool,
     /// What was found, or why it has failed.
     told: String,
@@ -31,7 +31,7 @@ impl<'a> Steps<'a> {
     /// Does it, and tells what came of it.
     pub(super) fn take<T>(
         &mut self,
-        step: &'static str,
+        name: &'static str,
         work: impl FnOnce() -> Result<(T, String), Failure>,
     ) -> Result<T, Failure> {
         let (outcome, told, cure) = match work() {
@@ -41,15 +41,15 @@ impl<'a> Steps<'a> {
                 (Err(failure), told, cure)
             }
         };
-        let word = if outcome.is_ok() { "" } else { "FAILED: " };
-        self.context.tell(&format!("{step}: {word}{told}"))?;
+        let mark = if outcome.is_ok() { "" } else { "FAILED: " };
+        self.context.tell(&format!("{name}: {mark}{told}"))?;
         if let Some(cure) = &cure {
             self.context.tell(&format!("  cure: {cure}"))?;
         }
-        self.done.push(Step { step, ok: outcome.is_ok(), told, cure });
+        self.done.push(Step { name, ok: outcome.is_ok(), told, cure });
         outcome.map_err(|failure| {
             let again = "mend that, and run `salesync join` again: it goes on where it stopped";
-            Failure::new(failure.kind(), "joining", format!("{step} has failed")).hint(again)
+            Failure::new(failure.kind(), "joining", format!("{name} has failed")).hint(again)
         })
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -95,6 +96,11 @@ pub(super) fn add(
 }
 
 impl BranchSettings {
+    /// A branch that is new, or enrolled once more: from now on it has to sign, if it had not before. Its keys stay.
+    pub(in crate::cli) fn enrolled(self, now: DateTime<Utc>) -> Self {
+        Self { enrolled_at: self.enrolled_at.or(Some(now)), left_at: None, ..self }
+    }
+
     /// Takes a key as the branch's from now on. False if it was already.
     pub(in crate::cli) fn confirm(&mut self, key: PublicKey) -> Result<bool, Failure> {
         let doing = format!("confirming key {}", key.id());
@@ -207,7 +213,6 @@ impl Settings {
             fs::create_dir_all(folder)?;
             let mut draft = NamedTempFile::new_in(folder)?;
             // Nothing in it is secret, and the page may run as another user.
-            use std::os::unix::fs::PermissionsExt as _;
             draft.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
             draft.write_all(settings.to_toml(branch).as_bytes())?;
             draft.as_file().sync_all()?;
