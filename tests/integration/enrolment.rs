@@ -194,14 +194,15 @@ fn a_probe_or_an_answer_of_a_stranger_is_not_believed() {
     assert!(!settings.contains(&theirs.public().to_string()), "{settings}");
 
     // Somebody at the broker answers in head office's name: to every probe, and that its key counts.
-    let mut forger = company.broker().signing_with(Some(theirs));
+    let mut stranger = company.broker().signing_with(Some(theirs));
     let answered = std::thread::scope(|scope| {
         let joining = scope.spawn(|| branch.run(&["join", "--wait", "5s"]));
-        let heard = wait_until(LIMIT, "the branch's probe", || Ok(forger.next_bundle("enrol-west").unwrap()));
-        let probe: Probe = serde_json::from_slice(&heard.unwrap().payload).unwrap();
+        let asked =
+            wait_until(LIMIT, "the branch's probe", || Ok(stranger.next_bundle("enrol-west").unwrap()));
+        let probe: Probe = serde_json::from_slice(&asked.unwrap().payload).unwrap();
         let answer = ProbeAnswer::new(&probe, salesync::domain::KeyStanding::Confirmed);
         let body = serde_json::to_vec(&answer).unwrap();
-        forger.publish_answer("enrol-west", "forged", &body).unwrap();
+        stranger.publish_answer("enrol-west", "forged", &body).unwrap();
         joining.join().unwrap()
     });
     let told = answered.exits(3).stdout();
