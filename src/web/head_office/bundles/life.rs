@@ -41,12 +41,16 @@ pub(super) fn stations(
 }
 
 fn cut(manifest: Option<&Manifest>) -> Station {
-    let words = manifest.map_or_else(String::new, |manifest| {
-        let cut = &manifest.cut;
-        let last = if cut.last { ", the last" } else { "" };
-        format!("Part {}{last}, of the snapshot {}.", cut.part, cut.watermark)
-    });
-    Station { name: "Cut", when: None, clock: NOT_HERE, words }
+    let Some(Manifest { cut, .. }) = manifest else {
+        return Station { name: "Cut", when: None, clock: "its manifest says it", words: String::new() };
+    };
+    let last = if cut.last { ", the last" } else { "" };
+    Station {
+        name: "Cut",
+        when: Some(Moment(cut.taken_at)),
+        clock: BRANCH,
+        words: format!("Part {}{last}, of the snapshot {}.", cut.part, cut.watermark),
+    }
 }
 
 fn sealed(recorded: &Recorded) -> Station {
