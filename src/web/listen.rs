@@ -3,6 +3,7 @@
 //! Whoever is slow, silent or gone costs a place among the connections for a while, and nothing else.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +40,8 @@ const STALL: Duration = Duration::from_secs(30);
 const HEAD: usize = 32 << 10;
 /// How long answers that are under way may take when the server is to end.
 const LAST: Duration = Duration::from_secs(5);
+/// How often it looks whether there is a place again.
+const PAUSE: Duration = Duration::from_millis(20);
 /// How long no connection is taken when the system has none to give.
 const REST: Duration = Duration::from_millis(500);
 
@@ -53,13 +56,11 @@ pub(super) async fn listen(
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &places) => accepted,
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                // Where everybody is being answered, the newcomer goes.
-                let Some(place) = places.take() else { continue };
+            Ok((stream, peer, place)) => {
                 tokio::spawn(connect(stream, peer, tls.clone(), pages.clone(), place, graceful.watcher()));
             }
             Err(error) => {
@@ -70,6 +71,17 @@ pub(super) async fn listen(
     }
     drop(listener);
     let _ = timeout(LAST, graceful.shutdown()).await;
+}
+
+/// The next connection, with a place. Where everybody is being answered it waits for one.
+async fn accept(listener: &TcpListener, places: &Places) -> io::Result<(TcpStream, SocketAddr, Place)> {
+    let (stream, peer) = listener.accept().await?;
+    loop {
+        match places.take() {
+            Some(place) => return Ok((stream, peer, place)),
+            None => sleep(PAUSE).await,
+        }
+    }
 }
 
 /// A connection, until its end or until it has to make room.

@@ -4,9 +4,6 @@
 //! are a part of the program. A handler asks the database through [`Databases`](database::Databases) only, in a thread that may
 //! block.
 
-// While the pages are being built; goes with the last of them.
-#![allow(dead_code)]
-
 mod access;
 mod assets;
 mod branch;

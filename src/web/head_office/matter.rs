@@ -16,7 +16,6 @@ const MOST_NUMBERS: usize = 8;
 pub(super) struct MatterView {
     /// Its anchor on the page.
     pub(super) id: String,
-    pub(super) branch: String,
     /// The class and the word of its badge.
     pub(super) badge: (&'static str, &'static str),
     pub(super) title: String,
@@ -92,7 +91,6 @@ impl MatterView {
             reason: matter.reason.clone(),
             file,
             buttons: actions.map(|action| Button::of(&action)).collect(),
-            branch,
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::servers::chrome_driver_url;
 
 /// How long something may take to be seen, on a machine that is busy with other tests.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// No window, and no name but 127.0.0.1 leads anywhere: nothing outside is asked for anything.
 const ARGUMENTS: [&str; 10] = [
@@ -245,7 +245,8 @@ impl Drop for Browser {
     fn drop(&mut self) {
         if thread::panicking() {
             let test = thread::current().name().unwrap_or("unnamed").replace("::", "-");
-            eprintln!("what was to be seen: {}", self.keep(&format!("failed-{test}")).display());
+            let name = format!("failed-{test}{}", self.path().replace(['/', '?', '&'], "-"));
+            eprintln!("what was to be seen: {}", self.keep(&name).display());
         }
         let closed = self.0.take().map(|driver| RUNTIME.block_on(driver.quit()));
         assert!(thread::panicking() || matches!(closed, Some(Ok(()))), "{closed:?}");

@@ -116,7 +116,9 @@ fn what_is_no_request_of_a_browser_is_answered_and_nothing_breaks() {
     is(ask("TRACE /", ""), 403);
     let long = is(ask(&format!("GET /?{}", "x".repeat(9000)), ""), 414);
     assert!(long.contains("<strong>head</strong>"), "{long}");
-    is(ask("GET /", &format!("X-Long: {}\r\n", "x".repeat(100_000))), 431);
+    // Closed before it has read all of it, the connection may lose the answer.
+    let endless = ask("GET /", &format!("X-Long: {}\r\n", "x".repeat(100_000)));
+    assert!(endless.is_empty() || endless.starts_with("HTTP/1.1 431 "), "{endless:.300}");
     is(ask("GET /%ff%00/..%2f..%2fetc/passwd", ""), 404);
     is(ask("GET /assets/../../Cargo.toml", ""), 404);
     is(site.say("\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n"), 400);

@@ -40,25 +40,25 @@ impl Kinds {
         }
     }
 
+    /// A page with parameters is of a new kind if it has one that no page of its path has had.
     fn add(&mut self, path: &str) {
-        let kind = self.kind(path);
-        if !self.found.contains_key(&kind) {
-            self.found.insert(kind.clone(), path.to_owned());
-            self.waiting.push_back(kind);
-        }
+        let (plain, query) = path.split_once('?').unwrap_or((path, ""));
+        let plain = self.without_names(plain);
+        let keys = query.split('&').filter_map(|pair| pair.split('=').next()).filter(|key| !key.is_empty());
+        let keys = keys.map(|key| format!("{plain}?{key}"));
+        let mut kinds: Vec<String> = if query.is_empty() { vec![plain.clone()] } else { keys.collect() };
+        kinds.retain(|kind| !self.found.contains_key(kind));
+        self.waiting.extend(kinds.first().cloned());
+        self.found.extend(kinds.into_iter().map(|kind| (kind, path.to_owned())));
         assert!(self.found.len() <= MOST, "{:?}", self.found);
     }
 
-    /// The path without what it is about: names, numbers, dates, and the values of the parameters.
-    fn kind(&self, path: &str) -> String {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    /// The path without what it is about: names, numbers, dates.
+    fn without_names(&self, path: &str) -> String {
         let is_fixed = |segment: &str| {
             !segment.contains(|c: char| c.is_ascii_digit()) && self.names.iter().all(|name| name != segment)
         };
         let segments = path.split('/').map(|segment| if is_fixed(segment) { segment } else { "*" });
-        let path = segments.collect::<Vec<_>>().join("/");
-        let mut keys: Vec<_> = query.split('&').filter_map(|pair| pair.split('=').next()).collect();
-        keys.sort_unstable();
-        if query.is_empty() { path } else { format!("{path}?{}", keys.join("&")) }
+        segments.collect::<Vec<_>>().join("/")
     }
 }

@@ -16,6 +16,8 @@ mod login;
 mod metrics;
 mod opened;
 mod overview;
+mod picture;
 mod sales;
 pub mod site;
+mod stories;
 mod world;

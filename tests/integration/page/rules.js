@@ -121,12 +121,14 @@ if (page.scrollWidth > width) {
 all("body *").filter((element) => isShown(element) && element.scrollWidth > element.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(element).overflowX))
   .forEach((element) => demand(element.tabIndex >= 0 || element.querySelector("a[href], button, input, select, textarea, summary"), "scrolls, but not by keyboard", element));
 
-// What is to be touched is large enough, or far enough from everything else. Words in a sentence need not be.
+// What is to be touched is large enough, or far enough from everything else. Words in a sentence need not be, nor the parts
+// of a drawing: a table says the same.
 if (isPhone) {
+  const isClipped = (element) => element && (getComputedStyle(element).clipPath !== "none" || isClipped(element.parentElement));
   const isInSentence = (control) => getComputedStyle(control).display === "inline" &&
     [...control.parentElement.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim().length > 1);
   const targets = all("a[href], button, input:not([type=hidden]), select, textarea, summary")
-    .filter((target) => isShown(target) && !target.closest("[disabled]"))
+    .filter((target) => isShown(target) && !target.closest("[disabled], svg") && !isClipped(target))
     .map((target) => ({ target, box: (target.closest("label") ?? target).getBoundingClientRect() }))
     .filter(({ box }) => box.width > 1 && box.right > 0);
   const isSmall = ({ box }) => Math.min(box.width, box.height) < 24;

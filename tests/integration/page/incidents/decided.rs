@@ -210,7 +210,8 @@ fn with_the_rights_to_decide_only_it_is_recorded_and_the_next_apply_carries_it_o
     head.sql(&format!(
         "CREATE ROLE {role} LOGIN PASSWORD 'page'; GRANT USAGE ON SCHEMA salesync TO {role};
          GRANT SELECT ON ALL TABLES IN SCHEMA salesync, public TO {role};
-         GRANT INSERT ON salesync.decision, salesync.request TO {role}"
+         GRANT INSERT ON salesync.decision, salesync.request TO {role};
+         GRANT UPDATE ON salesync.decision TO {role}"
     ));
     let owner = head.database_url.clone();
     let (scheme, rest) = owner.split_once("://").unwrap();
