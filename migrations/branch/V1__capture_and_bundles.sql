@@ -61,6 +61,8 @@ CREATE TABLE salesync.receipt (
     bundle_id    uuid NOT NULL,
     outcome      text NOT NULL CHECK (outcome IN ('applied', 'held', 'rejected')),
     body         text NOT NULL,                  -- the JSON, byte for byte as it came
+    signature    text,                           -- head office's, in hexadecimal digits, if there was one
+    refusal      text,                           -- why it was not believed, and changed nothing
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
@@ -70,7 +72,7 @@ CREATE TABLE salesync.request (
     body         text NOT NULL,                  -- the JSON, byte for byte as it came
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     answered_at  timestamptz,                    -- when what was wanted was done, or found impossible
-    refusal      text                            -- why it is impossible
+    refusal      text                            -- why it is impossible, or was not believed
 );
 
 -- Forms of the page that have added a sale: one that is sent twice adds one.

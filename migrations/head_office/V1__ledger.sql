@@ -38,6 +38,7 @@ CREATE TABLE salesync.bundle (
     created_at       timestamptz NOT NULL,       -- the branch's clock
     received_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_at       timestamptz,
+    key_id           text,                       -- the key that proves whose it is; NULL if the branch had none
     PRIMARY KEY (branch, epoch, sequence),
     CHECK ((state = 'held') = (hold IS NOT NULL))
 );
@@ -93,6 +94,7 @@ CREATE TABLE salesync.incident (
     kind         text NOT NULL CHECK (kind IN ('rejected', 'held', 'divergence')),
     detail       text NOT NULL,
     file         text,                           -- where the bundle is kept
+    is_unproven  boolean NOT NULL DEFAULT false, -- a rejected bundle that its branch may not have sent
     happened_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     resolved_at  timestamptz                     -- when the bundle was applied after all
 );

@@ -12,6 +12,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
@@ -69,6 +70,12 @@ impl Archive {
             entries(&self.root.join(branch.as_str()))?.into_iter().filter_map(name).collect();
         epochs.sort();
         Ok(epochs)
+    }
+
+    /// Whether this file is in the archive.
+    pub fn contains(&self, path: &Path) -> bool {
+        let real = |path: &Path| fs::canonicalize(path).ok();
+        real(&self.root).zip(real(path)).is_some_and(|(root, path)| path.starts_with(root))
     }
 
     /// Where a bundle is, or would be.
@@ -244,6 +251,12 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
             .hint("archive.dir must name a folder salesync may write to")),
         _ => parent.map_or(Ok(()), sync_folder),
     }
+}
+
+/// When a file of an archive was put there: it has not been written to since.
+pub fn arrived_at(path: &Path) -> Result<DateTime<Utc>, Failure> {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    modified.map(DateTime::from).map_err(|error| Failure::file("looking at", path, &error))
 }
 
 fn sync_folder(folder: &Path) -> Result<(), Failure> {

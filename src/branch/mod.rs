@@ -37,6 +37,6 @@ pub use sales::{
     check_sales, clear_sales, correct_sale, count_sales, create_sales, find_sale, list_sales, void_sale,
     whereabouts,
 };
-pub use settle::{Unapplied, settle, unanswered_bundles, unapplied_bundles};
+pub use settle::{Settled, Unapplied, settle, unanswered_bundles, unapplied_bundles};
 pub use status::{BranchStatus, Clock, Unproven, branch_status, change_log_bytes};
 pub use tracking::{InitReport, TrackedTable, init_branch, tracked_tables};

@@ -8,10 +8,10 @@ use super::changes::TableCut;
 use super::node::{Node, expect_new};
 use super::record::{Recorder, Snapshot};
 use crate::archive::Archive;
-use crate::bundle::{Draft, key_of_row};
+use crate::bundle::{Draft, SIGNATURE_MEMBER, key_of_row};
 use crate::domain::{
     BUNDLE_FORMAT, BundleId, Cut, DayTotals, Digest, Failure, KeyRange, MANIFEST_LIMIT, Manifest, MemberKind,
-    Mode, Sequence, TableChange,
+    Mode, Sequence, SigningKey, TableChange,
 };
 
 /// The bounds of a bundle.
@@ -66,6 +66,8 @@ pub(super) struct Parts<'a> {
     tables: &'a [TableCut],
     /// Those of this part, one entry per table. They follow the last row.
     day_totals: Vec<Option<DayTotals>>,
+    /// What every part is signed with, if the branch has a key.
+    key: Option<&'a SigningKey>,
     /// What the rest of this part needs at most, in bytes.
     reserve: u64,
     draft: Draft,
@@ -85,6 +87,7 @@ impl<'a> Parts<'a> {
         limits: PartLimits,
         node: Node,
         recorder: Recorder<'a>,
+        key: Option<&'a SigningKey>,
     ) -> Result<Self, Failure> {
         let folder = archive.drafts()?;
         let draft = Draft::new(&folder, limits.compression_level)
@@ -96,7 +99,8 @@ impl<'a> Parts<'a> {
             tables: recorder.tables,
             day_totals: vec![None; recorder.tables.len()],
             recorder,
-            reserve: BYTES_PER_BUNDLE,
+            key,
+            reserve: empty_size(key),
             draft,
             present: Vec::new(),
             open: None,
@@ -198,12 +202,12 @@ impl<'a> Parts<'a> {
     fn seal(&mut self, last: bool) -> Result<(), Failure> {
         self.draft.end().map_err(|error| self.draft_failure(&error))?;
         let manifest = self.manifest(last);
-        self.reserve = BYTES_PER_BUNDLE;
+        self.reserve = empty_size(self.key);
         let path = self.archive.file(&self.node.name, self.node.epoch, manifest.sequence);
         let file = self.archive.draft()?;
         let failed = |error: io::Error| Failure::file("writing the bundle", file.path(), &error);
         let mut writer = BufWriter::new(file.as_file());
-        let manifest_sha256 = self.draft.assemble(&manifest, &mut writer).map_err(failed)?;
+        let manifest_sha256 = self.draft.assemble(&manifest, self.key, &mut writer).map_err(failed)?;
         writer.into_inner().map_err(|error| failed(error.into_error()))?;
         let size = file.as_file().metadata().map_err(failed)?.len();
         expect_new(self.archive.place(file, &path)?, &path)?;
@@ -261,6 +265,11 @@ impl<'a> Parts<'a> {
     fn draft_failure(&self, error: &io::Error) -> Failure {
         Failure::file("writing a bundle in", self.archive.root(), error)
     }
+}
+
+/// What a bundle needs besides tables and rows, at most.
+fn empty_size(key: Option<&SigningKey>) -> u64 {
+    BYTES_PER_BUNDLE + key.map_or(0, |_| SIGNATURE_MEMBER)
 }
 
 /// What a manifest needs for this table without day totals, at most.

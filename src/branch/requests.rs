@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::cut::{CutOptions, Cutter, Since, cut};
 use super::node::Node;
 use super::publish::{RecordedBundle, check_file, numbered_bundles, pending_bundles};
+use super::settle::Answer;
 use crate::archive::Archive;
 use crate::database::database_failure;
 use crate::domain::{Failure, Kind, Request, Wanted};
@@ -25,15 +26,18 @@ pub struct Answers {
     pub troubles: Vec<Failure>,
 }
 
-/// Records a request. One that comes twice is one.
+/// Records a request. One that comes twice is one. One that is not believed is kept under an id of our own, so that
+/// it does not stand in the way of one that is, and is over.
 pub(super) fn record_request(
     client: &mut impl GenericClient,
     request: &Request,
-    body: &[u8],
+    answer: &Answer<'_>,
 ) -> Result<(), Failure> {
-    let sql = "INSERT INTO salesync.request (request_id, body) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    let id = answer.refusal.as_ref().map_or(request.request_id, |_| Uuid::now_v7());
+    let sql = "INSERT INTO salesync.request (request_id, body, refusal, answered_at)
+               VALUES ($1, $2, $3, CASE WHEN $3::text IS NOT NULL THEN clock_timestamp() END) ON CONFLICT DO NOTHING";
     client
-        .execute(sql, &[&request.request_id, &&*String::from_utf8_lossy(body)])
+        .execute(sql, &[&id, &&*String::from_utf8_lossy(answer.body), &answer.refusal])
         .map(|_| ())
         .map_err(|error| database_failure("recording a request of head office", &error))
 }

@@ -1,6 +1,7 @@
 //! Takes in head office's receipts, and forgets what they prove.
 
-use postgres::{Client, Transaction};
+use chrono::Utc;
+use postgres::{Client, GenericClient, Transaction};
 use serde::Serialize;
 
 use super::node::{Node, restored};
@@ -8,7 +9,9 @@ use super::requests::record_request;
 use super::tracking::tracked_tables;
 use crate::broker::Broker;
 use crate::database::database_failure;
-use crate::domain::{Failure, REQUEST_FORMAT, Receipt, ReceiptOutcome, Request};
+use crate::domain::{
+    Failure, KeyRing, REQUEST_FORMAT, Receipt, ReceiptOutcome, Request, Signable, Signature,
+};
 use crate::halt::{self, Step};
 
 /// A bundle that head office has but has not applied.
@@ -22,31 +25,74 @@ pub struct Unapplied {
     pub reason: String,
 }
 
-/// Takes in every receipt and request that waits for this branch; returns how many receipts. Each is
-/// recorded before it is taken out of the queue, so a crash in between only brings it again.
-pub fn settle(client: &mut Client, broker: &mut Broker, node: &Node) -> Result<u64, Failure> {
-    let mut receipts = 0;
+/// What came from head office.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Receipts that were taken in.
+    pub receipts: u64,
+    /// Receipts and requests that are not proven to be head office's. They are kept, and change nothing.
+    pub refused: u64,
+}
+
+/// Takes in every receipt and request that waits for this branch and is proven to be head office's, by its
+/// keys if it has any here. Each is recorded before it is taken out of the queue, so a crash in between only
+/// brings it again.
+pub fn settle(
+    client: &mut Client,
+    broker: &mut Broker,
+    node: &Node,
+    head_office: &KeyRing,
+) -> Result<Settled, Failure> {
+    let mut settled = Settled::default();
     while let Some(delivery) = broker.next_receipt(node.name.as_str())? {
-        if delivery.message_type.as_deref() == Some(REQUEST_FORMAT) {
-            take_request(client, node, &delivery.payload)?;
+        let is_request = delivery.message_type.as_deref() == Some(REQUEST_FORMAT);
+        let signable = if is_request { Signable::Request } else { Signable::Receipt };
+        let (body, signature) = (&delivery.payload[..], delivery.headers.signature);
+        let doubt = head_office.check(signable, body, signature.as_ref(), Utc::now()).err();
+        let answer = Answer { body, signature, refusal: doubt.map(|doubt| doubt.to_string()) };
+        if answer.refusal.is_some() {
+            settled.refused += 1;
+        }
+        if is_request {
+            take_request(client, node, &answer)?;
             halt::after(Step::RequestRecorded);
-        } else if take_receipt(client, node, &delivery.payload)? {
-            receipts += 1;
+        } else if take_receipt(client, node, &answer)? {
+            settled.receipts += 1;
         }
         broker.acknowledge(delivery)?;
         halt::after(Step::ReceiptTaken);
     }
     // A killed run may have taken the receipts and left the log.
     prune_log(client, node)?;
-    Ok(receipts)
+    Ok(settled)
 }
 
-/// True if it is one for this branch.
-fn take_receipt(client: &mut Client, node: &Node, body: &[u8]) -> Result<bool, Failure> {
-    match Receipt::from_bytes(body) {
+/// What came in head office's name.
+pub(super) struct Answer<'a> {
+    pub(super) body: &'a [u8],
+    signature: Option<Signature>,
+    /// Why it is not believed, if so.
+    pub(super) refusal: Option<String>,
+}
+
+impl Answer<'_> {
+    fn signature(&self) -> Option<String> {
+        self.signature.map(|signature| signature.to_string())
+    }
+}
+
+/// True if it is one for this branch, and believed.
+fn take_receipt(client: &mut Client, node: &Node, answer: &Answer<'_>) -> Result<bool, Failure> {
+    match Receipt::from_bytes(answer.body) {
         Ok(receipt) if receipt.branch == node.name => {
+            if let Some(why) = &answer.refusal {
+                keep(client, &receipt, answer)
+                    .map_err(|error| database_failure("keeping a receipt", &error))?;
+                tracing::warn!("a receipt of bundle {} is kept and not used: {why}", receipt.sequence);
+                return Ok(false);
+            }
             expect_own(client, node, &receipt)?;
-            record(client, &receipt, body)?;
+            record(client, &receipt, answer)?;
             halt::after(Step::ReceiptRecorded);
             return Ok(true);
         }
@@ -79,9 +125,14 @@ fn expect_own(client: &mut Client, node: &Node, receipt: &Receipt) -> Result<(),
     Err(restored(&why))
 }
 
-fn take_request(client: &mut Client, node: &Node, body: &[u8]) -> Result<(), Failure> {
-    match Request::from_bytes(body) {
-        Ok(request) if request.branch == node.name => record_request(client, &request, body)?,
+fn take_request(client: &mut Client, node: &Node, answer: &Answer<'_>) -> Result<(), Failure> {
+    match Request::from_bytes(answer.body) {
+        Ok(request) if request.branch == node.name => {
+            if let Some(why) = &answer.refusal {
+                tracing::warn!("a request for {} is kept and not followed: {why}", request.wanted);
+            }
+            record_request(client, &request, answer)?;
+        }
         Ok(request) => {
             tracing::warn!("a request to {} came to this branch and is not followed", request.branch);
         }
@@ -90,16 +141,27 @@ fn take_request(client: &mut Client, node: &Node, body: &[u8]) -> Result<(), Fai
     Ok(())
 }
 
+/// Adds a receipt to those that came.
+fn keep(
+    client: &mut impl GenericClient,
+    receipt: &Receipt,
+    answer: &Answer<'_>,
+) -> Result<(), postgres::Error> {
+    let sql = "INSERT INTO salesync.receipt (bundle_id, outcome, body, signature, refusal) VALUES ($1, $2, $3, $4, $5)";
+    let (body, outcome) = (String::from_utf8_lossy(answer.body), receipt.outcome.as_str());
+    client
+        .execute(sql, &[&receipt.bundle_id.0, &outcome, &&*body, &answer.signature(), &answer.refusal])
+        .map(drop)
+}
+
 /// Notes what became of the bundle, and, if it was applied, of all before it: they are in its hash
 /// chain. Receipts may be late or repeated: once applied stays applied, and an answer to other bytes
 /// than were sent is kept, but changes nothing.
-fn record(client: &mut Client, receipt: &Receipt, body: &[u8]) -> Result<(), Failure> {
+fn record(client: &mut Client, receipt: &Receipt, answer: &Answer<'_>) -> Result<(), Failure> {
     let doing = format!("recording the receipt of bundle {}", receipt.sequence);
     let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
     let mut transaction = client.transaction().map_err(failed)?;
-    let sql = "INSERT INTO salesync.receipt (bundle_id, outcome, body) VALUES ($1, $2, $3)";
-    let body = String::from_utf8_lossy(body);
-    transaction.execute(sql, &[&receipt.bundle_id.0, &receipt.outcome.as_str(), &&*body]).map_err(failed)?;
+    keep(&mut transaction, receipt, answer).map_err(failed)?;
     let updated = transaction
         .execute(
             "UPDATE salesync.bundle SET state = $1, reason = $5, applied_at = CASE $1 WHEN 'applied' THEN $6::timestamptz END

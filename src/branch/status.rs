@@ -165,7 +165,8 @@ fn clock(client: &mut impl GenericClient) -> Result<Clock, postgres::Error> {
     let row = client.query_one(
         "SELECT max(ceil(extract(epoch FROM (body->>'decided_at')::timestamptz - received_at) * 1000))::bigint,
                 min((body->>'clock_skew_ms')::bigint)
-         FROM (SELECT body::jsonb AS body, received_at FROM salesync.receipt ORDER BY receipt_id DESC LIMIT 100) r",
+         FROM (SELECT body::jsonb AS body, received_at FROM salesync.receipt WHERE refusal IS NULL
+               ORDER BY receipt_id DESC LIMIT 100) r",
         &[],
     )?;
     Ok(Clock { at_least_ms: row.get(0), at_most_ms: row.get(1) })

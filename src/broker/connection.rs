@@ -11,7 +11,7 @@ use super::consume::{Subscription, Wake};
 use super::deadlines::Deadlines;
 use super::failure;
 use super::link::{Link, Trouble};
-use crate::domain::{Failure, Kind};
+use crate::domain::{Failure, Kind, SigningKey};
 
 /// How to connect.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,8 @@ pub struct Broker {
     pub(super) address: BrokerAddress,
     pub(super) deadlines: Deadlines,
     pub(super) message_limit: Option<u64>,
+    /// What receipts and requests are signed with.
+    pub(super) key: Option<SigningKey>,
 }
 
 impl Broker {
@@ -76,7 +78,15 @@ impl Broker {
             address: address.clone(),
             deadlines: options.deadlines,
             message_limit: None,
+            key: None,
         })
+    }
+
+    /// The same; receipts and requests that are published on it are signed, if there is a key.
+    #[must_use]
+    pub fn signing_with(mut self, key: Option<SigningKey>) -> Self {
+        self.key = key;
+        self
     }
 
     /// Whether the connection is still up, as far as is known without asking the broker.

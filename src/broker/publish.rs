@@ -9,7 +9,7 @@ use lapin::{BasicProperties, Confirmation};
 use super::connection::Broker;
 use super::failure;
 use super::topology::{BUNDLES, RECEIPTS, name};
-use crate::domain::{BUNDLE_FORMAT, Failure, Kind, RECEIPT_FORMAT, REQUEST_FORMAT};
+use crate::domain::{BUNDLE_FORMAT, Failure, Kind, RECEIPT_FORMAT, REQUEST_FORMAT, Signable};
 use crate::halt::{self, Step};
 
 const PERSISTENT: u8 = 2;
@@ -69,13 +69,13 @@ impl Broker {
     /// Publishes head office's answer to a bundle of `branch`, with the same promise.
     pub fn publish_receipt(&mut self, branch: &str, bundle_id: &str, payload: &[u8]) -> Result<(), Failure> {
         let doing = format!("publishing the receipt of bundle {bundle_id} to {branch}");
-        self.publish_to_branch(doing, branch, bundle_id, RECEIPT_FORMAT, payload)
+        self.publish_to_branch(doing, branch, bundle_id, (RECEIPT_FORMAT, Signable::Receipt), payload)
     }
 
     /// Publishes what head office asks of `branch`, with the same promise. It comes with the receipts.
     pub fn publish_request(&mut self, branch: &str, request_id: &str, payload: &[u8]) -> Result<(), Failure> {
         let doing = format!("publishing a request to {branch}");
-        self.publish_to_branch(doing, branch, request_id, REQUEST_FORMAT, payload)
+        self.publish_to_branch(doing, branch, request_id, (REQUEST_FORMAT, Signable::Request), payload)
     }
 
     fn publish_to_branch(
@@ -83,11 +83,14 @@ impl Broker {
         doing: String,
         branch: &str,
         message_id: &str,
-        format: &str,
+        (format, signable): (&str, Signable),
         payload: &[u8],
     ) -> Result<(), Failure> {
         let mut headers = FieldTable::default();
         headers.insert("branch".into(), text(branch));
+        if let Some(key) = &self.key {
+            headers.insert("signature".into(), text(&key.sign(signable, payload).to_string()));
+        }
         self.publish(Letter {
             doing,
             exchange: RECEIPTS,

@@ -8,7 +8,7 @@ use super::connection::{Broker, round_trip};
 use super::failure;
 use super::publish::{Letter, text};
 use super::topology::{BUNDLES, DEAD, RECEIPTS, queue_of};
-use crate::domain::{Failure, Kind};
+use crate::domain::{Failure, Kind, Signature};
 use crate::halt::{self, Step};
 
 /// The longest reason a buried message carries, in bytes: headers share one frame with everything
@@ -53,6 +53,8 @@ pub struct Headers {
     pub sequence: Option<u64>,
     /// SHA-256 of the manifest, in hexadecimal.
     pub manifest_sha256: Option<String>,
+    /// Head office's signature of the body.
+    pub signature: Option<Signature>,
     /// Why it was refused, on a dead letter.
     pub reason: Option<String>,
 }
@@ -220,6 +222,7 @@ impl Headers {
             epoch: string(table, "epoch"),
             sequence: whole_number(table, "sequence"),
             manifest_sha256: string(table, "manifest-sha256"),
+            signature: string(table, "signature").as_deref().and_then(Signature::from_text),
             reason: string(table, "reason"),
         }
     }
@@ -281,6 +284,7 @@ mod tests {
         table.insert("epoch".into(), AMQPValue::FieldArray(FieldArray::default()));
         table.insert("sequence".into(), AMQPValue::LongLongInt(-1));
         table.insert("manifest-sha256".into(), AMQPValue::Boolean(true));
+        table.insert("signature".into(), AMQPValue::LongString("no digits".into()));
         assert_eq!(Headers::of(&BasicProperties::default().with_headers(table)), Headers::default());
         assert_eq!(Headers::of(&BasicProperties::default()), Headers::default());
     }

@@ -29,7 +29,7 @@ pub enum Defect {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The signature member has not the size of a signature.
-    #[error("manifest.sig has {0} bytes, a signature has 64")]
+    #[error("manifest.sig has {0} bytes, a signature has 72")]
     SignatureSize(u64),
     /// A member of the manifest is not in the file.
     #[error("member {0} is missing")]

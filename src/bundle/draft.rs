@@ -9,9 +9,9 @@ use std::path::Path;
 
 use super::compressor::{Compressor, Done, Ended};
 use super::csv::header_line;
-use super::layout::{BLOCK, END_MARK, MANIFEST_NAME, header, padding};
+use super::layout::{BLOCK, END_MARK, MANIFEST_NAME, SIGNATURE_NAME, SIGNATURE_SIZE, header, padding};
 use super::tally::Tally;
-use crate::domain::{Column, Digest, Manifest, Member, MemberKind};
+use crate::domain::{Column, Digest, Manifest, Member, MemberKind, Signable, SigningKey};
 
 /// A bundle in the making.
 pub struct Draft {
@@ -138,15 +138,24 @@ impl Draft {
         members
     }
 
-    /// Writes the bundle to `file` and returns the SHA-256 of its manifest. The manifest's members are
-    /// those that [`Draft::members_of`] gave. Afterwards the draft is empty again.
-    pub fn assemble(&mut self, manifest: &Manifest, file: &mut impl Write) -> io::Result<Digest> {
+    /// Writes the bundle to `file`, signed if there is a key for that, and returns the SHA-256 of its manifest.
+    /// The manifest's members are those that [`Draft::members_of`] gave. Afterwards the draft is empty again.
+    pub fn assemble(
+        &mut self,
+        manifest: &Manifest,
+        key: Option<&SigningKey>,
+        file: &mut impl Write,
+    ) -> io::Result<Digest> {
         self.end()?;
         let bytes = manifest.to_bytes().map_err(io::Error::other)?;
         if manifest.members().count() != self.members.len() {
             return Err(io::Error::other("the manifest leaves out a member of the bundle"));
         }
         write_member(file, MANIFEST_NAME, bytes.len() as u64, &mut bytes.as_slice())?;
+        if let Some(key) = key {
+            let signature = key.sign(Signable::Manifest, &bytes).to_bytes();
+            write_member(file, SIGNATURE_NAME, SIGNATURE_SIZE, &mut signature.as_slice())?;
+        }
         for member in manifest.members() {
             let spooled = self.members.iter().find(|spooled| spooled.member == *member);
             let offset = spooled.ok_or_else(no_member)?.offset;

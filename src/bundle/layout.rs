@@ -6,6 +6,7 @@
 use std::io::{self, Read};
 
 use super::defect::{Defect, ReadError};
+use crate::domain::Signature;
 
 /// Everything in a tar begins at a multiple of this.
 pub(super) const BLOCK: u64 = 512;
@@ -14,8 +15,10 @@ pub(super) const END_MARK: [u8; 1024] = [0; 1024];
 
 pub(super) const MANIFEST_NAME: &str = "manifest.json";
 pub(super) const SIGNATURE_NAME: &str = "manifest.sig";
-/// Bytes of an Ed25519 signature.
-pub(super) const SIGNATURE_SIZE: u64 = 64;
+/// Bytes of a signature with its key's id.
+pub(super) const SIGNATURE_SIZE: u64 = Signature::SIZE as u64;
+/// What a signature takes in the file.
+pub const SIGNATURE_MEMBER: u64 = 2 * BLOCK;
 
 /// The one header of a member with this name and size.
 pub(super) fn header(name: &str, size: u64) -> io::Result<[u8; 512]> {

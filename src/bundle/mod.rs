@@ -13,4 +13,5 @@ mod tests;
 pub use csv::{RowReader, fields_of_row, key_of_row};
 pub use defect::{Defect, PourError, ReadError};
 pub use draft::Draft;
+pub use layout::SIGNATURE_MEMBER;
 pub use reader::Bundle;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use zstd::stream::read::Decoder;
 
@@ -13,22 +14,27 @@ use super::layout::{
     BLOCK, MANIFEST_NAME, SIGNATURE_NAME, SIGNATURE_SIZE, padding, read_header, read_padding, read_whole,
 };
 use super::tally::Tally;
-use crate::domain::{Digest, MANIFEST_LIMIT, Manifest, Member, TableChange, Totals};
+use crate::domain::{
+    Digest, Distrust, KeyId, KeyRing, MANIFEST_LIMIT, Manifest, Member, Signable, Signature, TableChange,
+    Totals,
+};
 
 /// A bundle whose shape, sizes and checksums have been found right.
 #[derive(Debug)]
 pub struct Bundle<R> {
     source: R,
     manifest: Manifest,
-    manifest_sha256: Digest,
-    signature: Option<[u8; 64]>,
+    /// The bytes of `manifest.json`, which are what is signed.
+    manifest_bytes: Vec<u8>,
+    signature: Option<Signature>,
+    proven_by: Option<KeyId>,
     /// Where each member's content begins.
     offsets: BTreeMap<String, u64>,
     size: u64,
 }
 
 /// What follows the manifest: the signature, and where each member's content begins.
-type Contents = (Option<[u8; 64]>, BTreeMap<String, u64>);
+type Contents = (Option<Signature>, BTreeMap<String, u64>);
 
 /// Larger windows are refused, so that a hostile frame cannot ask for much memory. No level this
 /// program writes (1 to 19) needs more than 8 MiB.
@@ -39,12 +45,12 @@ impl<R: Read + Seek> Bundle<R> {
     pub fn open(mut source: R) -> Result<Self, ReadError> {
         source.seek(SeekFrom::Start(0))?;
         let mut scan = Scan { source: BufReader::with_capacity(1 << 16, source), offset: 0 };
-        let bytes = scan.manifest()?;
-        let manifest = Manifest::from_bytes(&bytes).map_err(Defect::from)?;
+        let manifest_bytes = scan.manifest()?;
+        let manifest = Manifest::from_bytes(&manifest_bytes).map_err(Defect::from)?;
         let (signature, offsets) = scan.members(&manifest)?;
         let size = scan.end()?;
         let source = scan.source.into_inner();
-        Ok(Self { source, manifest, manifest_sha256: Digest::of(&bytes), signature, offsets, size })
+        Ok(Self { source, manifest, manifest_bytes, signature, proven_by: None, offsets, size })
     }
 
     /// The table of contents.
@@ -54,12 +60,25 @@ impl<R: Read + Seek> Bundle<R> {
 
     /// SHA-256 of `manifest.json`: it identifies the whole content.
     pub fn manifest_sha256(&self) -> Digest {
-        self.manifest_sha256
+        Digest::of(&self.manifest_bytes)
     }
 
-    /// The bytes of `manifest.sig`, if the bundle has one.
-    pub fn signature(&self) -> Option<&[u8; 64]> {
+    /// What `manifest.sig` says, if the bundle has one. Nobody has checked it.
+    pub fn signature(&self) -> Option<&Signature> {
         self.signature.as_ref()
+    }
+
+    /// Whether the owner of these keys has sealed this bundle, which was `received` at this time.
+    pub fn check_signature(&mut self, keys: &KeyRing, received: DateTime<Utc>) -> Result<(), Distrust> {
+        let signature = self.signature.as_ref();
+        self.proven_by = keys.check(Signable::Manifest, &self.manifest_bytes, signature, received)?;
+        Ok(())
+    }
+
+    /// The key that is known to have sealed it, since [`check_signature`](Self::check_signature) found that; none if
+    /// no signature was needed.
+    pub fn proven_by(&self) -> Option<KeyId> {
+        self.proven_by
     }
 
     /// Size of the whole file in bytes.
@@ -159,14 +178,14 @@ impl<R: Read> Scan<R> {
         Ok(if comes_later { Defect::MemberOutOfOrder(name) } else { Defect::MemberMissing(name) })
     }
 
-    fn signature(&mut self, size: u64) -> Result<[u8; 64], ReadError> {
-        let mut bytes = [0; 64];
+    fn signature(&mut self, size: u64) -> Result<Signature, ReadError> {
+        let mut bytes = [0; Signature::SIZE];
         if size != SIGNATURE_SIZE {
             return Err(Defect::SignatureSize(size).into());
         }
         read_whole(&mut self.source, &mut bytes, self.offset)?;
         self.pass(size)?;
-        Ok(bytes)
+        Ok(Signature::from_bytes(&bytes))
     }
 
     fn check(&mut self, member: &Member, size: u64) -> Result<(), ReadError> {

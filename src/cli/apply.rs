@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use chrono::Utc;
 use postgres::Client;
 
 use super::args::Apply;
@@ -13,10 +14,10 @@ use super::exit::Exit;
 use super::intake;
 use super::settings::{Role, Settings};
 use super::verdicts::Verdicts;
-use crate::archive::{Archive, open_bundle};
+use crate::archive::{Archive, arrived_at, open_bundle};
 use crate::database::{Lock, take_lock};
 use crate::domain::{Failure, Kind};
-use crate::head_office::{Arrival, Receiver, Source};
+use crate::head_office::{Arrival, Receiver};
 
 pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::HeadOffice)?;
@@ -45,10 +46,10 @@ fn take_files(
     client: &mut Client,
     verdicts: &mut Verdicts,
 ) -> Result<(), Failure> {
-    let mut receiver = Receiver::alone(client, &settings.archive, settings.policy)?;
+    let mut receiver = Receiver::alone(client, &settings.archive, settings.policy, &settings.enrolment)?;
     each(&args.files, |file| {
         if args.check {
-            rehearse(&mut receiver, file, verdicts)
+            rehearse(&mut receiver, &settings.archive, file, verdicts)
         } else {
             receive_file(&mut receiver, &settings.archive, file, verdicts)
         }
@@ -106,15 +107,25 @@ pub(super) fn receive_file(
     let mut draft = archive.draft()?;
     io::copy(&mut file, draft.as_file_mut())
         .map_err(|error| Failure::file("copying the bundle", path, &error))?;
-    let found = receiver.receive(draft, Arrival { branch: None, source: Source::File });
+    let found = receiver.receive(draft, arrival(archive, path)?);
     verdicts.add(found.map_err(|failure| Trouble::receiving(failure, receiver))?);
     Ok(())
 }
 
-fn rehearse(receiver: &mut Receiver<'_>, path: &Path, verdicts: &mut Verdicts) -> Result<(), Trouble> {
+/// A file comes now, unless it has come before and lies in head office's own archive.
+fn arrival<'a>(archive: &Archive, path: &Path) -> Result<Arrival<'a>, Failure> {
+    Ok(Arrival::by_file(if archive.contains(path) { arrived_at(path)? } else { Utc::now() }))
+}
+
+fn rehearse(
+    receiver: &mut Receiver<'_>,
+    archive: &Archive,
+    path: &Path,
+    verdicts: &mut Verdicts,
+) -> Result<(), Trouble> {
     match open_bundle(path) {
         Ok(bundle) => {
-            let rehearsed = receiver.rehearse(bundle);
+            let rehearsed = receiver.rehearse(bundle, arrival(archive, path)?);
             verdicts.add(vec![rehearsed.map_err(|failure| Trouble::receiving(failure, receiver))?]);
         }
         Err(failure) if failure.kind() == Kind::Damaged => verdicts.add_damaged(failure.to_string()),

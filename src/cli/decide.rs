@@ -31,7 +31,7 @@ fn run(context: &Context, branch: &NodeName, ruling: Ruling, reason: Option<&str
     let by = Decider { name: &operator, reason, seen: None };
     let decision = decide(&mut client, &settings.archive, branch, ruling, by)?;
     let mut verdicts = Verdicts::default();
-    match carry_out(&mut client, &settings.archive, settings.policy, Some(decision))? {
+    match carry_out(&mut client, &settings.archive, settings.policy, &settings.enrolment, Some(decision))? {
         CarriedOut::Here(found) => {
             verdicts.add(found);
             context.print(&verdicts)?;

@@ -18,6 +18,7 @@ struct Report {
     bytes: u64,
     manifest_sha256: String,
     is_signed: bool,
+    key_id: Option<String>,
     manifest: Manifest,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<Vec<MemberRows>>,
@@ -48,6 +49,7 @@ pub(super) fn run(context: &Context, args: &Inspect) -> Result<Exit, Failure> {
         bytes: bundle.size(),
         manifest_sha256: bundle.manifest_sha256().to_string(),
         is_signed: bundle.signature().is_some(),
+        key_id: bundle.signature().map(|signature| signature.key().to_string()),
         manifest,
         rows,
     })?;
@@ -67,6 +69,10 @@ impl fmt::Display for Report {
         let previous =
             self.manifest.previous.map_or_else(|| "none, it is the first".to_owned(), |p| p.to_string());
         writeln!(f, "  follows   {previous}")?;
+        match &self.key_id {
+            Some(key) => writeln!(f, "  signed    with key {key}, not checked")?,
+            None => writeln!(f, "  signed    not")?,
+        }
         let last = if cut.last { ", the last" } else { "" };
         let time = |at: &DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
         writeln!(f, "  cut       {}, part {}{last}, taken {}", cut.watermark, cut.part, time(&cut.taken_at))?;

@@ -15,6 +15,8 @@ mod import;
 mod init;
 mod inspect;
 mod intake;
+mod key_file;
+mod keygen;
 mod manual;
 mod progress;
 mod prune;
@@ -80,6 +82,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Prune(args) => prune::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
+        Command::Keygen(args) => keygen::run(context, &args),
         Command::Serve(args) => serve::run(context, &args),
         Command::HashPassword(_) => hash_password::run(),
         Command::Demo(args) => demo::run(&args),

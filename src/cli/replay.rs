@@ -25,7 +25,8 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
         return Err(Failure::new(Kind::Usage, doing, "there are none, or none of those that were asked for")
             .hint("name an archive; `salesync verify DIR` lists its bundles"));
     }
-    let mut receiver = Receiver::alone(&mut client, &settings.archive, settings.policy)?.one_by_one();
+    let mut receiver =
+        Receiver::alone(&mut client, &settings.archive, settings.policy, &settings.enrolment)?.one_by_one();
     let mut verdicts = Verdicts::default().shown_by(context.progress());
     for failure in &damaged {
         verdicts.add_damaged(failure.to_string());

@@ -37,7 +37,7 @@ fn site(settings: Settings) -> Result<Site, Failure> {
 fn head_office(settings: &Arc<Settings>) -> HeadOfficeSite {
     let of_broker = Arc::clone(settings);
     let connect_broker = Arc::new(move || of_broker.connect_broker());
-    let (policy, has_broker) = (settings.policy, settings.has_broker());
+    let (policy, has_broker) = ((settings.policy, settings.enrolment.clone()), settings.has_broker());
     HeadOfficeSite::new(settings.expectations(), settings.amounts.clone(), policy, connect_broker, has_broker)
 }
 

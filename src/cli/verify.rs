@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::fs;
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
+use chrono::Utc;
 use serde::Serialize;
 
 use super::args::Verify;
 use super::context::Context;
 use super::exit::Exit;
 use crate::archive::{find_bundles, open_bundle};
-use crate::bundle::PourError;
-use crate::domain::{Digest, Epoch, Failure, Kind, Manifest, NodeName, Sequence};
+use crate::bundle::{Bundle, PourError};
+use crate::domain::{
+    Digest, Epoch, Failure, KeyRing, Kind, Manifest, NodeName, NotAKey, PublicKey, Sequence,
+};
 
 #[derive(Debug, Default, Serialize)]
 struct Report {
@@ -26,12 +30,75 @@ struct Line {
     sequence: Option<u64>,
     ok: bool,
     error: Option<String>,
+    /// What is known of its signature; nothing of a damaged file.
+    signature: Option<Seal>,
+    /// The key that it names.
+    key_id: Option<String>,
+}
+
+/// What is known of a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Seal {
+    /// It was made with a key that was named.
+    Good,
+    /// No key was named.
+    Unchecked,
+    /// There is none.
+    None,
 }
 
 /// The manifests seen, each with the one it says it follows, to check the chain between files.
 type Chain = BTreeMap<(NodeName, Epoch, Sequence), (Digest, Option<Digest>)>;
 
+/// The keys that were named, those of one branch and those that count for all.
+struct Keys(Vec<(Option<NodeName>, PublicKey)>);
+
+impl Keys {
+    fn of(args: &Verify) -> Result<Self, Failure> {
+        let mut keys: Vec<_> = args.keys.iter().map(|key| (None, *key)).collect();
+        if let Some(path) = &args.key_file {
+            let text = fs::read_to_string(path)
+                .map_err(|error| Failure::file("reading the keys in", path, &error))?;
+            for (number, line) in (1..).zip(text.lines()) {
+                let words: Vec<&str> =
+                    line.split('#').next().unwrap_or_default().split_whitespace().collect();
+                let wrong = |why: String| {
+                    Failure::new(Kind::Usage, format!("reading {}, line {number}", path.display()), why)
+                        .hint("a line is a public key, or a branch and its public key; what follows # is no part of it")
+                };
+                let (branch, key) = match words[..] {
+                    [] => continue,
+                    [key] => (None, key),
+                    [branch, key] => {
+                        (Some(branch.parse::<NodeName>().map_err(|error| wrong(error.to_string()))?), key)
+                    }
+                    _ => return Err(wrong("it has more than two words".to_owned())),
+                };
+                keys.push((branch, key.parse().map_err(|error: NotAKey| wrong(error.to_string()))?));
+            }
+        }
+        Ok(Self(keys))
+    }
+
+    /// What is known of the bundle's signature; if keys were named it must be made with one of its branch's.
+    fn check<R: Read + Seek>(&self, bundle: &mut Bundle<R>) -> Result<Seal, String> {
+        if self.0.is_empty() {
+            return Ok(if bundle.signature().is_some() { Seal::Unchecked } else { Seal::None });
+        }
+        let branch = &bundle.manifest().branch;
+        let counts = |of: &Option<NodeName>| of.as_ref().is_none_or(|of| of == branch);
+        let keys: Vec<_> = self.0.iter().filter(|(of, _)| counts(of)).map(|(_, key)| *key).collect();
+        if keys.is_empty() {
+            return Err(format!("no key of {branch} was named"));
+        }
+        bundle.check_signature(&KeyRing::of(keys), Utc::now()).map_err(|distrust| distrust.to_string())?;
+        Ok(Seal::Good)
+    }
+}
+
 pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
+    let keys = Keys::of(args)?;
     let mut report = Report::default();
     let mut chain = Chain::new();
     let mut trouble = Ok(());
@@ -44,7 +111,7 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
             );
         }
         for file in &files {
-            let (line, failure) = line(file, &mut chain);
+            let (line, failure) = line(file, &keys, &mut chain);
             report.files.push(line);
             // One that cannot be read is told when all the others have been.
             trouble = trouble.and(failure.map_or(Ok(()), Err));
@@ -57,24 +124,25 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
 }
 
 /// What is to be said of a file, and why it could not be read if so.
-fn line(path: &Path, chain: &mut Chain) -> (Line, Option<Failure>) {
+fn line(path: &Path, keys: &Keys, chain: &mut Chain) -> (Line, Option<Failure>) {
     let file = path.display().to_string();
-    match check(path, chain) {
-        Ok(manifest) => {
+    match check(path, keys, chain) {
+        Ok((manifest, signature, key_id)) => {
             let (branch, sequence) = (Some(manifest.branch.to_string()), Some(manifest.sequence.get()));
-            (Line { file, branch, sequence, ok: true, error: None }, None)
+            let signature = Some(signature);
+            (Line { file, branch, sequence, ok: true, error: None, signature, key_id }, None)
         }
         Err(failure) => {
             let error = Some(failure.to_string());
-            let line = Line { file, branch: None, sequence: None, ok: false, error };
+            let line = Line::not_ok(file, None, error);
             (line, (failure.kind() != Kind::Damaged).then_some(failure))
         }
     }
 }
 
-/// Everything: shape, checksums, rows, control totals, and the chain to the bundles before and after it, as far
-/// as they have been seen. Files may have any names, and come in any order.
-fn check(path: &Path, chain: &mut Chain) -> Result<Manifest, Failure> {
+/// Everything: shape, checksums, signature, rows, control totals, and the chain to the bundles before and after it,
+/// as far as they have been seen. Files may have any names, and come in any order.
+fn check(path: &Path, keys: &Keys, chain: &mut Chain) -> Result<(Manifest, Seal, Option<String>), Failure> {
     let damaged =
         |why: String| Failure::new(Kind::Damaged, format!("checking the bundle {}", path.display()), why);
     let mut bundle = open_bundle(path)?;
@@ -91,6 +159,7 @@ fn check(path: &Path, chain: &mut Chain) -> Result<Manifest, Failure> {
         let (whose, of) = (&manifest.branch, manifest.epoch);
         return Err(damaged(format!("it is a bundle of {whose}, epoch {of}, and in a folder of another")));
     }
+    let seal = keys.check(&mut bundle).map_err(damaged)?;
     for table in &manifest.tables {
         for member in &table.members {
             bundle.pour(table, member, &mut io::sink()).map_err(|error| match error {
@@ -100,7 +169,8 @@ fn check(path: &Path, chain: &mut Chain) -> Result<Manifest, Failure> {
         }
     }
     check_chain(&manifest, bundle.manifest_sha256(), chain).map_err(damaged)?;
-    Ok(manifest)
+    let key_id = bundle.signature().map(|signature| signature.key().to_string());
+    Ok((manifest, seal, key_id))
 }
 
 fn check_chain(manifest: &Manifest, digest: Digest, chain: &mut Chain) -> Result<(), String> {
@@ -129,7 +199,7 @@ fn gap(before: &Path, after: &Path) -> Option<Line> {
     }
     let file = after.with_file_name(format!("{:010}.bundle", last + 1)).display().to_string();
     let error = Some(format!("it is missing, and so is everything before bundle {next}"));
-    Some(Line { file, branch: None, sequence: Some(last + 1), ok: false, error })
+    Some(Line::not_ok(file, Some(last + 1), error))
 }
 
 /// Branch and epoch of the folder, if it is one of an archive.
@@ -145,11 +215,25 @@ fn number_in_name(path: &Path) -> Option<u64> {
     if name.len() == 10 { name.parse().ok() } else { None }
 }
 
+impl Line {
+    fn not_ok(file: String, sequence: Option<u64>, error: Option<String>) -> Self {
+        Self { file, branch: None, sequence, ok: false, error, signature: None, key_id: None }
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Line { file, branch, sequence, error, .. } in &self.files {
+        for Line { file, branch, sequence, error, signature, key_id, .. } in &self.files {
+            let key = key_id.as_deref().unwrap_or_default();
+            let signed = match signature {
+                Some(Seal::Good) => format!("signed with key {key}"),
+                Some(Seal::Unchecked) => format!("signed with key {key}, not checked"),
+                Some(Seal::None) | None => "not signed".to_owned(),
+            };
             match (branch, sequence, error) {
-                (Some(branch), Some(sequence), None) => writeln!(f, "{file}: {branch} {sequence}, ok")?,
+                (Some(branch), Some(sequence), None) => {
+                    writeln!(f, "{file}: {branch} {sequence}, ok, {signed}")?;
+                }
                 (_, _, error) => writeln!(f, "{file}: DAMAGED, {}", error.as_deref().unwrap_or_default())?,
             }
         }

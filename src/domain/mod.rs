@@ -2,13 +2,16 @@
 
 mod count;
 mod failure;
+mod hex;
 mod identity;
+mod key_ring;
 mod legible;
 mod manifest;
 mod manifest_check;
 mod name;
 mod receipt;
 mod request;
+mod signature;
 mod sql;
 mod stage;
 mod sum;
@@ -19,6 +22,7 @@ mod window;
 pub use count::Count;
 pub use failure::{Failure, Kind};
 pub use identity::{BundleId, Digest, Epoch, Sequence};
+pub use key_ring::{Distrust, KeyRing, TrustedKey};
 pub use legible::{legible, legible_lines};
 pub use manifest::{
     BUNDLE_FORMAT, Cut, KeyRange, MANIFEST_LIMIT, Manifest, ManifestError, Member, MemberKind, Mode,
@@ -27,6 +31,7 @@ pub use manifest::{
 pub use name::NodeName;
 pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TOLERABLE_SKEW_MS, TableEffect};
 pub use request::{REQUEST_FORMAT, Request, Wanted};
+pub use signature::{KeyId, NotAKey, PublicKey, Signable, Signature, SigningKey};
 pub use sql::{quote_identifier, quote_literal};
 pub use stage::{Extent, Onlooker, Stage};
 pub use sum::{ExactSum, NotANumber};

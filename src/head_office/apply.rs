@@ -9,7 +9,9 @@ use super::check_days::check_days;
 use super::decisions::approved;
 use super::deletions::check_deletions;
 use super::hold::HoldKind;
-use super::ledger::{Delivery, Incoming, knows_epoch, record_bundle, record_incident, recorded};
+use super::ledger::{
+    Delivery, IncidentKind, Incoming, knows_epoch, record_bundle, record_incident, recorded,
+};
 use super::partitions::{analyze_once, own_partition};
 use super::place::{Place, Recorded, place};
 use super::policy::Policy;
@@ -154,6 +156,7 @@ fn record(
         source,
         outcome: "applied",
         reason: None,
+        is_proven: true,
     };
     delivery.record(transaction).map_err(failed)?;
     record_tables(transaction, manifest, &effects).map_err(failed)?;
@@ -163,7 +166,8 @@ fn record(
             effect.table, effect.divergences
         );
         let (branch, manifest) = (Some(&manifest.branch), Some(manifest));
-        record_incident(transaction, branch, manifest, "divergence", &detail, None).map_err(failed)?;
+        record_incident(transaction, branch, manifest, IncidentKind::Divergence, &detail, None)
+            .map_err(failed)?;
     }
     let receipt = Receipt::new(manifest, digest, received_at, ReceiptOutcome::Applied);
     Ok(record_receipt(transaction, &receipt.with_effects(effects))?)

@@ -92,7 +92,7 @@ const STATE: &str = "
     SELECT b.name, b.epoch, b.last_sequence, b.last_manifest, b.last_applied_at, b.is_at_cut,
            h.epoch, coalesce(h.sequences, '{}'), coalesce(h.holds, '{}'), coalesce(h.reasons, '{}'),
            ARRAY(SELECT DISTINCT i.sequence FROM salesync.incident i
-                 WHERE i.branch = b.name AND i.kind = 'rejected' AND i.resolved_at IS NULL
+                 WHERE i.branch = b.name AND i.kind = 'rejected' AND i.resolved_at IS NULL AND NOT i.is_unproven
                    AND i.epoch = coalesce(h.epoch, b.epoch)),
            (SELECT count(DISTINCT ROW(i.epoch, i.sequence, CASE WHEN i.sequence IS NULL THEN i.incident_id END))
             FROM salesync.incident i

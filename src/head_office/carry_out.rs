@@ -9,13 +9,14 @@ use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::{Client, Row};
 
 use super::decisions::{CHANNEL, Ruling, branch_state};
+use super::enrolment::Enrolment;
 use super::ledger::{Source, hold_of};
 use super::place::Place;
 use super::policy::Policy;
 use super::receive::Receiver;
 use super::refusal::Refusal;
 use super::verdict::{Arrival, Verdict};
-use crate::archive::{Archive, open_bundle};
+use crate::archive::{Archive, arrived_at, open_bundle};
 use crate::bundle::Bundle;
 use crate::database::{Lock, database_failure, release_lock, take_lock};
 use crate::domain::{Epoch, Failure, Kind, NodeName, Sequence, legible};
@@ -88,6 +89,7 @@ pub fn carry_out(
     client: &mut Client,
     archive: &Archive,
     policy: Policy,
+    enrolment: &Enrolment,
     decision: Option<i64>,
 ) -> Result<CarriedOut, Failure> {
     let mut verdicts = Vec::new();
@@ -104,7 +106,7 @@ pub fn carry_out(
             Err(_) if is_done && decision.is_some() => return Ok(CarriedOut::Here(verdicts)),
             Err(failure) => return Ok(CarriedOut::LeftTo(failure.why().to_owned())),
         }
-        let carried_out = Receiver::alone(client, archive, policy)
+        let carried_out = Receiver::alone(client, archive, policy, enrolment)
             .and_then(|mut receiver| receiver.carry_out_open(|_| true));
         let (numbers, found) = match (carried_out, release_lock(client, Lock::Apply)) {
             (Ok(done), Ok(())) => done,
@@ -230,7 +232,7 @@ impl Receiver<'_> {
             File::open(&path)
                 .and_then(|mut file| std::io::copy(&mut file, draft.as_file_mut()))
                 .map_err(|error| Failure::file("copying the bundle", &path, &error))?;
-            let arrival = Arrival { branch: Some(branch), source: Source::Archive };
+            let arrival = Arrival::by_archive(branch, arrived_at(&path)?);
             let tried = self.receive(draft, arrival)?;
             let goes_on = tried.first().is_some_and(|own| own.outcome.is_applied());
             verdicts.extend(tried);
@@ -254,7 +256,7 @@ impl Receiver<'_> {
             .map_err(|error| database_failure("looking for rejected bundles", &error))?;
         for row in rows {
             let (file, sequence): (String, i64) = (row.get(1), row.get(2));
-            let bundle = match open_bundle(Path::new(&file)) {
+            let mut bundle = match open_bundle(Path::new(&file)) {
                 Ok(bundle) => bundle,
                 Err(failure) => {
                     let again = format!("`salesync request {branch} --resend {sequence}` brings it again");
@@ -262,6 +264,11 @@ impl Receiver<'_> {
                     continue;
                 }
             };
+            let arrival = Arrival::by_archive(branch, arrived_at(Path::new(&file))?);
+            if let Err(reason) = self.check_origin(&mut bundle, arrival)? {
+                tracing::warn!("{file} is not tried again: {reason}");
+                continue;
+            }
             let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
             if manifest.branch == *branch && self.find_place(&manifest, digest)? == Place::Next {
                 return Ok(Some(PathBuf::from(file)));

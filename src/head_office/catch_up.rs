@@ -10,8 +10,9 @@ use super::ledger::{Source, forget_held, hold_of};
 use super::place::Place;
 use super::receive::Receiver;
 use super::refusal::Refusal;
-use super::verdict::{Outcome, Verdict};
-use crate::archive::open_bundle;
+use super::rejection::Grounds;
+use super::verdict::{Arrival, Outcome, Verdict};
+use crate::archive::{arrived_at, open_bundle};
 use crate::bundle::Bundle;
 use crate::database::database_failure;
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence};
@@ -48,6 +49,11 @@ impl Receiver<'_> {
                 break;
             }
             let path = self.archive.file(branch, epoch, sequence);
+            let arrival = Arrival::by_archive(branch, arrived_at(&path)?);
+            if let Err(reason) = self.check_origin(&mut bundle, arrival)? {
+                verdicts.push(self.reject_exchanged(&bundle, &path, reason)?);
+                break;
+            }
             match self.find_place(bundle.manifest(), bundle.manifest_sha256())? {
                 Place::Next => {
                     let verdict = self.apply_waiting(&mut bundle, &path)?;
@@ -69,6 +75,20 @@ impl Receiver<'_> {
             }
         }
         Ok(verdicts)
+    }
+
+    /// Somebody has exchanged a file in the archive, or its key was believed and is not any more. The number is
+    /// missing again.
+    fn reject_exchanged(
+        &mut self,
+        bundle: &Bundle<File>,
+        path: &Path,
+        reason: String,
+    ) -> Result<Verdict, Failure> {
+        let Manifest { branch, epoch, sequence, .. } = bundle.manifest();
+        forget_held(self.client, branch, *epoch, *sequence, None)
+            .map_err(|error| database_failure("noting that a held bundle is lost", &error))?;
+        self.reject_archived(bundle, path, Source::Archive, Grounds::Origin(reason))
     }
 
     /// What waits for a person's word is not tried without it; what waits for head office's table is.

@@ -8,7 +8,7 @@ use postgres::GenericClient;
 use super::hold::{Hold, HoldKind};
 use super::requests::note_answer;
 use crate::database::database_failure;
-use crate::domain::{Digest, Epoch, Failure, Manifest, NodeName, Sequence, legible};
+use crate::domain::{Digest, Epoch, Failure, KeyId, Manifest, NodeName, Sequence, legible};
 
 /// By which way a bundle came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,21 @@ pub(super) fn hold_of(
     Ok(row.map(|row| Hold::new(HoldKind::of(row.get(0)), row.get(1))))
 }
 
+/// When this very bundle first came, if it is recorded: by then it was proven whose it is.
+pub(super) fn first_received(
+    client: &mut impl GenericClient,
+    manifest: &Manifest,
+    digest: Digest,
+) -> Result<Option<DateTime<Utc>>, Failure> {
+    let sql = "SELECT received_at FROM salesync.bundle
+               WHERE branch = $1 AND epoch = $2 AND sequence = $3 AND manifest_sha256 = $4";
+    let (branch, sequence) = (manifest.branch.as_str(), manifest.sequence.as_bigint());
+    let row = client
+        .query_opt(sql, &[&branch, &manifest.epoch.0, &sequence, &digest.to_string()])
+        .map_err(|error| database_failure("looking up when the bundle first came", &error))?;
+    Ok(row.map(|row| row.get(0)))
+}
+
 /// True if the branch has ever used this epoch.
 pub(super) fn knows_epoch(client: &mut impl GenericClient, manifest: &Manifest) -> Result<bool, Failure> {
     let sql =
@@ -95,6 +110,8 @@ pub(super) struct Incoming<'a> {
     pub(super) size: u64,
     pub(super) received_at: DateTime<Utc>,
     pub(super) source: Source,
+    /// The key that proves whose it is, if the branch is enrolled.
+    pub(super) proven_by: Option<KeyId>,
 }
 
 /// Records a bundle as applied, or as held with what it waits for, and the branch's progress with the
@@ -107,13 +124,13 @@ pub(super) fn record_bundle(
     let manifest = incoming.manifest;
     let row = client.query_opt(
         "INSERT INTO salesync.bundle (branch, epoch, sequence, bundle_id, manifest_sha256, state, hold, reason, row_count,
-                                      tombstone_count, byte_count, created_at, received_at, applied_at)
+                                      tombstone_count, byte_count, created_at, received_at, applied_at, key_id)
          VALUES ($1, $2, $3, $4, $5, CASE WHEN $6::text IS NULL THEN 'applied' ELSE 'held' END, $6, $7, $8, $9, $10, $11,
-                 $12, CASE WHEN $6::text IS NULL THEN clock_timestamp() END)
+                 $12, CASE WHEN $6::text IS NULL THEN clock_timestamp() END, $13)
          ON CONFLICT (branch, epoch, sequence) DO UPDATE
          SET state = excluded.state, hold = excluded.hold, reason = excluded.reason,
              applied_at = excluded.applied_at, bundle_id = excluded.bundle_id,
-             manifest_sha256 = excluded.manifest_sha256
+             manifest_sha256 = excluded.manifest_sha256, key_id = excluded.key_id
          RETURNING received_at",
         &[
             &manifest.branch.as_str(),
@@ -128,6 +145,7 @@ pub(super) fn record_bundle(
             &incoming.size.cast_signed(),
             &manifest.created_at,
             &incoming.received_at,
+            &incoming.proven_by.map(|key| key.to_string()),
         ],
     )?;
     let received_at = row.map_or(incoming.received_at, |row| row.get(0));
@@ -201,6 +219,8 @@ pub(super) struct Delivery<'a> {
     pub(super) source: Source,
     pub(super) outcome: &'a str,
     pub(super) reason: Option<&'a str>,
+    /// Whether the branch has sent it, as far as that has to be proven.
+    pub(super) is_proven: bool,
 }
 
 impl Delivery<'_> {
@@ -219,7 +239,30 @@ impl Delivery<'_> {
                 &self.reason,
             ],
         )?;
-        manifest.map_or(Ok(()), |manifest| note_answer(client, manifest))
+        manifest.filter(|_| self.is_proven).map_or(Ok(()), |manifest| note_answer(client, manifest))
+    }
+}
+
+/// What sort of thing a person should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IncidentKind {
+    /// A bundle was rejected for what it says, or for its place.
+    Rejected,
+    /// A bundle was rejected because its branch may not have sent it. Its number has not come by that.
+    Unproven,
+    /// A bundle waits for a person.
+    Held,
+    /// Rows were not as the branch took them to be.
+    Divergence,
+}
+
+impl IncidentKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected | Self::Unproven => "rejected",
+            Self::Held => "held",
+            Self::Divergence => "divergence",
+        }
     }
 }
 
@@ -228,19 +271,21 @@ pub(super) fn record_incident(
     client: &mut impl GenericClient,
     branch: Option<&NodeName>,
     manifest: Option<&Manifest>,
-    kind: &str,
+    kind: IncidentKind,
     detail: &str,
     file: Option<&Path>,
 ) -> Result<(), postgres::Error> {
     client.execute(
-        "INSERT INTO salesync.incident (branch, epoch, sequence, kind, detail, file) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO salesync.incident (branch, epoch, sequence, kind, detail, file, is_unproven)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
             &branch.map(NodeName::as_str),
             &manifest.map(|manifest| manifest.epoch.0),
             &manifest.map(|manifest| manifest.sequence.as_bigint()),
-            &kind,
+            &kind.as_str(),
             &legible(detail),
             &file.map(|file| file.display().to_string()),
+            &(kind == IncidentKind::Unproven),
         ],
     )?;
     Ok(())

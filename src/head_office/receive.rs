@@ -9,13 +9,17 @@ use postgres::Client;
 use tempfile::NamedTempFile;
 
 use super::apply::{Keep, apply, find_place};
+use super::enrolment::Enrolment;
 use super::hold::{Hold, HoldKind};
-use super::ledger::{Delivery, Incoming, Source, fate_of, hold_of, record_bundle, record_incident};
+use super::ledger::{
+    Delivery, IncidentKind, Incoming, Source, fate_of, first_received, hold_of, record_bundle,
+    record_incident,
+};
 use super::place::Place;
 use super::policy::Policy;
 use super::receipts::{publish_receipts, record_receipt, repeat_receipt};
 use super::refusal::{Refusal, judged};
-use super::rejection::Rejection;
+use super::rejection::{Grounds, Rejection};
 use super::requests::write_to_branches;
 use super::verdict::{Arrival, Outcome, Verdict};
 use crate::archive::{Archive, Placed, open_bundle};
@@ -34,6 +38,7 @@ pub struct Receiver<'a> {
     pub(super) client: &'a mut Client,
     pub(super) archive: &'a Archive,
     policy: Policy,
+    enrolment: &'a Enrolment,
     /// Whether what waits in the archive for a bundle is applied with it.
     takes_followers: bool,
     /// Asked before each bundle that waited in the archive: whether it may be its turn now.
@@ -44,15 +49,33 @@ pub struct Receiver<'a> {
 
 impl<'a> Receiver<'a> {
     /// Receives into this database and this archive.
-    pub fn new(client: &'a mut Client, archive: &'a Archive, policy: Policy) -> Self {
-        Self { client, archive, policy, takes_followers: true, may_go_on: None, tells_again: false }
+    pub fn new(
+        client: &'a mut Client,
+        archive: &'a Archive,
+        policy: Policy,
+        enrolment: &'a Enrolment,
+    ) -> Self {
+        Self {
+            client,
+            archive,
+            policy,
+            enrolment,
+            takes_followers: true,
+            may_go_on: None,
+            tells_again: false,
+        }
     }
 
     /// The same for the one who holds the lock, before there is anybody to share the work: what a killed process
     /// left half-made is removed.
-    pub fn alone(client: &'a mut Client, archive: &'a Archive, policy: Policy) -> Result<Self, Failure> {
+    pub fn alone(
+        client: &'a mut Client,
+        archive: &'a Archive,
+        policy: Policy,
+        enrolment: &'a Enrolment,
+    ) -> Result<Self, Failure> {
         archive.remove_drafts()?;
-        Ok(Self::new(client, archive, policy))
+        Ok(Self::new(client, archive, policy, enrolment))
     }
 
     /// The same for bundles that come in their order and up to a chosen one, as in a replay: what follows
@@ -81,16 +104,23 @@ impl<'a> Receiver<'a> {
             Err(ReadError::Io(error)) => return Err(Failure::file("reading", draft.path(), &error)),
             Err(ReadError::Defect(defect)) => {
                 let kept = self.archive.keep_rejected(draft, arrival.branch)?;
-                let rejection = Rejection { bundle: None, arrival, reason: defect.to_string(), kept };
-                return Ok(vec![rejection.record(self.client)?]);
+                let grounds = Grounds::Content(defect.to_string());
+                return Ok(vec![Rejection { bundle: None, arrival, grounds, kept }.record(self.client)?]);
             }
         };
         let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
         if let Some(queue) = arrival.branch.filter(|branch| **branch != manifest.branch) {
             let reason = format!("it is a bundle of {}, but came in the queue of {queue}", manifest.branch);
-            return Ok(vec![self.reject_draft(draft, &manifest, digest, arrival, reason)?]);
+            return Ok(vec![self.reject_draft(draft, &bundle, arrival, Grounds::Origin(reason))?]);
         }
         let mut place = self.find_place(&manifest, digest)?;
+        let doubt = self.check_origin(&mut bundle, arrival)?.err();
+        if let Some(reason) = &doubt
+            && place != Place::Duplicate
+        {
+            let grounds = Grounds::Origin(reason.clone());
+            return Ok(vec![self.reject_draft(draft, &bundle, arrival, grounds)?]);
+        }
         let mut others = Vec::new();
         if let Place::Later(_) = place {
             others = self.fill_gap(&manifest.branch, Some(manifest.epoch), Some(manifest.sequence))?;
@@ -99,10 +129,13 @@ impl<'a> Receiver<'a> {
         let own = match place {
             Place::Refused(reason) => {
                 self.put_copy_aside(&manifest, digest)?;
-                self.reject_draft(draft, &manifest, digest, arrival, reason)?
+                self.reject_draft(draft, &bundle, arrival, Grounds::Content(reason))?
             }
             Place::Duplicate => {
-                self.keep(draft, &manifest)?;
+                // Whoever has sent it again: what it says is in the tables. Only the archive keeps none but the branch's own.
+                if doubt.is_none() {
+                    self.keep(draft, &manifest)?;
+                }
                 self.note_duplicate(&manifest, digest, arrival.source)?
             }
             Place::Later(expected) => {
@@ -122,10 +155,33 @@ impl<'a> Receiver<'a> {
         Ok(others)
     }
 
+    /// Whether it is proven that the branch has sent this bundle, as far as that has to be; if not, why. What has
+    /// been recorded stays proven, also when its key is revoked later.
+    pub(super) fn check_origin(
+        &mut self,
+        bundle: &mut Bundle<File>,
+        arrival: Arrival<'_>,
+    ) -> Result<Result<(), String>, Failure> {
+        let first = first_received(self.client, bundle.manifest(), bundle.manifest_sha256())?;
+        let received = first.map_or(arrival.received_at, |first| first.min(arrival.received_at));
+        if let (Source::Queue, Some(branch)) = (arrival.source, arrival.branch)
+            && let Err(reason) = self.enrolment.check_sender(branch, arrival.sender, arrival.received_at)
+        {
+            return Ok(Err(reason));
+        }
+        Ok(self.enrolment.check_seal(bundle, received))
+    }
+
     /// Applies a bundle and rolls it back, to see whether it could be applied.
-    pub fn rehearse(&mut self, mut bundle: Bundle<File>) -> Result<Verdict, Failure> {
+    pub fn rehearse(&mut self, mut bundle: Bundle<File>, arrival: Arrival<'_>) -> Result<Verdict, Failure> {
         let manifest = bundle.manifest().clone();
-        let outcome = match self.find_place(&manifest, bundle.manifest_sha256())? {
+        let mut place = self.find_place(&manifest, bundle.manifest_sha256())?;
+        if let Err(reason) = self.check_origin(&mut bundle, arrival)?
+            && place != Place::Duplicate
+        {
+            place = Place::Refused(reason);
+        }
+        let outcome = match place {
             Place::Duplicate => Outcome::Duplicate,
             Place::Later(expected) => Outcome::Held(self.gap(&manifest, expected)?),
             Place::Refused(reason) => Outcome::Rejected { reason, is_damaged: false },
@@ -199,12 +255,24 @@ impl<'a> Receiver<'a> {
                 Err(refusal) => self.decide(Err(refusal), bundle, path, source),
             },
             Err(Refusal::Rejected(reason)) => {
-                let kept = self.archive.reject(path, Some(&manifest.branch))?;
-                let arrival = Arrival { branch: Some(&manifest.branch), source };
-                let bundle = Some((manifest, bundle.manifest_sha256()));
-                Rejection { bundle, arrival, reason, kept }.record(self.client)
+                self.reject_archived(bundle, path, source, Grounds::Content(reason))
             }
         }
+    }
+
+    /// Rejects a bundle that is in its place in the archive.
+    pub(super) fn reject_archived(
+        &mut self,
+        bundle: &Bundle<File>,
+        path: &Path,
+        source: Source,
+        grounds: Grounds,
+    ) -> Result<Verdict, Failure> {
+        let manifest = bundle.manifest();
+        let kept = self.archive.reject(path, Some(&manifest.branch))?;
+        let arrival = Arrival { source, ..Arrival::by_archive(&manifest.branch, Utc::now()) };
+        let bundle = Some((manifest, bundle.manifest_sha256()));
+        Rejection { bundle, arrival, grounds, kept }.record(self.client)
     }
 
     /// Keeps the file under its name in the archive. A file that is in its place and that the ledger
@@ -258,7 +326,7 @@ impl<'a> Receiver<'a> {
             .map_err(judge)?;
         if hold.kind.needs_person() && !is_known {
             let (branch, manifest) = (Some(&manifest.branch), Some(manifest));
-            record_incident(&mut transaction, branch, manifest, "held", &hold.reason, Some(path))
+            record_incident(&mut transaction, branch, manifest, IncidentKind::Held, &hold.reason, Some(path))
                 .map_err(judge)?;
         }
         let receipt = Receipt::new(manifest, digest, received_at, ReceiptOutcome::Held);
@@ -294,13 +362,14 @@ impl<'a> Receiver<'a> {
     fn reject_draft(
         &mut self,
         draft: NamedTempFile,
-        manifest: &Manifest,
-        digest: Digest,
+        bundle: &Bundle<File>,
         arrival: Arrival<'_>,
-        reason: String,
+        grounds: Grounds,
     ) -> Result<Verdict, Failure> {
+        let manifest = bundle.manifest();
         let kept = self.archive.keep_rejected(draft, Some(arrival.branch.unwrap_or(&manifest.branch)))?;
-        Rejection { bundle: Some((manifest, digest)), arrival, reason, kept }.record(self.client)
+        let bundle = Some((manifest, bundle.manifest_sha256()));
+        Rejection { bundle, arrival, grounds, kept }.record(self.client)
     }
 }
 
@@ -311,10 +380,11 @@ fn delivery<'m>(
     outcome: &'m str,
     reason: Option<&'m str>,
 ) -> Delivery<'m> {
-    Delivery { branch: Some(&manifest.branch), manifest: Some((manifest, digest)), source, outcome, reason }
+    let (branch, manifest) = (Some(&manifest.branch), Some((manifest, digest)));
+    Delivery { branch, manifest, source, outcome, reason, is_proven: true }
 }
 
 fn incoming<'m>(bundle: &Bundle<File>, manifest: &'m Manifest, source: Source) -> Incoming<'m> {
-    let (digest, size) = (bundle.manifest_sha256(), bundle.size());
-    Incoming { manifest, digest, size, received_at: Utc::now(), source }
+    let (digest, size, proven_by) = (bundle.manifest_sha256(), bundle.size(), bundle.proven_by());
+    Incoming { manifest, digest, size, received_at: Utc::now(), source, proven_by }
 }

@@ -1,5 +1,7 @@
 //! What became of a bundle, and how it had come.
 
+use chrono::{DateTime, Utc};
+
 use super::hold::Hold;
 use super::ledger::Source;
 use crate::domain::{BundleId, Manifest, NodeName, Sequence, TableEffect};
@@ -11,6 +13,27 @@ pub struct Arrival<'a> {
     pub branch: Option<&'a NodeName>,
     /// By which way.
     pub source: Source,
+    /// When head office received it, by its own clock: whether its key is valid depends on that.
+    pub received_at: DateTime<Utc>,
+    /// The user that published it, if the broker says so.
+    pub sender: Option<&'a str>,
+}
+
+impl<'a> Arrival<'a> {
+    /// From a branch's queue, just now.
+    pub fn by_queue(branch: &'a NodeName, sender: Option<&'a str>) -> Self {
+        Self { branch: Some(branch), source: Source::Queue, received_at: Utc::now(), sender }
+    }
+
+    /// As a file.
+    pub fn by_file(received_at: DateTime<Utc>) -> Self {
+        Self { branch: None, source: Source::File, received_at, sender: None }
+    }
+
+    /// From head office's own archive.
+    pub(super) fn by_archive(branch: &'a NodeName, received_at: DateTime<Utc>) -> Self {
+        Self { branch: Some(branch), source: Source::Archive, received_at, sender: None }
+    }
 }
 
 /// What became of a bundle.

@@ -42,11 +42,13 @@ impl Definitions {
     }
 
     /// Adds a user with the rights of an enrolled branch in one of the virtual hosts: it may publish bundles
-    /// under its own name only, and read only its own receipts.
+    /// under its own name only, and read only its own receipts. In all of them it has the password it was first given.
     #[must_use]
     pub fn with_branch(mut self, vhost: &str, branch: &str, password: &str) -> Self {
         let receipts = format!(r"^salesync\.receipts\.{branch}$");
-        self.users.push(user(branch, password));
+        if !self.users.iter().any(|known| known["name"] == branch) {
+            self.users.push(user(branch, password));
+        }
         self.permissions.push(permission(vhost, branch, ["^$", r"^salesync\.bundles$", &receipts]));
         self.topic_permissions.push(json!({
             "vhost": vhost, "user": branch, "exchange": "salesync.bundles",

@@ -13,7 +13,7 @@ use crate::branch::import::SaleRules;
 use crate::broker::Broker;
 use crate::domain::{Failure, Kind, NodeName, Onlooker, TableName};
 use crate::head_office::monitor::Expectations;
-use crate::head_office::{Policy, head_office_mark};
+use crate::head_office::{Enrolment, Policy, head_office_mark};
 
 /// Opens a connection to the node's database.
 pub type Connect = Box<dyn Fn() -> Result<Client, Failure> + Send + Sync>;
@@ -69,6 +69,8 @@ pub struct HeadOfficeSite {
     pub(super) amounts: BTreeMap<TableName, String>,
     /// What it does without asking a person.
     pub(super) policy: Policy,
+    /// The branches' keys.
+    pub(super) enrolment: Enrolment,
     pub(super) connect_broker: ConnectBroker,
     /// The branches' queues, where there is a broker.
     pub(super) queues: Option<QueueWatch>,
@@ -82,13 +84,14 @@ impl HeadOfficeSite {
     pub fn new(
         expect_every: Expectations,
         amounts: BTreeMap<TableName, String>,
-        policy: Policy,
+        (policy, enrolment): (Policy, Enrolment),
         connect_broker: ConnectBroker,
         has_broker: bool,
     ) -> Self {
         let branches = expect_every.keys().cloned().collect();
         let queues = has_broker.then(|| QueueWatch::new(Arc::clone(&connect_broker), branches));
-        Self { expect_every, amounts, policy, connect_broker, queues, follow_up: FollowUp::default() }
+        let follow_up = FollowUp::default();
+        Self { expect_every, amounts, policy, enrolment, connect_broker, queues, follow_up }
     }
 }
 

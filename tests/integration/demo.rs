@@ -98,7 +98,7 @@ fn a_demo_that_was_kept_does_what_it_says_one_can_try_until_ctrl_c() {
     let tried = tried.unwrap();
     let printed = String::from_utf8_lossy(&tried.stdout);
     assert!(tried.status.success(), "{commands:#?}\n{printed}{}", String::from_utf8_lossy(&tried.stderr));
-    assert!(printed.contains("Globe") && printed.contains("ok\n"), "{printed}");
+    assert!(printed.contains("Globe") && printed.contains(", ok, not signed\n"), "{printed}");
     assert_nothing_is_left_after(demo, &folder, |demo| signal_group(demo, "INT"));
 }
 

@@ -36,3 +36,21 @@ fn the_golden_bundles_of_version_1_are_applied_as_ever() {
         ]
     );
 }
+
+#[test]
+fn the_signed_golden_bundles_are_applied_as_their_branchs_own() {
+    let company = Company::new(&["golden"], "");
+    let head_office = &company.head_office;
+    let key = "ed25519:8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c";
+    let known = format!("[branches.golden]\npublic_key = \"{key}\"\n");
+    head_office.configure("role = \"head-office\"", &company.broker_url, &known);
+    head_office.run(&["init"]).ok();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bundles");
+    let [signed, unsigned] = ["v1-signed", "v1"].map(|name| folder.join(name).to_str().unwrap().to_owned());
+    head_office.run(&["verify", "--key", key, &signed]).ok();
+    let refused = head_office.run(&["replay", &unsigned, "--json"]).exits(3).json();
+    assert_eq!(refused["rejected"][0]["reason"], "it is not signed");
+    let verdicts = head_office.run(&["replay", &signed, "--json"]).ok().json();
+    assert_eq!(verdicts["applied"].as_array().unwrap().len(), 2);
+    assert_eq!(head_office.rows("public.sales", "branch = 'golden'").len(), 5);
+}

@@ -148,6 +148,7 @@ fn everything_that_is_printed_as_json_is_described_and_the_other_way_round() {
     let all = ["prune", "--newest-epoch-too", "--keep", "0s", "--dry-run"];
     printed.by(head, "prune", &all, "");
     printed.by(east, "verify", &["verify", "bundles", &damaged], "");
+    printed.by(east, "keygen", &["keygen", "--out", "east.key"], "");
     printed.by(east, "inspect", &["inspect", "--rows", first], "");
 
     let lost = east.folder.with_file_name("lost");

@@ -9,6 +9,7 @@
 
 // What the tests stand on.
 mod company;
+mod enrolled;
 mod forge;
 mod halted;
 mod line;
@@ -57,6 +58,7 @@ mod requests;
 mod restored;
 mod round_trip;
 mod sandbox;
+mod signatures;
 mod split;
 mod types;
 mod windows;

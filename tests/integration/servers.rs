@@ -10,7 +10,11 @@ use tempfile::TempDir;
 
 /// More than there are tests that ask for one. Declaring them at boot costs 35 ms each, declaring one
 /// later a second.
-const VHOSTS: usize = 420;
+const VHOSTS: usize = 450;
+
+/// So many of them, the last, have users for branches.
+const BRANCH_VHOSTS: usize = 30;
+const BRANCH_PASSWORD: &str = "branch";
 
 struct Servers {
     postgres: PostgresServer,
@@ -24,6 +28,10 @@ static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
     let (postgres, broker) = thread::scope(|scope| {
         let broker = scope.spawn(|| {
             let definitions = Definitions::with_vhosts((0..VHOSTS).map(|number| format!("test-{number}")));
+            let definitions = (VHOSTS - BRANCH_VHOSTS..VHOSTS).fold(definitions, |all, number| {
+                let vhost = format!("test-{number}");
+                all.with_branch(&vhost, "east", BRANCH_PASSWORD).with_branch(&vhost, "west", BRANCH_PASSWORD)
+            });
             BrokerServer::start(&sandbox, "broker", &definitions).unwrap()
         });
         let postgres = PostgresServer::start(&sandbox, "postgres").unwrap();
@@ -38,6 +46,7 @@ static CHROME_DRIVER: LazyLock<ChromeDriver> = LazyLock::new(|| {
     ChromeDriver::start(&sandbox, "browser").unwrap()
 });
 
+static USED_BRANCH_VHOSTS: AtomicUsize = AtomicUsize::new(0);
 static DATABASES: AtomicUsize = AtomicUsize::new(0);
 static USED_VHOSTS: AtomicUsize = AtomicUsize::new(0);
 
@@ -51,8 +60,22 @@ pub fn fresh_database() -> String {
 /// The URL of an empty virtual host of its own.
 pub fn fresh_vhost() -> String {
     let number = USED_VHOSTS.fetch_add(1, Ordering::Relaxed);
-    assert!(number < VHOSTS, "declare more virtual hosts");
+    assert!(number < VHOSTS - BRANCH_VHOSTS, "declare more virtual hosts");
     SERVERS.broker.url(&format!("test-{number}"))
+}
+
+/// The same with users for the branches east and west, who may do there what a branch may: the URL of the one who
+/// may do everything, and [`as_branch`] makes theirs of it.
+pub fn fresh_branch_vhost() -> String {
+    let number = USED_BRANCH_VHOSTS.fetch_add(1, Ordering::Relaxed);
+    assert!(number < BRANCH_VHOSTS, "declare more virtual hosts with users for branches");
+    SERVERS.broker.url(&format!("test-{}", VHOSTS - 1 - number))
+}
+
+/// The URL for a branch's own user.
+pub fn as_branch(url: &str, branch: &str) -> String {
+    let (_, place) = url.split_once('@').unwrap();
+    format!("amqp://{branch}:{BRANCH_PASSWORD}@{place}")
 }
 
 /// An empty folder that goes with the servers, also when the test is killed.

@@ -6,7 +6,7 @@ use super::sample::small_bundle;
 use super::workshop::{Part, defect_of, take_apart, with_parts};
 use crate::bundle::Defect;
 use crate::bundle::layout::padding;
-use crate::domain::ManifestError;
+use crate::domain::{ManifestError, Signature};
 
 /// What a byte of the file belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -162,20 +162,20 @@ fn exchanged_contents_differ_from_their_checksums() {
 }
 
 #[test]
-fn a_signature_is_second_has_64_bytes_and_is_there_once() {
+fn a_signature_is_second_has_72_bytes_and_is_there_once() {
     let good = small_bundle();
     let signature = |size: usize| ("manifest.sig".to_owned(), vec![7; size]);
-    let signed = with_parts(&good, |parts| parts.insert(1, signature(64)));
+    let signed = with_parts(&good, |parts| parts.insert(1, signature(72)));
     let bundle = crate::bundle::Bundle::open(std::io::Cursor::new(signed)).unwrap();
-    assert_eq!(bundle.signature(), Some(&[7; 64]));
-    for size in [0, 63, 65] {
+    assert_eq!(bundle.signature(), Some(&Signature::from_bytes(&[7; 72])));
+    for size in [0, 64, 71, 73] {
         let wrong = with_parts(&good, |parts| parts.insert(1, signature(size)));
         assert_eq!(defect_of(&wrong), Defect::SignatureSize(size as u64));
     }
     let unexpected = Defect::MemberUnexpected("manifest.sig".to_owned());
-    let late = with_parts(&good, |parts| parts.insert(2, signature(64)));
+    let late = with_parts(&good, |parts| parts.insert(2, signature(72)));
     assert_eq!(defect_of(&late), unexpected);
-    let twice = with_parts(&good, |parts| parts.splice(1..1, [signature(64), signature(64)]).for_each(drop));
+    let twice = with_parts(&good, |parts| parts.splice(1..1, [signature(72), signature(72)]).for_each(drop));
     assert_eq!(defect_of(&twice), unexpected);
 }
 

@@ -9,19 +9,31 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
-use super::golden_content::bundles;
-use super::sample::pour_all;
-use crate::bundle::Bundle;
-use crate::domain::Digest;
+use chrono::Utc;
 
-/// Each version's folder, and the SHA-256 of the manifests of its bundles in order.
-const GOLDEN: [(&str, &[&str]); 1] = [(
-    "v1",
-    &[
-        "66f7dae4c5e217192ff4263d1ba653f5358d765699ab8c4fd362721a15c82449",
-        "bca8aec63ed34166fc9fef643545c51ea135e9499315c52a0c25c80b369aa991",
-    ],
-)];
+use super::golden_content::bundles;
+use super::sample::{known_key, pour_all};
+use crate::bundle::Bundle;
+use crate::domain::{Digest, KeyRing};
+
+/// Each version's folder, and the SHA-256 of the manifests of its bundles in order. Those in a folder `-signed` are
+/// signed with the key whose secret bytes are all 1.
+const GOLDEN: [(&str, [&str; 2]); 2] = [
+    (
+        "v1",
+        [
+            "66f7dae4c5e217192ff4263d1ba653f5358d765699ab8c4fd362721a15c82449",
+            "bca8aec63ed34166fc9fef643545c51ea135e9499315c52a0c25c80b369aa991",
+        ],
+    ),
+    (
+        "v1-signed",
+        [
+            "66f7dae4c5e217192ff4263d1ba653f5358d765699ab8c4fd362721a15c82449",
+            "bca8aec63ed34166fc9fef643545c51ea135e9499315c52a0c25c80b369aa991",
+        ],
+    ),
+];
 
 fn folder() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "data", "bundles"].iter().collect()
@@ -52,12 +64,15 @@ fn every_golden_bundle_still_opens_pours_and_continues_its_chain() {
         let mut previous = None;
         for (sequence, recorded) in (1..).zip(digests) {
             let path = folder().join(version).join(file_name(sequence));
-            let bundle = Bundle::open(File::open(&path).unwrap()).unwrap();
+            let mut bundle = Bundle::open(File::open(&path).unwrap()).unwrap();
             let expected: Digest = recorded.parse().unwrap();
             assert_eq!(bundle.manifest_sha256(), expected, "{}", path.display());
             assert_eq!(bundle.manifest().sequence.get(), sequence as u64);
             assert_eq!(bundle.manifest().previous, previous);
             pour_all(&fs::read(&path).unwrap()).unwrap();
+            let proven = bundle.check_signature(&KeyRing::of([known_key().public()]), Utc::now());
+            let is_signed = version.ends_with("-signed");
+            assert_eq!(proven.is_ok(), is_signed, "{}: {proven:?}", path.display());
             previous = Some(expected);
         }
     }
@@ -67,7 +82,7 @@ fn every_golden_bundle_still_opens_pours_and_continues_its_chain() {
 /// zstd.
 #[test]
 fn todays_writer_says_the_same_as_the_golden_bundles() {
-    for (sequence, (mut manifest, _, file)) in (1..).zip(bundles()) {
+    for (sequence, (mut manifest, _, file)) in (1..).zip(bundles(None)) {
         let golden = fs::read(folder().join("v1").join(file_name(sequence))).unwrap();
         assert_eq!(pour_all(&file).unwrap(), pour_all(&golden).unwrap());
         let golden = Bundle::open(std::io::Cursor::new(golden)).unwrap().manifest().clone();
@@ -84,17 +99,19 @@ fn todays_writer_says_the_same_as_the_golden_bundles() {
 #[test]
 #[ignore = "writes files into the source tree; for a new version of the format"]
 fn write_missing_golden_bundles() {
-    let folder = folder().join("v1");
-    fs::create_dir_all(&folder).unwrap();
-    for (sequence, (_, digest, bytes)) in (1..).zip(bundles()) {
-        let path = folder.join(file_name(sequence));
-        match File::create_new(&path) {
-            Ok(mut file) => {
-                file.write_all(&bytes).unwrap();
-                println!("{} has the manifest {digest}", path.display());
+    for (version, key) in [("v1", None), ("v1-signed", Some(&known_key()))] {
+        let folder = folder().join(version);
+        fs::create_dir_all(&folder).unwrap();
+        for (sequence, (_, digest, bytes)) in (1..).zip(bundles(key)) {
+            let path = folder.join(file_name(sequence));
+            match File::create_new(&path) {
+                Ok(mut file) => {
+                    file.write_all(&bytes).unwrap();
+                    println!("{} has the manifest {digest}", path.display());
+                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{}: {error}", path.display()),
             }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => panic!("{}: {error}", path.display()),
         }
     }
 }

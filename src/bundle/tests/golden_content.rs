@@ -3,15 +3,19 @@
 
 use uuid::Uuid;
 
-use super::sample::{Table, column, write};
+use super::sample::{Table, column, write, write_signed};
 use crate::bundle::tally::Tally;
 use crate::domain::{
     BUNDLE_FORMAT, BundleId, Column, Cut, DayTotal, DayTotals, Digest, Epoch, KeyRange, Manifest, MemberKind,
-    Mode, Sequence,
+    Mode, Sequence, SigningKey,
 };
 
-/// The bundles in order, each with the digest of its manifest.
-pub(super) fn bundles() -> Vec<(Manifest, Digest, Vec<u8>)> {
+/// The bundles in order, each with the digest of its manifest; signed if there is a key.
+pub(super) fn bundles(key: Option<&SigningKey>) -> Vec<(Manifest, Digest, Vec<u8>)> {
+    let write = |head, tables: &[Table]| match key {
+        Some(key) => write_signed(key, head, tables),
+        None => write(head, tables),
+    };
     let times = ["2024-03-01T17:29:57Z", "2024-03-01T17:30:00.123456Z"];
     let first = write(head(1, None, "742:742:", times), &whole());
     let times = ["2024-03-02T17:29:59.75Z", "2024-03-02T17:30:00Z"];

@@ -8,4 +8,5 @@ mod lies;
 mod properties;
 mod round_trip;
 mod sample;
+mod signed;
 mod workshop;

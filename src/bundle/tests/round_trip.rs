@@ -97,7 +97,7 @@ fn a_draft_serves_one_bundle_after_the_other() {
     for rows in [long.as_str(), "1,0.10\n", "2,\n", &long] {
         let mut table = small_table();
         table.rows = vec![(MemberKind::Inserts, rows.into()), (MemberKind::Tombstones, "9\n".into())];
-        let (_, _, file) = write_with(&mut draft, head(), &[table]);
+        let (_, _, file) = write_with(&mut draft, None, head(), &[table]);
         assert_eq!(poured(&file), [member("0/inserts.csv.zst", rows), member("0/tombstones.csv.zst", "9\n")]);
         assert!(draft.is_empty());
     }
@@ -117,7 +117,7 @@ fn a_draft_refuses_rows_of_another_shape_and_a_manifest_of_other_members() {
     draft.write_row(b"1\n").unwrap();
     assert!(!draft.is_empty());
     let (manifest, ..) = write(head(), &[small_table()]);
-    assert!(draft.assemble(&manifest, &mut Vec::new()).is_err());
+    assert!(draft.assemble(&manifest, None, &mut Vec::new()).is_err());
     let mut draft = Draft::new(&folder, 1).unwrap();
     draft.begin(0, MemberKind::Inserts, &columns).unwrap();
     draft.write_row(b"1\n").unwrap();
@@ -125,7 +125,7 @@ fn a_draft_refuses_rows_of_another_shape_and_a_manifest_of_other_members() {
     draft.members_of(0, 0);
     let mut without = manifest;
     without.tables[0].members.clear();
-    assert!(draft.assemble(&without, &mut Vec::new()).is_err(), "rows were left out silently");
+    assert!(draft.assemble(&without, None, &mut Vec::new()).is_err(), "rows were left out silently");
 }
 
 #[test]

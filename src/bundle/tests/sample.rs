@@ -3,7 +3,7 @@
 use crate::bundle::{Bundle, Draft, PourError};
 use crate::domain::{
     BUNDLE_FORMAT, BundleId, Column, Cut, DayTotals, Digest, Epoch, KeyRange, Manifest, MemberKind, Mode,
-    Sequence, TableChange,
+    Sequence, SigningKey, TableChange,
 };
 use std::io::Cursor;
 use uuid::Uuid;
@@ -58,11 +58,25 @@ pub(super) fn head() -> Manifest {
 
 /// Writes a bundle with this head and these tables, and returns its manifest, which is sealed, too.
 pub(super) fn write(head: Manifest, tables: &[Table]) -> (Manifest, Digest, Vec<u8>) {
-    write_with(&mut Draft::new(&std::env::temp_dir(), 9).unwrap(), head, tables)
+    write_with(&mut Draft::new(&std::env::temp_dir(), 9).unwrap(), None, head, tables)
+}
+
+/// The same, signed.
+pub(super) fn write_signed(
+    key: &SigningKey,
+    head: Manifest,
+    tables: &[Table],
+) -> (Manifest, Digest, Vec<u8>) {
+    write_with(&mut Draft::new(&std::env::temp_dir(), 9).unwrap(), Some(key), head, tables)
 }
 
 /// The same with this draft.
-pub(super) fn write_with(draft: &mut Draft, head: Manifest, tables: &[Table]) -> (Manifest, Digest, Vec<u8>) {
+pub(super) fn write_with(
+    draft: &mut Draft,
+    key: Option<&SigningKey>,
+    head: Manifest,
+    tables: &[Table],
+) -> (Manifest, Digest, Vec<u8>) {
     for (index, table) in tables.iter().enumerate() {
         for (kind, rows) in &table.rows {
             draft.begin(index, *kind, &kind.columns(&table.columns)).unwrap();
@@ -81,7 +95,7 @@ pub(super) fn write_with(draft: &mut Draft, head: Manifest, tables: &[Table]) ->
     let tables = tables.iter().enumerate().map(change).collect();
     let manifest = Manifest { tables, ..head };
     let mut file = Vec::new();
-    let digest = draft.assemble(&manifest, &mut file).unwrap();
+    let digest = draft.assemble(&manifest, key, &mut file).unwrap();
     (manifest, digest, file)
 }
 
@@ -110,4 +124,12 @@ pub(super) fn pour_all(file: &[u8]) -> Result<Vec<(String, Vec<u8>)>, PourError>
         }
     }
     Ok(poured)
+}
+
+/// The key whose 32 secret bytes are all 1, as OpenSSL writes it.
+pub(super) fn known_key() -> SigningKey {
+    let pem = "-----BEGIN PRIVATE KEY-----\n\
+               MC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB\n\
+               -----END PRIVATE KEY-----\n";
+    SigningKey::from_pem(pem).unwrap()
 }

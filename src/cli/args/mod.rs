@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use clap::{Args as Arguments, Parser, Subcommand};
 
+use crate::domain::PublicKey;
+
 pub(super) use self::branch::{Bundle, Import, Resend, Sync};
 pub(super) use self::head_office::{Apply, Approve, Compare, Reject, Replay, Request, Retry};
 
@@ -72,6 +74,7 @@ pub(super) enum Command {
     Verify(Verify),
     Inspect(Inspect),
     Prune(Prune),
+    Keygen(Keygen),
     Serve(Serve),
     HashPassword(HashPassword),
     Demo(Demo),
@@ -99,12 +102,24 @@ pub(super) struct Status {
     pub(super) check: bool,
 }
 
-/// Check bundle files or whole archives: format, checksums, chain, totals. Needs no server
+/// Check bundle files or whole archives: format, checksums, signatures, chain, totals. Needs no server
+///
+/// With the branches' public keys every bundle has to be signed with one of them. Without any it is only told
+/// whether there is a signature. When a key was valid is not asked: name those that you believe.
 #[derive(Debug, Arguments)]
+#[command(after_help = "Examples:\n  salesync verify /var/lib/salesync/bundles\n  \
+    salesync verify --key ed25519:8a88e3dd… 0000000007.bundle\n  \
+    salesync verify --keys branches.keys /media/usb")]
 pub(super) struct Verify {
     /// Files or folders
     #[arg(value_name = "PATH", required = true)]
     pub(super) paths: Vec<PathBuf>,
+    /// A public key that bundles may be signed with
+    #[arg(long = "key", value_name = "KEY")]
+    pub(super) keys: Vec<PublicKey>,
+    /// A file with a key in each line, behind the name of its branch, or alone where it counts for all
+    #[arg(long = "keys", value_name = "FILE")]
+    pub(super) key_file: Option<PathBuf>,
 }
 
 /// Show what a bundle holds. Needs no server
@@ -138,6 +153,23 @@ pub(super) struct Prune {
     /// List the files, remove nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+/// Make the private key that this node signs with, and print its public key
+///
+/// The file can be read by its owner only, and is never overwritten. The public key is no secret: a branch's goes into
+/// head office's configuration, head office's into the branches'. Keep a copy of the private one where only you
+/// can read it, or make another when it is lost.
+#[derive(Debug, Arguments)]
+#[command(after_help = "Examples:\n  salesync keygen --out /etc/salesync/east.key\n  \
+    salesync keygen --public /etc/salesync/east.key")]
+pub(super) struct Keygen {
+    /// The file [default: `key` in the section `[signing]` of the configuration]
+    #[arg(long, value_name = "FILE", conflicts_with = "public")]
+    pub(super) out: Option<PathBuf>,
+    /// Make none, print the public key of this private one
+    #[arg(long, value_name = "FILE")]
+    pub(super) public: Option<PathBuf>,
 }
 
 /// Serve this node's page: head office's monitor, or a branch's sales with *Sync now*

@@ -16,10 +16,11 @@ use crate::domain::{Failure, Stage};
 pub(super) fn with_cutter<R>(
     settings: &Settings,
     on_part: &dyn Fn(),
-    work: impl FnOnce(&Cutter<'_>) -> R,
-) -> R {
+    work: impl FnOnce(&Cutter<'_>) -> Result<R, Failure>,
+) -> Result<R, Failure> {
     let connect = || settings.connect_database("bundle, reading");
-    work(&Cutter { name: &settings.node, archive: &settings.archive, connect: &connect, on_part })
+    let (name, archive, key) = (&settings.node, &settings.archive, settings.signing_key()?);
+    work(&Cutter { name, archive, key: key.as_ref(), connect: &connect, on_part })
 }
 
 fn cut_and_record(

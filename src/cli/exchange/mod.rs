@@ -132,8 +132,11 @@ impl<'a> Exchange<'a> {
         // A request may have begun a new epoch since the last time.
         let node = self.node()?;
         let Some(broker) = &mut self.broker else { return Ok(()) };
-        match settle(&mut self.client, broker, &node) {
-            Ok(receipts) => outgoing.receipts += receipts,
+        match settle(&mut self.client, broker, &node, &self.settings.head_office) {
+            Ok(settled) => {
+                outgoing.receipts += settled.receipts;
+                outgoing.refused += settled.refused;
+            }
             // That receipts cannot be had is no reason to keep sales back.
             Err(failure) if matches!(failure.kind(), Kind::Configuration | Kind::Permission) => {
                 self.onlooker.hears(&failure);

@@ -18,6 +18,8 @@ pub(in crate::cli) struct Outgoing {
     pace: Pace,
     /// Answers of head office that were taken in.
     pub(in crate::cli) receipts: u64,
+    /// Answers in head office's name that are not proven to be its own.
+    pub(in crate::cli) refused: u64,
     /// True if head office has asked for something that takes a person.
     pub(in crate::cli) is_owing: bool,
     /// True if what has changed could not be cut, and is not among them.

@@ -19,6 +19,7 @@ pub(in crate::cli) struct Report {
     pending_bytes: u64,
     pending_seconds: Option<u64>,
     receipts: u64,
+    refused: u64,
     unapplied: Vec<Unapplied>,
     /// True if head office has asked for something that takes a person.
     #[serde(skip)]
@@ -55,6 +56,7 @@ impl Report {
             pending_bytes: left.bytes,
             pending_seconds: left.time.map(|time| time.as_secs()),
             receipts: outgoing.receipts,
+            refused: outgoing.refused,
             unapplied: Vec::new(),
             is_owing: outgoing.is_owing,
             lacks_cut: outgoing.lacks_cut,
@@ -76,7 +78,8 @@ impl Report {
 
     /// The exit status of a run that has sent everything.
     pub(in crate::cli) fn exit(&self) -> Exit {
-        if self.unapplied.is_empty() && !self.is_owing { Exit::Done } else { Exit::NeedsPerson }
+        let is_well = self.unapplied.is_empty() && !self.is_owing && self.refused == 0;
+        if is_well { Exit::Done } else { Exit::NeedsPerson }
     }
 }
 

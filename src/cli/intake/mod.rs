@@ -98,7 +98,7 @@ pub(in crate::cli) fn run<'a>(
 ) -> Result<(), Failure> {
     let Plan { settings, workers, .. } = plan;
     let holder = session(client)?;
-    let receiver = Receiver::alone(client, &settings.archive, settings.policy)?;
+    let receiver = Receiver::alone(client, &settings.archive, settings.policy, &settings.enrolment)?;
     feeds.iter_mut().for_each(Feed::begin);
     thread::scope(|scope| {
         let wake = Wake::default();
@@ -205,7 +205,7 @@ impl Intake<'_, '_> {
             self.turn = (index + 1) % self.feeds.len();
             if let Some(task) = self.task_for(index)? {
                 let feed = &mut self.feeds[index];
-                let is_bundle = matches!(task, Task::Receive(_));
+                let is_bundle = matches!(task, Task::Receive(..));
                 feed.is_at_work = self.workers.give(feed.branch, task);
                 if feed.is_at_work && is_bundle {
                     feed.under_way = feed.waiting.pop_front();
@@ -336,5 +336,5 @@ fn draft(archive: &Archive, delivery: &Delivery) -> Result<Task, Failure> {
     let draft = archive.draft()?;
     let written = draft.as_file().write_all(&delivery.payload);
     written.map_err(|error| Failure::file("writing", draft.path(), &error))?;
-    Ok(Task::Receive(draft))
+    Ok(Task::Receive(draft, delivery.user_id.clone()))
 }

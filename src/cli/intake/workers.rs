@@ -15,7 +15,7 @@ use crate::cli::settings::Settings;
 use crate::cli::unattended::retry::Retry;
 use crate::database::share_work;
 use crate::domain::{Failure, Kind, NodeName};
-use crate::head_office::{Arrival, Receiver, Source, Verdict};
+use crate::head_office::{Arrival, Receiver, Verdict};
 
 /// How long a worker that could not connect waits before it tries again.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(super) enum Task {
     /// Carry out what people have decided, and apply what waits in the archive.
     PutInOrder,
-    /// Receive this bundle.
-    Receive(NamedTempFile),
+    /// Receive this bundle, published by this user.
+    Receive(NamedTempFile, Option<String>),
 }
 
 /// What a worker has done.
@@ -219,7 +219,7 @@ impl<'a> Worker<'a> {
     /// Does what it is given until the connection is lost. False if there is nothing to do any more.
     fn work(&self, client: &mut Client) -> bool {
         while let Ok((branch, task)) = self.tasks.recv() {
-            let is_bundle = matches!(task, Task::Receive(_));
+            let is_bundle = matches!(task, Task::Receive(..));
             let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(client, branch, task)));
             let has_failed = outcome.is_err();
             let outcome = outcome.unwrap_or_else(|_| {
@@ -242,8 +242,8 @@ impl<'a> Worker<'a> {
         };
         let mut receiver = self.receiver(client).as_long_as(&may_go_on);
         match task {
-            Task::Receive(draft) => {
-                receiver.receive(draft, Arrival { branch: Some(branch), source: Source::Queue })
+            Task::Receive(draft, sender) => {
+                receiver.receive(draft, Arrival::by_queue(branch, sender.as_deref()))
             }
             Task::PutInOrder => {
                 let mut verdicts = receiver.carry_out_decisions(|of| of == branch)?;
@@ -257,8 +257,8 @@ impl<'a> Worker<'a> {
     where
         'a: 'c,
     {
-        let Settings { archive, policy, .. } = self.start.settings;
-        Receiver::new(client, archive, *policy)
+        let Settings { archive, policy, enrolment, .. } = self.start.settings;
+        Receiver::new(client, archive, *policy, enrolment)
     }
 
     fn tell(&self, news: News<'a>) {

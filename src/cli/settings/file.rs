@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
+use super::keys::{HeadOfficeSection, enrolment, key_ring};
 use super::serve::ServeSection;
 use super::{BranchSettings, MOST_WORKERS, Role, Settings};
 use crate::archive::Archive;
@@ -46,9 +47,19 @@ pub(super) struct File {
     #[serde(default)]
     apply: ApplySection,
     #[serde(default)]
+    signing: SigningSection,
+    #[serde(default)]
+    head_office: HeadOfficeSection,
+    #[serde(default)]
     serve: ServeSection,
     #[serde(default)]
     sales: SalesSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SigningSection {
+    key: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,7 +136,7 @@ impl File {
     /// What it says, checked. Relative paths are meant from the folder `base`.
     pub(super) fn into_settings(self, base: &Path) -> Result<Settings, Failure> {
         let (limits, policy) = (self.bundle.limits()?, self.apply.policy()?);
-        let workers = self.apply.workers()?;
+        let (workers, head_office) = (self.apply.workers()?, self.head_office);
         let mut tables = BTreeMap::new();
         for name in &self.tables {
             tables.insert(name.parse()?, None);
@@ -149,8 +160,11 @@ impl File {
             amounts,
             limits,
             debounce: self.bundle.debounce,
+            enrolment: enrolment(&self.branches)?,
             tax_rate: self.sales.tax_rate()?,
             branches: self.branches,
+            head_office: key_ring("head_office", head_office.public_key, &head_office.public_keys)?,
+            signing_key: self.signing.key.map(|file| base.join(file)),
             policy,
             workers,
             serve: self.serve.into_options(base)?,

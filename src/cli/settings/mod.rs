@@ -1,6 +1,7 @@
 //! The configuration file, with what the environment overrides.
 
 mod file;
+mod keys;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -16,13 +17,15 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use self::file::{File, duration};
+use self::keys::KeySection;
 use crate::archive::Archive;
 use crate::branch::PartLimits;
 use crate::broker::{Broker, BrokerAddress, ConnectOptions};
+use crate::cli::key_file::read_key;
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
-use crate::domain::{Failure, Kind, NodeName, TableName};
-use crate::head_office::Policy;
+use crate::domain::{Failure, KeyRing, Kind, NodeName, PublicKey, SigningKey, TableName};
 use crate::head_office::monitor::Expectations;
+use crate::head_office::{Enrolment, Policy};
 use crate::web::Options;
 
 /// Everything that is configured.
@@ -42,6 +45,12 @@ pub(super) struct Settings {
     pub(super) tax_rate: Decimal,
     /// Head office's branches.
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
+    /// The branches' keys, at head office.
+    pub(super) enrolment: Enrolment,
+    /// Head office's keys, at a branch.
+    pub(super) head_office: KeyRing,
+    /// The file with this node's own key.
+    signing_key: Option<PathBuf>,
     /// What head office does without asking a person.
     pub(super) policy: Policy,
     /// How many bundles head office applies at the same time, if it is said.
@@ -68,6 +77,12 @@ pub(super) struct BranchSettings {
     /// Silence longer than this is an alarm.
     #[serde(default, deserialize_with = "duration")]
     pub(super) expect_every: Option<Duration>,
+    /// Its key, if it has just one.
+    #[serde(default)]
+    public_key: Option<PublicKey>,
+    /// Its keys, each with the time for which it is valid.
+    #[serde(default)]
+    public_keys: Vec<KeySection>,
 }
 
 /// More connections would be held against somebody else.
@@ -153,9 +168,23 @@ impl Settings {
             .hint("run `salesync init` first"))
     }
 
-    /// Connects to the node's broker.
+    /// Connects to the node's broker. What head office says there is signed, if it has a key.
     pub(super) fn connect_broker(&self) -> Result<Broker, Failure> {
-        Broker::connect(&self.broker_address()?, &self.broker_options)
+        let key = match self.role {
+            Role::HeadOffice => self.signing_key()?,
+            Role::Branch => None,
+        };
+        Ok(Broker::connect(&self.broker_address()?, &self.broker_options)?.signing_with(key))
+    }
+
+    /// Where this node's key is, if one is configured.
+    pub(super) fn signing_key_file(&self) -> Option<&Path> {
+        self.signing_key.as_deref()
+    }
+
+    /// This node's key, if it has one.
+    pub(super) fn signing_key(&self) -> Result<Option<SigningKey>, Failure> {
+        self.signing_key.as_deref().map(read_key).transpose()
     }
 
     /// The command is one for this role only.

@@ -16,13 +16,15 @@ const FENCE: &str = "```console\n";
 static WRITING: Mutex<()> = Mutex::new(());
 
 /// Times, sizes, processes, snapshots, files in the making, and how far a slow line lets a window come.
-static VARYING: LazyLock<[Regex; 7]> = LazyLock::new(|| {
+static VARYING: LazyLock<[Regex; 8]> = LazyLock::new(|| {
     [
         r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z",
         r"[0-9]+ bytes",
         r"server process [0-9]+",
         r"cut  +[0-9:,]+",
         r"\.tmp[A-Za-z0-9]+",
+        // Which key.
+        r"\b[0-9a-f]{16}\b",
         r"[0-9]+ bundles? left \([^)]*\), about .*/s of this run",
         // A disk that is full, and, where a test may mount none, a file that may not grow.
         r"(No space left on device|File too large) \(os error [0-9]+\)",

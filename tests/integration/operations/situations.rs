@@ -7,6 +7,7 @@ use super::Situation;
 use super::Step::{Happens, Shows};
 use super::title_of;
 use super::world::World;
+use crate::enrolled::public_key;
 use crate::servers::{fresh_database, fresh_vhost};
 
 /// Declares the situations, each with a test.
@@ -206,6 +207,43 @@ situations! {
             Shows(&["east$ salesync bundle"]),
             Shows(&["head$ salesync apply"]),
             Shows(&["east$ salesync bundle", "east$ salesync status"]),
+        ],
+    };
+
+    a_bundle_is_not_signed_by_its_branch = Situation {
+        branches: &[],
+        steps: &[
+            Happens(|world| {
+                world.signs();
+                world.east().run(&["keygen", "--out", "new.key"]).ok();
+                world.signs_with("new.key");
+                world.sells_and_bundles("east");
+            }),
+            Shows(&["head$ salesync apply", "head$ salesync status --check"]),
+            Shows(&["east$ salesync keygen --public /var/lib/salesync/signing.key"]),
+            Happens(|world| world.knows_key("")),
+            Shows(&["head$ salesync retry east", "head$ salesync status --check"]),
+            Shows(&["east$ salesync bundle"]),
+        ],
+    };
+
+    a_key_was_stolen = Situation {
+        branches: &[],
+        steps: &[
+            Happens(|world| {
+                world.signs();
+                world.steals_key();
+            }),
+            Shows(&["head$ salesync apply /media/usb/*.bundle"]),
+            Shows(&["head$ psql -c \"SELECT epoch, sequence, state, key_id FROM salesync.bundle WHERE branch = 'east'\""]),
+            Shows(&["east$ salesync keygen --out /var/lib/salesync/new.key"]),
+            Happens(|world| {
+                let old = public_key(world.east());
+                world.signs_with("new.key");
+                world.knows_key(&format!("{{ key = \"{old}\", revoked_at = 2026-01-01T00:00:00Z }}, "));
+            }),
+            Shows(&["east$ salesync bundle --since all"]),
+            Shows(&["head$ salesync apply", "head$ salesync compare east"]),
         ],
     };
 

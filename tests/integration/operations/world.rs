@@ -7,9 +7,12 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use regex::Regex;
+use salesync::domain::BundleId;
 use salesync::sandbox::find_postgres;
 
 use crate::company::{Company, Node, SALES};
+use crate::enrolled::{KEY, enrolled, key_of, know_branches, public_key};
+use crate::forge::{forged, signed_by};
 use crate::line::Line;
 use crate::running::Running;
 use crate::servers::fresh_database;
@@ -53,6 +56,39 @@ impl World {
         let world = Self { company, line: None, disk: None, running: None, limit: "" };
         fs::create_dir(world.stick()).unwrap();
         world
+    }
+
+    /// Instead a company in which everybody signs, with one branch.
+    pub(super) fn signs(&mut self) {
+        self.company = enrolled(&["east"]);
+        fs::create_dir(self.stick()).unwrap();
+        self.sells_and_bundles("east");
+        self.head().run(&["apply"]).ok();
+        self.east().run(&["bundle"]).ok();
+    }
+
+    /// Somebody has the first branch's key, which is revoked, and brings a bundle that he has signed with it.
+    pub(super) fn steals_key(&self) {
+        let key = key_of(self.east());
+        let revoked = format!("{{ key = \"{}\", revoked_at = 2026-01-01T00:00:00Z }}", key.public());
+        know_branches(&self.company, &format!("[branches.east]\npublic_keys = [{revoked}]\n"));
+        self.east().sell("Gold");
+        self.east().run(&["bundle", "--offline"]).ok();
+        let last = self.east().bundles().pop().unwrap();
+        let bundle = forged(&last, |manifest| manifest.bundle_id = BundleId::generate());
+        fs::write(self.stick().join("false.bundle"), signed_by(&key, &bundle)).unwrap();
+    }
+
+    /// The first branch signs with the key in this file.
+    pub(super) fn signs_with(&self, name: &str) {
+        fs::rename(self.east().folder.join(name), self.east().folder.join(KEY)).unwrap();
+    }
+
+    /// Head office knows the key with which the first branch signs, and nothing else of it.
+    pub(super) fn knows_key(&self, before: &str) {
+        let keys =
+            format!("[branches.east]\npublic_keys = [{before}{{ key = \"{}\" }}]\n", public_key(self.east()));
+        know_branches(&self.company, &keys);
     }
 
     pub(super) fn head(&self) -> &Node {

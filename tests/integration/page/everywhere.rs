@@ -113,6 +113,8 @@ fn survey(name: &str, site: &Site, company: &Company, known: &[&str]) {
         let found = look_at(&browser, &format!("{name}{}", kind.replace(['/', '?', '&', '*'], "-")));
         wrong.extend(found.into_iter().chain(browser.complaints()).map(|what| format!("{path} {what}")));
         for (_, picture, screen, is_dark) in SHOWN.iter().filter(|shown| shown.0 == format!("{name}{kind}")) {
+            // As it is before anybody has walked through it.
+            browser.go(&format!("{}{path}", site.url));
             record(&browser, picture, *screen, *is_dark);
         }
     }
@@ -127,7 +129,9 @@ fn survey(name: &str, site: &Site, company: &Company, known: &[&str]) {
 fn record(browser: &Browser, name: &str, screen: Screen, is_dark: bool) {
     browser.look_through(screen);
     browser.prefer_dark(is_dark);
+    browser.devtools("Emulation.setScrollbarsHidden", &json!({"hidden": true}));
     let picture = with_few_colours(&fs::read(browser.keep(&format!("document-{name}"))).unwrap());
+    browser.devtools("Emulation.setScrollbarsHidden", &json!({"hidden": false}));
     assert!(picture.len() < PICTURE, "{name}: {} bytes", picture.len());
     if env::var_os("SALESYNC_RECORD").is_some() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/page/{name}.png"));

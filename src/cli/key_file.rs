@@ -1,0 +1,78 @@
+//! A private key in its file, which nobody but its owner may read.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
+
+use crate::domain::{Failure, Kind, SigningKey};
+
+/// More than any key needs.
+const LONGEST: u64 = 4096;
+
+/// Reads the key in this file. What else may be in it is not told.
+pub(super) fn read_key(path: &Path) -> Result<SigningKey, Failure> {
+    const DOING: &str = "reading the private key";
+    let failed = |error: &io::Error| Failure::file(DOING, path, error);
+    let wrong = |kind, why: String| Failure::new(kind, format!("{DOING} {}", path.display()), why);
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => wrong(Kind::Configuration, error.to_string())
+            .hint("correct `key` in the section [signing], or make the key with `salesync keygen`"),
+        _ => failed(&error),
+    })?;
+    let metadata = file.metadata().map_err(|error| failed(&error))?;
+    if !metadata.is_file() {
+        return Err(wrong(Kind::Configuration, "it is no file".to_owned()).hint("name the file with the key"));
+    }
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        let why = format!("others than its owner may use it (mode {mode:04o})");
+        return Err(wrong(Kind::Permission, why).hint(format!(
+            "if nobody can have read it: chmod 600 {}; else make a new one with `salesync keygen`",
+            path.display()
+        )));
+    }
+    let user = rustix::process::geteuid().as_raw();
+    if metadata.uid() != user && metadata.uid() != 0 {
+        let why = format!("it belongs to user {}, and salesync runs as user {user}", metadata.uid());
+        return Err(wrong(Kind::Permission, why).hint("give it to the user that runs salesync"));
+    }
+    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(LONGEST).unwrap_or_default()));
+    let unreadable = "it is no Ed25519 private key in PKCS#8 PEM form";
+    let hint = "put the right file there, or make a key with `salesync keygen`";
+    match file.take(LONGEST).read_to_string(&mut text) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(wrong(Kind::Configuration, unreadable.to_owned()).hint(hint))
+        }
+        Err(error) => Err(failed(&error)),
+        Ok(_) => SigningKey::from_pem(&text)
+            .map_err(|error| wrong(Kind::Configuration, error.to_string()).hint(hint)),
+    }
+}
+
+/// Writes the key to a new file: whole and on disk, or not at all, and never over another.
+pub(super) fn write_key(path: &Path, key: &SigningKey) -> Result<(), Failure> {
+    let failed = |error: &io::Error| Failure::file("writing the private key", path, error);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // For its owner only, from the first moment on.
+    let mut draft = NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+    let write = |file: &mut File| {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.write_all(key.to_pem().map_err(io::Error::other)?.as_bytes())?;
+        file.sync_all()
+    };
+    write(draft.as_file_mut()).map_err(|error| failed(&error))?;
+    draft.persist_noclobber(path).map_err(|refused| match refused.error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            let doing = format!("writing the private key {}", path.display());
+            Failure::new(Kind::Failed, doing, "there is a file already, and a key is never overwritten").hint(
+                "`salesync keygen --public FILE` prints its public key; for another key name another file",
+            )
+        }
+        _ => failed(&refused.error),
+    })?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(&error))
+}

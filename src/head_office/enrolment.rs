@@ -1,0 +1,71 @@
+//! Which branches have keys, and what head office takes as theirs.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+
+use chrono::{DateTime, Utc};
+
+use crate::bundle::Bundle;
+use crate::domain::{Distrust, KeyId, KeyRing, NodeName};
+
+/// The keys of the branches. One without keys is not enrolled: what comes in its name is taken as its own.
+#[derive(Debug, Clone, Default)]
+pub struct Enrolment(BTreeMap<NodeName, KeyRing>);
+
+impl Enrolment {
+    /// These keys.
+    pub fn new(keys: BTreeMap<NodeName, KeyRing>) -> Self {
+        Self(keys)
+    }
+
+    /// The keys of a branch, if it has any.
+    pub fn keys_of(&self, branch: &NodeName) -> Option<&KeyRing> {
+        self.0.get(branch).filter(|ring| !ring.keys().is_empty())
+    }
+
+    /// Whether the branch has sealed this bundle, which head office received at this time; if not, why that is
+    /// not proven. The bundle remembers the key.
+    pub(super) fn check_seal<R: Read + Seek>(
+        &self,
+        bundle: &mut Bundle<R>,
+        received: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let branch = bundle.manifest().branch.clone();
+        let Some(ring) = self.keys_of(&branch) else { return Ok(()) };
+        bundle.check_signature(ring, received).map_err(|distrust| self.told(&branch, &distrust))
+    }
+
+    /// Whether the broker vouches that a message in the queue of an enrolled branch was published by it; if not, why
+    /// that is not proven.
+    pub(super) fn check_sender(
+        &self,
+        branch: &NodeName,
+        sender: Option<&str>,
+        received: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let is_enrolled = self.keys_of(branch).is_some_and(|ring| ring.is_enrolled_at(received));
+        match sender {
+            _ if !is_enrolled => Ok(()),
+            Some(user) if user == branch.as_str() => Ok(()),
+            Some(user) => Err(format!("the broker's user {user:?} has published it, and not {branch}")),
+            None => {
+                Err(format!("its message names no user (user_id), so {branch} may not have published it"))
+            }
+        }
+    }
+
+    fn told(&self, branch: &NodeName, distrust: &Distrust) -> String {
+        match distrust {
+            Distrust::UnknownKey(id) => match self.owner_of(*id) {
+                Some(owner) => format!("it is signed with key {id}, which is {owner}'s and not {branch}'s"),
+                None => format!("it is signed with key {id}, which is none of {branch}'s"),
+            },
+            other => other.to_string(),
+        }
+    }
+
+    fn owner_of(&self, id: KeyId) -> Option<&NodeName> {
+        let has = |ring: &KeyRing| ring.keys().iter().any(|trusted| trusted.key.id() == id);
+        self.0.iter().find(|(_, ring)| has(ring)).map(|(name, _)| name)
+    }
+}
