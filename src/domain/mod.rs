@@ -1,6 +1,7 @@
 //! Values and their rules. Nothing here reads or writes anything.
 
 mod count;
+mod day;
 mod failure;
 mod hex;
 mod identity;
@@ -20,6 +21,7 @@ mod totals;
 mod window;
 
 pub use count::Count;
+pub use day::is_day;
 pub use failure::{Failure, Kind};
 pub use identity::{BundleId, Digest, Epoch, Sequence};
 pub use key_ring::{Distrust, KeyRing, TrustedKey};

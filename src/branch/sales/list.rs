@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use super::shape::check_sales;
 use crate::branch::import::{Field, Sale};
 use crate::database::database_failure;
-use crate::domain::Failure;
+use crate::domain::{Failure, is_day};
 
 /// A sale as it stands in the table, every value as the database prints it; what is NULL is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +83,7 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (date, id) = text.split_once(',').ok_or(())?;
-        let is_day = date.len() == 10 && date.parse::<NaiveDate>().is_ok();
-        if !is_day && !["infinity", "-infinity"].contains(&date) {
+        if !is_day(date) {
             return Err(());
         }
         Ok(Self { date: date.to_owned(), id: id.parse().map_err(drop)? })

@@ -31,7 +31,8 @@ pub fn latest_sales(
                FROM salesync.branch b CROSS JOIN LATERAL (
                    SELECT day, row_count, totals->(array_position(summed, $3::text) - 1) AS total
                    FROM salesync.day_total
-                   WHERE branch = b.name AND schema_name = $1 AND table_name = $2 AND day <= $4 AND row_count > 0
+                   WHERE branch = b.name AND schema_name = $1 AND table_name = $2 AND day <= $4 AND day > '-infinity'
+                     AND row_count > 0
                    ORDER BY day DESC LIMIT 1) d";
     let rows = client
         .query(sql, &[&table.name.schema, &table.name.table, &table.amount, &today])

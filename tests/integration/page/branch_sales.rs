@@ -225,6 +225,9 @@ fn what_a_page_is_sent_is_text_and_nothing_more() {
     site.get("/?product=%3Cscript%3E").is(200).shows(&[shown, "value=\"&#60;script&#62;\""]);
     assert_eq!(east.value("SELECT product FROM public.sales"), script);
 
+    for place in ["0000-01-01,1", "2021-%201-01,1", "%2B2021-1-01,1", "-001-01-01,1", "2021-01-01,x"] {
+        site.get(&format!("/?after={place}")).is(422);
+    }
     add(&site, &with("product", "Pa\0per")).is(400);
     let huge = "x".repeat(100_000);
     let answer = site.post("/sales/new", &with("product", &huge));

@@ -77,6 +77,40 @@ fn a_day_is_complete_only_if_the_change_set_was_made_after_it_was_over() {
 }
 
 #[test]
+fn what_head_office_has_is_as_of_the_moment_when_the_cut_looked() {
+    let company = Company::of_sales(&["east"]);
+    let (head, east) = (&company.head_office, company.branch());
+    sell(east, 0);
+    let halted = east.halted(&["bundle"], "SnapshotTaken");
+    // Not in the cut, though its first bundle is sealed later.
+    sell(east, 0);
+    let sold_at = east.value("SELECT clock_timestamp()");
+    halted.go_on().ok();
+    head.run(&["apply"]).ok();
+    assert_eq!(head.value("SELECT count(*) FROM public.sales"), "1");
+    let is_earlier = format!("SELECT data_as_of <= '{sold_at}' FROM salesync.branch");
+    assert_eq!(head.value(&is_earlier), "true", "a day that ended meanwhile would be called complete");
+}
+
+#[test]
+fn a_day_that_no_calendar_has_keeps_no_page_from_showing() {
+    let company = Company::of_sales(&["east"]);
+    company.branch().sql(
+        "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+         VALUES ('-infinity', 'East', 'Ink', 1, 10.00, 10.00, 0.70, 10.70), ('infinity', 'East', 'Ink', 0, 0, 0, 0, 0),
+                ('0044-03-15 BC', 'East', 'Ink', 0, 0, 0, 0, 0), ('300000-01-01', 'East', 'Ink', 0, 0, 0, 0, 0)",
+    );
+    company.sync();
+    company.branch().sql("DELETE FROM public.sales WHERE date = '0044-03-15 BC'");
+    company.sync();
+    let site = Site::of(&company.head_office);
+    for path in ["/", "/days", "/sales", "/bundles", "/incidents", "/metrics"] {
+        site.get(path).is(200);
+    }
+    Site::of(company.branch()).get("/").is(200);
+}
+
+#[test]
 fn while_bundles_are_held_missing_or_rejected_no_day_is_complete() {
     let company = Company::of_sales(&["east"]);
     let (east, head) = (company.branch(), &company.head_office);

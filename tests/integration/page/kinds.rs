@@ -30,9 +30,10 @@ impl Kinds {
         Some((kind, path))
     }
 
-    /// Takes note of where the links of this page lead within the site.
+    /// Takes note of where the links of this page lead within the site, but for files to be fetched.
     pub fn follow(&mut self, html: &str) {
-        for link in html.split(" href=\"").skip(1) {
+        let is_page = |link: &&str| !link.split('>').next().unwrap_or_default().contains(" download");
+        for link in html.split(" href=\"").skip(1).filter(is_page) {
             let path = link.split('"').next().unwrap_or_default().replace("&amp;", "&").replace("&#38;", "&");
             if path.starts_with('/') && !path.starts_with("/assets/") {
                 self.add(path.split('#').next().unwrap_or_default());

@@ -3,7 +3,7 @@
 use chrono::{Datelike as _, Days, Local, NaiveDate};
 use serde::Deserialize;
 
-use crate::domain::{Failure, Kind, NodeName};
+use crate::domain::{Failure, Kind, NodeName, is_day};
 use crate::head_office::sales::{Position, ProductFilter, SalesFilter, SortColumn, SortPosition, Towards};
 
 /// No name of a region or product is looked for that is longer.
@@ -186,19 +186,25 @@ fn after(text: &str, sort: Option<SortColumn>) -> Result<After, Failure> {
     let &[first, branch, end] = &parts[..] else { return Err(lost()) };
     let branch = branch.replace("%2E", ".").replace("%25", "%");
     let Some(column) = sort else {
-        if !["infinity", "-infinity"].contains(&first) {
-            day("after", first)?;
+        if !is_day(first) {
+            return Err(lost());
         }
         let id = given(end).map(|id| id.parse().map_err(|_| lost())).transpose()?;
         return Ok(After::Day(Position { day: first.to_owned(), branch, id }));
     };
     let id = first.parse().map_err(|_| lost())?;
-    let is_number =
-        |text: &str| text == "NaN" || text.parse::<bigdecimal::BigDecimal>().is_ok() && text.len() < 100;
     if column.is_number() && !is_number(end) {
         return Err(lost());
     }
     Ok(After::Value(SortPosition { value: end.to_owned(), branch, id }))
+}
+
+/// True for a number as the database prints it.
+fn is_number(text: &str) -> bool {
+    let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_finite = digits.split_once('.').map_or(is_whole(digits), |(a, b)| is_whole(a) && is_whole(b));
+    is_finite || ["NaN", "Infinity", "-Infinity"].contains(&text)
 }
 
 /// A place in the order of days as a field of an address.
