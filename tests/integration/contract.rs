@@ -71,8 +71,8 @@ fn the_names_in_the_json_are_those_that_scripts_rely_on() {
     assert_eq!((&at_branch["role"], &at_branch["last_published"]), (&"branch".into(), &1.into()));
 
     let verified = head.run(&["verify", "bundles", "--json"]).ok().json();
-    assert_eq!(keys(&verified), ["files"]);
-    assert_eq!(keys(&verified["files"][0]), ["branch", "error", "file", "ok", "sequence"]);
+    has_keys(&verified, "files");
+    has_keys(&verified["files"][0], "file branch sequence ok error");
 }
 
 #[test]

@@ -22,7 +22,7 @@ const TRACKED: [&str; 3] = ["public.a_sale", "public.b_shop", "public.c_region"]
 
 const STEPS: &[&str] = &[
     "INSERT INTO public.c_region VALUES ('west', 'south'); INSERT INTO public.b_shop VALUES (100, 'west');
-     INSERT INTO public.a_sale SELECT n, 100, md5(n::text) FROM generate_series(10001, 14000) n",
+     INSERT INTO public.a_sale SELECT n, 100, md5(n::text) FROM generate_series(10001, 26000) n",
     // A parent's key changes, and its children's with it.
     "UPDATE public.b_shop SET id = id + 1000 WHERE id < 10; UPDATE public.c_region SET boss = NULL; UPDATE public.c_region SET id = 'east' WHERE id = 'west'",
     // A family goes.

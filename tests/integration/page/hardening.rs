@@ -162,8 +162,9 @@ fn a_thousand_who_look_on_hold_up_neither_the_page_nor_apply() {
     let mut taken = 0;
     for stream in &mut streams {
         let mut status = [0; 12];
-        stream.read_exact(&mut status).unwrap();
-        taken += usize::from(&status == b"HTTP/1.1 200");
+        // On a busy machine some are cut off before they are heard, to make room.
+        let is_answered = stream.read_exact(&mut status).is_ok();
+        taken += usize::from(is_answered && &status == b"HTTP/1.1 200");
     }
     assert_eq!(taken, 200);
     company.branch().sell("Paper");
