@@ -26,7 +26,7 @@ pub use cut::{CutOptions, Cutter, Since, cut};
 pub use follow::{follow_changes, is_followed, unfollow_changes, wait_for_change};
 pub use mark::branch_mark;
 pub use node::Node;
-pub use parts::{PartLimits, SMALLEST_BUNDLE};
+pub use parts::{PartLimits, SMALLEST_BUNDLE, Sealing};
 pub use prune::prunable_bundles;
 pub use publish::{RecordedBundle, numbered_bundles, pending_bundles, publish, renew_state};
 pub use rebuild::{Counter, RebuildOptions, Rebuilt, RebuiltTable, rebuild};

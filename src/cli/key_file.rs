@@ -1,5 +1,6 @@
 //! A private key in its file, which nobody but its owner may read.
 
+use std::fmt::Display;
 use std::fs::{File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -8,19 +9,52 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use crate::domain::{Failure, Kind, SigningKey};
+use crate::domain::{Failure, Identity, Kind, SigningKey};
 
-/// More than any key needs.
-const LONGEST: u64 = 4096;
+/// More than any file of keys needs.
+const LONGEST: u64 = 16 << 10;
 
-/// Reads the key in this file. What else may be in it is not told.
+/// How a file of keys is spoken of where something is wrong with it.
+struct Words {
+    setting: &'static str,
+    command: &'static str,
+    is_none: &'static str,
+}
+
+const SIGNING: Words = Words {
+    setting: "`key` in the section [signing]",
+    command: "salesync keygen",
+    is_none: "it is no Ed25519 private key in PKCS#8 PEM form",
+};
+const ENCRYPTION: Words = Words {
+    setting: "`identity` in the section [encryption]",
+    command: "salesync keygen --encryption",
+    is_none: "it is no file of age's private keys",
+};
+
+/// Reads the key that this node signs with.
 pub(super) fn read_key(path: &Path) -> Result<SigningKey, Failure> {
+    read(path, &SIGNING, SigningKey::from_pem)
+}
+
+/// Reads the keys that encrypted bundles are read with.
+pub(super) fn read_identities(path: &Path) -> Result<Vec<Identity>, Failure> {
+    read(path, &ENCRYPTION, Identity::all_in)
+}
+
+/// Reads what is in this file. What else may be in it is not told.
+fn read<T, E: Display>(
+    path: &Path,
+    words: &Words,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, Failure> {
     const DOING: &str = "reading the private key";
+    let Words { setting, command, is_none } = words;
     let failed = |error: &io::Error| Failure::file(DOING, path, error);
     let wrong = |kind, why: String| Failure::new(kind, format!("{DOING} {}", path.display()), why);
     let file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => wrong(Kind::Configuration, error.to_string())
-            .hint("correct `key` in the section [signing], or make the key with `salesync keygen`"),
+            .hint(format!("correct {setting}, or make the key with `{command}`")),
         _ => failed(&error),
     })?;
     let metadata = file.metadata().map_err(|error| failed(&error))?;
@@ -31,7 +65,7 @@ pub(super) fn read_key(path: &Path) -> Result<SigningKey, Failure> {
     if mode & 0o077 != 0 {
         let why = format!("others than its owner may use it (mode {mode:04o})");
         return Err(wrong(Kind::Permission, why).hint(format!(
-            "if nobody can have read it: chmod 600 {}; else make a new one with `salesync keygen`",
+            "if nobody can have read it: chmod 600 {}; else make a new one with `{command}`",
             path.display()
         )));
     }
@@ -41,27 +75,35 @@ pub(super) fn read_key(path: &Path) -> Result<SigningKey, Failure> {
         return Err(wrong(Kind::Permission, why).hint("give it to the user that runs salesync"));
     }
     let mut text = Zeroizing::new(String::with_capacity(usize::try_from(LONGEST).unwrap_or_default()));
-    let unreadable = "it is no Ed25519 private key in PKCS#8 PEM form";
-    let hint = "put the right file there, or make a key with `salesync keygen`";
+    let hint = format!("put the right file there, or make a key with `{command}`");
     match file.take(LONGEST).read_to_string(&mut text) {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Err(wrong(Kind::Configuration, unreadable.to_owned()).hint(hint))
+            Err(wrong(Kind::Configuration, (*is_none).to_owned()).hint(hint))
         }
         Err(error) => Err(failed(&error)),
-        Ok(_) => SigningKey::from_pem(&text)
-            .map_err(|error| wrong(Kind::Configuration, error.to_string()).hint(hint)),
+        Ok(_) => parse(&text).map_err(|error| wrong(Kind::Configuration, error.to_string()).hint(hint)),
     }
 }
 
-/// Writes the key to a new file: whole and on disk, or not at all, and never over another.
+/// Writes the key that this node signs with to a new file.
 pub(super) fn write_key(path: &Path, key: &SigningKey) -> Result<(), Failure> {
+    write(path, &SIGNING, &key.to_pem()?)
+}
+
+/// Writes a key that encrypted bundles are read with to a new file.
+pub(super) fn write_identity(path: &Path, identity: &Identity) -> Result<(), Failure> {
+    write(path, &ENCRYPTION, &identity.to_text())
+}
+
+/// Writes a new file: whole and on disk, or not at all, and never over another.
+fn write(path: &Path, words: &Words, text: &str) -> Result<(), Failure> {
     let failed = |error: &io::Error| Failure::file("writing the private key", path, error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // For its owner only, from the first moment on.
     let mut draft = NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
     let write = |file: &mut File| {
         file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(key.to_pem().map_err(io::Error::other)?.as_bytes())?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()
     };
     write(draft.as_file_mut()).map_err(|error| failed(&error))?;
@@ -69,7 +111,10 @@ pub(super) fn write_key(path: &Path, key: &SigningKey) -> Result<(), Failure> {
         io::ErrorKind::AlreadyExists => {
             let doing = format!("writing the private key {}", path.display());
             Failure::new(Kind::Failed, doing, "there is a file already, and a key is never overwritten").hint(
-                "`salesync keygen --public FILE` prints its public key; for another key name another file",
+                format!(
+                    "`{} --public FILE` prints its public key; for another key name another file",
+                    words.command
+                ),
             )
         }
         _ => failed(&refused.error),

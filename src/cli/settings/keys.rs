@@ -79,11 +79,13 @@ pub(super) fn enrolment(branches: &BTreeMap<NodeName, BranchSettings>) -> Result
         }
         rings.insert(name.clone(), ring);
     }
-    Ok(Enrolment::new(rings))
+    let encrypted_from =
+        branches.iter().filter_map(|(name, settings)| Some((name.clone(), settings.encrypted_from?)));
+    Ok(Enrolment::new(rings).encrypted_from(encrypted_from.collect()))
 }
 
 /// Reads a time with its zone, in quotes or without.
-fn moment<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+pub(super) fn moment<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let text = match toml::Value::deserialize(source)? {
         toml::Value::String(text) => text,
         toml::Value::Datetime(time) => time.to_string(),

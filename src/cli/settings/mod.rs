@@ -12,18 +12,19 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use postgres::Client;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use self::file::{File, duration};
-use self::keys::KeySection;
+use self::keys::{KeySection, moment};
 use crate::archive::Archive;
 use crate::branch::PartLimits;
 use crate::broker::{Broker, BrokerAddress, ConnectOptions};
 use crate::cli::key_file::read_key;
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
-use crate::domain::{Failure, KeyRing, Kind, NodeName, PublicKey, SigningKey, TableName};
+use crate::domain::{Failure, KeyRing, Kind, NodeName, PublicKey, Recipient, SigningKey, TableName};
 use crate::head_office::monitor::Expectations;
 use crate::head_office::{Enrolment, Policy};
 use crate::web::Options;
@@ -51,6 +52,10 @@ pub(super) struct Settings {
     pub(super) head_office: KeyRing,
     /// The file with this node's own key.
     signing_key: Option<PathBuf>,
+    /// What the branch's bundles are encrypted to; none if they are not.
+    pub(super) recipients: Vec<Recipient>,
+    /// The file with the private keys that encrypted bundles are read with.
+    identity: Option<PathBuf>,
     /// What head office does without asking a person.
     pub(super) policy: Policy,
     /// How many bundles head office applies at the same time, if it is said.
@@ -83,6 +88,9 @@ pub(super) struct BranchSettings {
     /// Its keys, each with the time for which it is valid.
     #[serde(default)]
     public_keys: Vec<KeySection>,
+    /// From when on its bundles have to be encrypted.
+    #[serde(default, deserialize_with = "moment")]
+    encrypted_from: Option<DateTime<Utc>>,
 }
 
 /// More connections would be held against somebody else.
@@ -180,6 +188,11 @@ impl Settings {
     /// Where this node's key is, if one is configured.
     pub(super) fn signing_key_file(&self) -> Option<&Path> {
         self.signing_key.as_deref()
+    }
+
+    /// Where the private keys are that encrypted bundles are read with, if that is configured.
+    pub(super) fn identity_file(&self) -> Option<&Path> {
+        self.identity.as_deref()
     }
 
     /// This node's key, if it has one.

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::ask::whose;
 use crate::archive::Archive;
+use crate::bundle::is_encrypted;
 use crate::domain::{Digest, Failure, NodeName};
 use crate::head_office::history::{RejectedFile, biography, rejected_file as find_rejected};
 use crate::web::download::{attachment, download};
@@ -59,8 +60,9 @@ pub(super) fn path_of(archive: &Archive, file: &RejectedFile) -> Option<PathBuf>
 }
 
 async fn send(path: PathBuf, name: &str) -> Result<Response, Trouble> {
-    let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (size, mut file) = match opened {
+    let opened =
+        File::open(&path).and_then(|mut file| Ok((file.metadata()?.len(), is_encrypted(&mut file)?, file)));
+    let (size, is_encrypted, mut file) = match opened {
         Ok(opened) => opened,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Trouble::NotFound),
         Err(error) => return Err(Failure::file("opening", &path, &error).into()),
@@ -77,8 +79,9 @@ async fn send(path: PathBuf, name: &str) -> Result<Response, Trouble> {
         }
         Ok(())
     });
+    let content_type = if is_encrypted { "application/octet-stream" } else { "application/x-tar" };
     let headers = [
-        (CONTENT_TYPE, "application/x-tar".to_owned()),
+        (CONTENT_TYPE, content_type.to_owned()),
         (CONTENT_DISPOSITION, attachment(name)),
         (CONTENT_LENGTH, size.to_string()),
     ];
