@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::Path;
 
-use crate::archive::{Archive, digest_of};
+use super::{Archive, digest_of};
 use crate::bundle::{Bundle, PourError, ReadError, RowReader, fields_of_row};
 use crate::domain::{Digest, Manifest, MemberKind};
 
