@@ -90,7 +90,7 @@ fn a_company_that_encrypts_goes_on_as_any_other_and_its_files_tell_nothing() {
     company.assert_equal("public.sales");
     assert_eq!(seen_in(&stick), Vec::<PathBuf>::new());
     assert_eq!(seen_in(&archive(east)), plain);
-    assert_eq!(seen_in(&archive(head)), [&head.bundles()[0]]);
+    assert_eq!(seen_in(&archive(head)), head.bundles()[..1]);
     assert!(fs::read(&head.bundles()[1]).unwrap() == second, "head office has kept another file");
 
     // The branch cannot read them, and sends them again all the same.
@@ -179,7 +179,7 @@ fn a_branch_is_rebuilt_from_encrypted_bundles_with_a_key_of_its_own() {
 fn encrypted_parts_are_as_large_as_configured_and_no_larger() {
     let (company, recipient) = reading_company();
     let (east, head) = (company.branch(), &company.head_office);
-    encrypt_to(&company, &[&recipient; 20], "[bundle]\nmax_bytes = \"64KiB\"\n");
+    encrypt_to(&company, &[recipient.as_str(); 20], "[bundle]\nmax_bytes = \"64KiB\"\n");
     east.sell_much();
     east.run(&["bundle", "--offline"]).ok();
     let files = east.bundles();
