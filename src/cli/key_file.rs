@@ -1,13 +1,14 @@
 //! A private key in its file, which nobody but its owner may read.
 
 use std::fmt::Display;
-use std::fs::{File, Permissions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
+
+use super::private_file::{Readers, write_new};
 
 use crate::domain::{Failure, Identity, Kind, SigningKey};
 
@@ -85,39 +86,19 @@ fn read<T, E: Display>(
     }
 }
 
-/// Writes the key that this node signs with to a new file.
+/// Writes the key that this node signs with to a new file, and never over another.
 pub(super) fn write_key(path: &Path, key: &SigningKey) -> Result<(), Failure> {
     write(path, &SIGNING, &key.to_pem()?)
 }
 
-/// Writes a key that encrypted bundles are read with to a new file.
+/// The same with a key that encrypted bundles are read with.
 pub(super) fn write_identity(path: &Path, identity: &Identity) -> Result<(), Failure> {
     write(path, &ENCRYPTION, &identity.to_text())
 }
 
-/// Writes a new file: whole and on disk, or not at all, and never over another.
 fn write(path: &Path, words: &Words, text: &str) -> Result<(), Failure> {
-    let failed = |error: &io::Error| Failure::file("writing the private key", path, error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // For its owner only, from the first moment on.
-    let mut draft = NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-    let write = |file: &mut File| {
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    write(draft.as_file_mut()).map_err(|error| failed(&error))?;
-    draft.persist_noclobber(path).map_err(|refused| match refused.error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            let doing = format!("writing the private key {}", path.display());
-            Failure::new(Kind::Failed, doing, "there is a file already, and a key is never overwritten").hint(
-                format!(
-                    "`{} --public FILE` prints its public key; for another key name another file",
-                    words.command
-                ),
-            )
-        }
-        _ => failed(&refused.error),
-    })?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(&error))
+    let Words { command, .. } = words;
+    let instead =
+        format!("`{command} --public FILE` prints its public key; for another key name another file");
+    write_new("the private key", path, text.as_bytes(), Readers::Owner, &instead)
 }

@@ -37,6 +37,7 @@ mod demo;
 mod disks;
 mod documents;
 mod encrypted;
+mod enrolment;
 mod golden;
 mod hostile;
 mod import;

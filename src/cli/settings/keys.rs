@@ -14,11 +14,11 @@ use crate::head_office::Enrolment;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeySection {
-    key: PublicKey,
+    pub(super) key: PublicKey,
     #[serde(default, deserialize_with = "moment")]
-    not_before: Option<DateTime<Utc>>,
+    pub(super) not_before: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "moment")]
-    revoked_at: Option<DateTime<Utc>>,
+    pub(super) revoked_at: Option<DateTime<Utc>>,
 }
 
 /// The section about head office, at a branch.
@@ -77,7 +77,7 @@ pub(super) fn enrolment(branches: &BTreeMap<NodeName, BranchSettings>) -> Result
                     .hint("every branch makes a key of its own with `salesync keygen`"));
             }
         }
-        rings.insert(name.clone(), ring);
+        rings.insert(name.clone(), ring.signing_from(settings.enrolled_at));
     }
     let encrypted_from =
         branches.iter().filter_map(|(name, settings)| Some((name.clone(), settings.encrypted_from?)));
