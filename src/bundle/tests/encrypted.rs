@@ -65,7 +65,7 @@ fn an_encrypted_bundle_reads_as_the_one_it_was_made_of() {
     let (recipient, identities) = pair();
     // Within one piece of the encryption, over several, with members that begin in the middle of them.
     for plain in [small_bundle(), large_bundle(&[70_000]), large_bundle(&[150_000, 3_000, 90_000])] {
-        let file = encrypted(&plain, &[recipient.clone()]);
+        let file = encrypted(&plain, std::slice::from_ref(&recipient));
         assert!(is_encrypted(&mut Cursor::new(&file)).unwrap());
         assert!(!is_encrypted(&mut Cursor::new(&plain)).unwrap());
         assert_eq!(age_decrypts(&file, &identities), plain, "another program reads another file");
@@ -151,7 +151,7 @@ fn pieces_of_an_encrypted_bundle_cannot_be_moved_left_out_or_lent() {
     const PIECE: usize = (64 << 10) + 16;
     let (recipient, identities) = pair();
     let plain = large_bundle(&[250_000]);
-    let [one, other] = [0, 1].map(|_| encrypted(&plain, &[recipient.clone()]));
+    let [one, other] = [0, 1].map(|_| encrypted(&plain, std::slice::from_ref(&recipient)));
     let begin = |file: &[u8]| file.windows(5).position(|bytes| bytes == b"\n--- ").unwrap() + 49 + 16;
     let at = begin(&one);
     let (first, second, rest) = (&one[at..][..PIECE], &one[at + PIECE..][..PIECE], &one[at + 2 * PIECE..]);
@@ -172,7 +172,7 @@ fn pieces_of_an_encrypted_bundle_cannot_be_moved_left_out_or_lent() {
 fn what_is_inside_is_checked_as_ever() {
     let (recipient, identities) = pair();
     let plain = small_bundle();
-    let defect = |file: &[u8]| defect_with(&encrypted(file, &[recipient.clone()]), &identities);
+    let defect = |file: &[u8]| defect_with(&encrypted(file, std::slice::from_ref(&recipient)), &identities);
     assert!(matches!(defect(b""), Defect::Truncated(0)));
     assert!(matches!(
         defect(b"no bundle, but as long as the header of one".repeat(20).as_slice()),
@@ -181,7 +181,7 @@ fn what_is_inside_is_checked_as_ever() {
     assert!(matches!(defect(&plain[..plain.len() - 1]), Defect::Truncated(_)));
     assert_eq!(defect(&[&plain[..], b"x"].concat()), Defect::TrailingBytes(1));
     // Encrypted twice is not a bundle either.
-    assert!(matches!(defect(&encrypted(&plain, &[recipient.clone()])), Defect::HeaderDamaged(0)));
+    assert!(matches!(defect(&encrypted(&plain, std::slice::from_ref(&recipient))), Defect::HeaderDamaged(0)));
 }
 
 #[test]
