@@ -2,6 +2,7 @@
 
 mod count;
 mod day;
+mod encryption;
 mod failure;
 mod hex;
 mod identity;
@@ -24,6 +25,7 @@ mod window;
 
 pub use count::Count;
 pub use day::is_day;
+pub use encryption::{Identities, Identity, Locked, NotAnAgeKey, Recipient};
 pub use failure::{Failure, Kind};
 pub use identity::{BundleId, Digest, Epoch, Sequence};
 pub use key_ring::{Distrust, KeyRing, TrustedKey};

@@ -149,6 +149,7 @@ fn everything_that_is_printed_as_json_is_described_and_the_other_way_round() {
     printed.by(head, "prune", &all, "");
     printed.by(east, "verify", &["verify", "bundles", &damaged], "");
     printed.by(east, "keygen", &["keygen", "--out", "east.key"], "");
+    printed.by(east, "keygen", &["keygen", "--encryption", "--out", "east.age"], "");
     printed.by(east, "inspect", &["inspect", "--rows", first], "");
 
     let lost = east.folder.with_file_name("lost");

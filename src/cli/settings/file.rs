@@ -16,7 +16,8 @@ use super::{MOST_WORKERS, Role, Settings};
 use crate::archive::Archive;
 use crate::branch::{PartLimits, SMALLEST_BUNDLE};
 use crate::broker::ConnectOptions;
-use crate::domain::{Failure, Kind, NodeName, TableName};
+use crate::cli::key_file::read_identities;
+use crate::domain::{Failure, Identities, Kind, NodeName, Recipient, TableName};
 use crate::head_office::{Policy, SchemaChanges};
 
 /// A follower that is asked to stop notices it this late at worst.
@@ -51,6 +52,8 @@ pub(super) struct File {
     #[serde(default)]
     signing: SigningSection,
     #[serde(default)]
+    encryption: EncryptionSection,
+    #[serde(default)]
     head_office: HeadOfficeSection,
     #[serde(default)]
     serve: ServeSection,
@@ -62,6 +65,14 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 struct SigningSection {
     key: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncryptionSection {
+    #[serde(default)]
+    recipients: Vec<Recipient>,
+    identity: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -159,8 +170,11 @@ impl File {
             Failure::new(Kind::Configuration, "reading archive.dir", error)
                 .hint("name a folder for the bundles")
         })?;
+        let identity = self.encryption.identity.as_ref().map(|file| base.join(file));
+        // Why there is none matters to whoever meets an encrypted bundle, and nobody else.
+        let identities = identity.as_deref().map(|file| Identities::new(read_identities(file)));
         Ok(Settings {
-            archive: Archive::new(archive, &self.node),
+            archive: Archive::new(archive, &self.node).read_with(identities.unwrap_or_default()),
             node: self.node,
             role: self.role,
             tables,
@@ -175,6 +189,8 @@ impl File {
             source: Source::default(),
             head_office: key_ring("head_office", head_office.public_key, &head_office.public_keys)?,
             signing_key: self.signing.key.map(|file| base.join(file)),
+            recipients: self.encryption.recipients()?,
+            identity,
             policy,
             workers,
             serve: self.serve.into_options(base)?,
@@ -185,6 +201,20 @@ impl File {
             database_url: self.database.url,
             broker_url: self.broker.url,
         })
+    }
+}
+
+/// More would make every small bundle large.
+const MOST_RECIPIENTS: usize = 50;
+
+impl EncryptionSection {
+    fn recipients(self) -> Result<Vec<Recipient>, Failure> {
+        if self.recipients.len() > MOST_RECIPIENTS {
+            let why = format!("there are more than {MOST_RECIPIENTS} recipients");
+            return Err(Failure::new(Kind::Configuration, "reading [encryption]", why)
+                .hint("head office's key is enough, and the branch's own to read its archive"));
+        }
+        Ok(self.recipients)
     }
 }
 

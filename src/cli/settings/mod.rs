@@ -26,7 +26,7 @@ use crate::branch::PartLimits;
 use crate::broker::{Broker, BrokerAddress, ConnectOptions};
 use crate::cli::key_file::read_key;
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
-use crate::domain::{Failure, KeyRing, Kind, NodeName, SigningKey, TableName};
+use crate::domain::{Failure, KeyRing, Kind, NodeName, Recipient, SigningKey, TableName};
 use crate::head_office::monitor::Expectations;
 use crate::head_office::{Enrolment, Policy};
 use crate::web::Options;
@@ -60,6 +60,10 @@ pub(super) struct Settings {
     pub(super) head_office: KeyRing,
     /// The file with this node's own key.
     signing_key: Option<PathBuf>,
+    /// What the branch's bundles are encrypted to; none if they are not.
+    pub(super) recipients: Vec<Recipient>,
+    /// The file with the private keys that encrypted bundles are read with.
+    identity: Option<PathBuf>,
     /// What head office does without asking a person.
     pub(super) policy: Policy,
     /// How many bundles head office applies at the same time, if it is said.
@@ -203,6 +207,11 @@ impl Settings {
     /// Where this node's key is, if one is configured.
     pub(super) fn signing_key_file(&self) -> Option<&Path> {
         self.signing_key.as_deref()
+    }
+
+    /// Where the private keys are that encrypted bundles are read with, if that is configured.
+    pub(super) fn identity_file(&self) -> Option<&Path> {
+        self.identity.as_deref()
     }
 
     /// This node's key, if it has one.
