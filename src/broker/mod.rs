@@ -23,6 +23,7 @@ mod address;
 mod connection;
 mod consume;
 mod deadlines;
+mod encryption;
 mod failure;
 mod link;
 mod probe;

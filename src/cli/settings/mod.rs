@@ -28,8 +28,7 @@ use crate::head_office::monitor::Expectations;
 use crate::head_office::{Enrolment, Policy};
 use crate::web::Options;
 
-/// Everything that is configured.
-#[derive(Debug)]
+/// Everything that is configured. Never printed: the URLs may have passwords.
 pub(super) struct Settings {
     pub(super) node: NodeName,
     pub(super) role: Role,
@@ -58,8 +57,16 @@ pub(super) struct Settings {
     /// How the page is reached.
     pub(super) serve: Options,
     broker_options: ConnectOptions,
-    database_url: Option<String>,
+    database: DatabaseSettings,
     broker_url: Option<String>,
+}
+
+/// How the database is reached.
+struct DatabaseSettings {
+    url: Option<String>,
+    allow_plaintext: bool,
+    /// From where relative paths are meant.
+    folder: PathBuf,
 }
 
 /// What this node is.
@@ -123,11 +130,14 @@ impl Settings {
     }
 
     fn database_url(&self) -> Result<DatabaseUrl, Failure> {
-        let url = env::var("SALESYNC_DATABASE_URL").ok().or_else(|| self.database_url.clone());
+        let settings = &self.database;
+        let url = env::var("SALESYNC_DATABASE_URL").ok().or_else(|| settings.url.clone());
         let missing =
             || Failure::new(Kind::Configuration, "looking for the database", "no URL is configured");
-        url.ok_or_else(|| missing().hint("set SALESYNC_DATABASE_URL, or `url` in the section [database]"))?
-            .parse()
+        let url = url
+            .ok_or_else(|| missing().hint("set SALESYNC_DATABASE_URL, or `url` in the section [database]"))?;
+        let url: DatabaseUrl = url.parse()?;
+        Ok(url.relative_to(&settings.folder).allowing_plaintext(settings.allow_plaintext))
     }
 
     fn broker_url(&self) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _};
 
-use postgres::{Client, NoTls};
+use postgres::Client;
 
 use super::filter::SalesFilter;
 use super::shape::FROM;
@@ -23,16 +23,17 @@ pub enum ExportForm {
 }
 
 /// Writes the sales to `sink`, piece by piece, as RFC 4180 wants them, with a header line, in the order of branches and
-/// numbers. If `sink` fails, the query is ended and `false` returned.
+/// numbers. If `sink` fails, the query is ended over another connection, which `connect` opens, and `false` returned.
 pub fn export_sales(
     client: &mut Client,
+    connect: impl FnOnce() -> Result<Client, Failure>,
     filter: &SalesFilter,
     form: ExportForm,
     mut sink: impl FnMut(Vec<u8>) -> io::Result<()>,
 ) -> Result<bool, Failure> {
     let doing = "reading the sales for a file";
-    let cancel = client.cancel_token();
     let mut transaction = client.transaction().map_err(|error| failed(&error))?;
+    let backend = transaction.query_one("SELECT pg_backend_pid()", &[]).map_err(|error| failed(&error))?;
     // However slow the one who fetches it, it is their time.
     transaction.batch_execute("SET LOCAL statement_timeout = 0").map_err(|error| failed(&error))?;
     let mut reader = transaction.copy_out(&statement(filter, form)).map_err(|error| failed(&error))?;
@@ -48,10 +49,8 @@ pub fn export_sales(
         }
         if filled > 0 && sink(lines.ended_by_two(&piece[..filled])).is_err() {
             // Otherwise the server would read on to the end for nobody.
-            return cancel
-                .cancel_query(NoTls)
-                .map(|()| false)
-                .map_err(|error| database_failure(doing, &error));
+            let ended = connect()?.execute("SELECT pg_cancel_backend($1)", &[&backend.get::<_, i32>(0)]);
+            return ended.map(|_| false).map_err(|error| database_failure(doing, &error));
         }
     }
     Ok(true)
