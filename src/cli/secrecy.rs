@@ -17,7 +17,8 @@ pub(super) fn refuse_passwords_in_arguments() -> Result<(), Failure> {
     if !env::args_os().any(|argument| has_password(&argument.to_string_lossy())) {
         return Ok(());
     }
-    let why = "there is a URL with a password, which everybody on this machine can read in the list of processes";
+    let why =
+        "there is a URL with a password, which everybody on this machine can read in the list of processes";
     Err(Failure::new(Kind::Usage, "reading the arguments", why).hint(
         "change that password, and put the URL into SALESYNC_DATABASE_URL, SALESYNC_BROKER_URL or the configuration",
     ))
@@ -38,9 +39,14 @@ mod tests {
         for argument in ["postgres://east:s3cret@db/sales", "--config=amqps://u:p/w@h/v", "amqp://:p@h"] {
             assert!(has_password(argument), "{argument}");
         }
-        for argument in ["", "status", "https://ho.example", "postgres://east@db:5432/sales", "a@b:c",
-            "--reason=see https://wiki: asked by anna@ho.example"]
-        {
+        for argument in [
+            "",
+            "status",
+            "https://ho.example",
+            "postgres://east@db:5432/sales",
+            "a@b:c",
+            "--reason=see https://wiki: asked by anna@ho.example",
+        ] {
             assert!(!has_password(argument), "{argument}");
         }
     }

@@ -55,7 +55,9 @@ impl FromStr for DatabaseUrl {
             .filter(|(scheme, _)| matches!(*scheme, "postgres" | "postgresql"))
             .ok_or_else(|| wrong("it is not a connection URL").hint(FORM))?;
         let (login, _) = rest.split_once('@').unwrap_or_default();
-        if rest.matches('@').count() > 1 || login.split(':').next().is_some_and(|user| user.contains(['/', '?'])) {
+        if rest.matches('@').count() > 1
+            || login.split(':').next().is_some_and(|user| user.contains(['/', '?']))
+        {
             return Err(wrong("there is an '@' behind the host, or two before it").hint(ENCODE));
         }
         let place = text.len() - rest.len() + rest.find('@').map_or(0, |at| at + 1);

@@ -72,11 +72,7 @@ fn certificate(error: &CertificateError, settings: &Settings) -> (Kind, String, 
             format!("for a private authority name its PEM file: {}", settings.authority),
         ),
         CertificateError::NotValidForNameContext { expected, presented } => (
-            format!(
-                "the server's certificate is for {}, not for {}",
-                names(presented),
-                expected.to_str()
-            ),
+            format!("the server's certificate is for {}, not for {}", names(presented), expected.to_str()),
             "name the host in the URL as the certificate does, or have one issued for this name".to_owned(),
         ),
         other if other.to_string().contains("CaUsedAsEndEntity") => (

@@ -42,7 +42,8 @@ pub fn read_certificates(path: &Path, setting: &str) -> Result<Vec<CertificateDe
 
 /// The private key in this file. `setting` is where it is configured.
 pub fn read_private_key(path: &Path, setting: &str) -> Result<PrivateKeyDer<'static>, Failure> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| unread("reading the private key", path, error, setting))
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|error| unread("reading the private key", path, error, setting))
 }
 
 /// What is in the file is not told: it may be a key.

@@ -17,7 +17,8 @@ mod tests {
         for host in ["localhost", "LocalHost", "127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"] {
             assert!(is_this_machine(host), "{host}");
         }
-        for host in ["ho.example", "10.0.0.1", "0.0.0.0", "localhost.example", "127.0.0.1.example", "::", ""] {
+        for host in ["ho.example", "10.0.0.1", "0.0.0.0", "localhost.example", "127.0.0.1.example", "::", ""]
+        {
             assert!(!is_this_machine(host), "{host}");
         }
     }

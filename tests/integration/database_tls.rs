@@ -163,7 +163,11 @@ fn postgresql_is_spoken_to_over_tls_as_libpq_means_it() {
         ("?sslmode=verify-full", 78, ["not signed by an authority", "sslrootcert in database.url"]),
         (&*format!("?sslmode=verify-full&sslrootcert={another}"), 78, ["not signed by", "sslrootcert"]),
         (&*format!("?sslmode=require&sslrootcert={another}"), 78, ["not signed by", "sslrootcert"]),
-        ("?sslmode=verify-full&sslrootcert=/none.pem", 78, ["reading the certificate /none.pem", "sslrootcert"]),
+        (
+            "?sslmode=verify-full&sslrootcert=/none.pem",
+            78,
+            ["reading the certificate /none.pem", "sslrootcert"],
+        ),
     ] {
         east.status(format!("{url}{wrong}")).exits(status).says(&words).says(&["hint: "]);
     }
@@ -179,7 +183,9 @@ fn postgresql_is_spoken_to_over_tls_as_libpq_means_it() {
     east.status(format!("{plain}?sslmode=require")).exits(77).says(&["pg_hba.conf"]);
     let words = ["channel binding", "PGPASSWORD"];
     east.status(format!("{plain}?sslmode=disable&channel_binding=require")).exits(77).says(&words);
-    east.status(plain.replace(&format!(":{ENCODED}"), "")).exits(77).says(&["password missing", "PGPASSWORD"]);
+    east.status(plain.replace(&format!(":{ENCODED}"), ""))
+        .exits(77)
+        .says(&["password missing", "PGPASSWORD"]);
 
     let expired = server.authority.expired_server("localhost");
     server.present(&expired);

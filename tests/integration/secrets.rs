@@ -280,8 +280,11 @@ impl Secretive {
             format!("host=localhost password={PASSWORD}"),
             PASSWORD.to_owned(),
         ] {
-            for arguments in [&["status", "-vv"][..], &["bundle", "--json"], &["serve"], &["import", "sales.csv"]] {
-                evidence.add_run(&Running::of(east.command(arguments).env("SALESYNC_DATABASE_URL", &url)).ends());
+            for arguments in
+                [&["status", "-vv"][..], &["bundle", "--json"], &["serve"], &["import", "sales.csv"]]
+            {
+                evidence
+                    .add_run(&Running::of(east.command(arguments).env("SALESYNC_DATABASE_URL", &url)).ends());
             }
         }
         let of_broker = port_of(broker);
@@ -301,7 +304,8 @@ impl Secretive {
             for (node, arguments) in
                 [(east, &["bundle", "-vv"][..]), (head, &["apply", "--json"]), (head, &["init", "-v"])]
             {
-                evidence.add_run(&Running::of(node.command(arguments).env("SALESYNC_BROKER_URL", &url)).ends());
+                evidence
+                    .add_run(&Running::of(node.command(arguments).env("SALESYNC_BROKER_URL", &url)).ends());
             }
         }
         self.misplaces(evidence);
@@ -348,7 +352,8 @@ fn commands() -> BTreeSet<String> {
     let help = String::from_utf8(output.stdout).unwrap();
     let (_, list) = help.split_once("Commands:\n").expect("a list of commands");
     let lines = list.lines().take_while(|line| !line.is_empty()).filter(|line| line.starts_with("  "));
-    let names = lines.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
+    let names =
+        lines.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
     names.map(str::to_owned).collect()
 }
 

@@ -100,12 +100,7 @@ fn only_the_right_certificate_of_a_trusted_authority_is_taken() {
 
     let another = Some(stranger.write(folder.path().join("stranger.pem")));
     let believes_another = Trust { authority: another, identity: identity.clone() };
-    assert_both_told(
-        "a certificate of an unknown authority",
-        &company,
-        &url("localhost"),
-        &believes_another,
-    );
+    assert_both_told("a certificate of an unknown authority", &company, &url("localhost"), &believes_another);
     assert_both_told("a certificate for another host", &company, &url("127.0.0.1"), &right);
     ours.change(&server, &ours.authority.expired_server("localhost"));
     assert_both_told("a certificate that has expired", &company, &url("localhost"), &right);
