@@ -53,10 +53,10 @@ fn without_answer(doing: String, error: &Error) -> Failure {
     if !is_lost(error) {
         // The client library has no other sign for what fails in a login than its words.
         let is_login = cause.starts_with("authentication error") || cause.ends_with("password missing");
-        return match is_login {
-            true => Failure::new(Kind::Permission, doing, cause).hint(PASSWORD),
-            false => Failure::new(Kind::Failed, doing, cause),
-        };
+        if is_login {
+            return Failure::new(Kind::Permission, doing, cause).hint(PASSWORD);
+        }
+        return Failure::new(Kind::Failed, doing, cause);
     }
     Failure::new(Kind::Unreachable, doing, cause)
         .hint("check that the server runs and that database.url names the right host and port")

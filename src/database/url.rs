@@ -1,5 +1,6 @@
 //! The database's URL, as libpq reads it, shown without its password.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -93,7 +94,7 @@ impl TlsParameters {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let decoded = || {
-                let text = percent_decode_str(value).decode_utf8().map(|text| text.into_owned());
+                let text = percent_decode_str(value).decode_utf8().map(Cow::into_owned);
                 text.map_err(|_| wrong("a parameter is not UTF-8").hint(ENCODE))
             };
             match key {

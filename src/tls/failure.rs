@@ -1,6 +1,5 @@
 //! What a failed handshake means to the user.
 
-use std::error::Error as _;
 use std::io;
 
 use chrono::{DateTime, SecondsFormat};

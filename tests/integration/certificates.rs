@@ -40,14 +40,14 @@ impl Authority {
 
     /// A server's certificate for this host.
     pub fn server(&self, host: &str) -> Certified {
-        self.sign(CertificateParams::new([host.to_owned()]).unwrap())
+        self.sign(&CertificateParams::new([host.to_owned()]).unwrap())
     }
 
     /// The same, expired on the first day of 2026.
     pub fn expired_server(&self, host: &str) -> Certified {
         let mut params = CertificateParams::new([host.to_owned()]).unwrap();
         params.not_after = date_time_ymd(2026, 1, 1);
-        self.sign(params)
+        self.sign(&params)
     }
 
     /// The certificate of a client with this name.
@@ -55,10 +55,10 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> Certified {
+    fn sign(&self, params: &CertificateParams) -> Certified {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Certified { certificate, key: key.serialize_pem() }

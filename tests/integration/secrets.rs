@@ -39,7 +39,10 @@ impl Evidence {
     }
 
     fn add_run(&mut self, run: &Run) {
-        self.add(format!("{run:?}").chars().take(200).collect::<String>(), run.stdout() + &run.stderr());
+        self.add(
+            format!("{run:?}").chars().take(200).collect::<String>(),
+            [run.stdout(), run.stderr()].concat(),
+        );
     }
 
     /// Runs the command thrice: as it is, with all the talk, and for scripts.
@@ -149,8 +152,8 @@ impl Secretive {
         control_broker(&["set_permissions", "-p", name, "secretive", ".*", ".*", ".*"]);
         let encoded = BROKER.replace('+', "%2B").replace('/', "%2F").replace('@', "%40");
         let broker_url = vhost.replace("salesync:sandbox@", &format!("secretive:{encoded}@"));
-        let databases =
-            ["secret_head", "secret_east"].map(|name| server.fresh_database(name) + &server.verified());
+        let databases = ["secret_head", "secret_east"]
+            .map(|name| [server.fresh_database(name), server.verified()].concat());
         let mut company = Company::on(broker_url.clone(), || "-".to_owned(), &["east"], SALES);
         company.head_office.database_url.clone_from(&databases[0]);
         company.branches[0].database_url.clone_from(&databases[1]);
@@ -274,7 +277,7 @@ impl Secretive {
             database.replace(&server.authority_file.display().to_string(), &stranger.display().to_string()),
             database.replace(ENCODED, PASSWORD),
             database.replace("localhost", "192.0.2.1").replace("verify-full", "prefer"),
-            database.replace("?", &format!("?{ENCODED}=x&")),
+            database.replace('?', &format!("?{ENCODED}=x&")),
             database.replace("secret_east", "gone"),
             database.replace("postgres://", "mysql://"),
             format!("host=localhost password={PASSWORD}"),

@@ -67,7 +67,8 @@ impl Trust {
         let line = |key: &str, path: &PathBuf| format!("{key} = \"{}\"\n", path.display());
         let mut lines = self.authority.as_ref().map(|path| line("ca_file", path)).unwrap_or_default();
         if let Some([certificate, key]) = &self.identity {
-            lines += &(line("client_certificate", certificate) + &line("client_key", key));
+            lines.push_str(&line("client_certificate", certificate));
+            lines.push_str(&line("client_key", key));
         }
         let path = node.folder.join("salesync.toml");
         let text = fs::read_to_string(&path).unwrap().replace("[broker]\n", &format!("[broker]\n{lines}"));
