@@ -69,8 +69,9 @@ impl FromStr for DatabaseUrl {
         let (parameters, others) = TlsParameters::taken_from(query)?;
         let others = if others.is_empty() { String::new() } else { format!("?{others}") };
         let mut config = format!("{before}{others}").parse::<Config>().map_err(|error| {
-            let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            wrong(if why.is_empty() { "it is not a connection URL" } else { &why }).hint(FORM)
+            let why = std::error::Error::source(&error).map(ToString::to_string);
+            wrong(&why.filter(|why| is_harmless(why)).unwrap_or_else(|| "it cannot be read".to_owned()))
+                .hint(FORM)
         })?;
         if config.get_hosts().is_empty() {
             // The name that a certificate is compared with.
@@ -218,6 +219,12 @@ impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// The library quotes the name of a parameter that it does not know. One that looks like no name may be a password's end.
+fn is_harmless(words: &str) -> bool {
+    let name = words.split('`').nth(1).unwrap_or_default();
+    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 fn wrong(why: &str) -> Failure {

@@ -26,6 +26,7 @@ fn a_refusal_repeats_nothing_that_a_password_could_have_slipped_into() {
         "postgres://east:p@s3cret@db/sales",
         "postgres://east:p@x?s3cret=1@db/sales",
         "postgres://db/sales?password=s3cret@x",
+        "postgres://db/sales?s3cret=1",
         "postgres://east:p@db/sales?s3cret@x",
         "host=db password=s3cret user='",
         "mysql://east:s3cret@db/sales",
@@ -37,6 +38,11 @@ fn a_refusal_repeats_nothing_that_a_password_could_have_slipped_into() {
         let said = refusal(url);
         assert!(!said.contains("s3cret"), "{said}");
     }
+}
+
+#[test]
+fn a_parameter_that_is_not_known_is_named() {
+    assert!(refusal("postgres://db/sales?sslcrl=x").contains("unknown option `sslcrl`"));
 }
 
 #[test]

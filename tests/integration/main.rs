@@ -38,6 +38,7 @@ mod delivery;
 mod demo;
 mod disks;
 mod documents;
+mod enrolment;
 mod golden;
 mod hostile;
 mod import;

@@ -224,8 +224,29 @@ impl Secretive {
             &["status"],
             &["prune"],
             &["bundle"],
+            &["enroll", "north", "--out", "north.toml"],
+            &["enroll", "east", "--out", "/none/east.toml"],
+            &["revoke", "north"],
+            &["revoke", "nobody"],
         ] {
             evidence.run(head, arguments);
+        }
+        let enrolment = head.folder.join("north.toml").display().to_string();
+        for arguments in [
+            &[
+                "join",
+                &enrolment,
+                "--dir",
+                "north",
+                "--database",
+                "postgres://localhost:1/none",
+                "--wait",
+                "1ms",
+            ][..],
+            &["join", "--wait", "1ms"],
+            &["leave"],
+        ] {
+            evidence.run(east, arguments);
         }
         for password in [PAGE, "short"] {
             evidence.commands.insert("hash-password".to_owned());
