@@ -38,6 +38,11 @@ impl Authority {
         path
     }
 
+    /// Its own certificate with its private key.
+    pub fn itself(&self) -> Certified {
+        Certified { certificate: self.pem.clone(), key: self.issuer.key().serialize_pem() }
+    }
+
     /// A server's certificate for this host.
     pub fn server(&self, host: &str) -> Certified {
         self.sign(&CertificateParams::new([host.to_owned()]).unwrap())

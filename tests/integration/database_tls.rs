@@ -196,6 +196,13 @@ fn postgresql_is_spoken_to_over_tls_as_libpq_means_it() {
     let words = ["the server's certificate has expired on 2026-01-01T00:00:00Z", "clock"];
     east.status(format!("{url}{ca}")).exits(78).says(&words);
     east.status(format!("{url}?sslmode=require")).ok();
+    let itself = server.authority.itself();
+    server.present(&itself);
+    wait_until(Duration::from_secs(30), "the authority's own certificate to be refused", || {
+        Ok(east.status(format!("{url}{ca}")).stderr().contains("an authority's own").then_some(()))
+    })
+    .unwrap();
+    east.status(format!("{url}{ca}")).exits(78).says(&["CA:TRUE", "hint: "]);
     let renewed = server.authority.server("localhost");
     server.present(&renewed);
     wait_until(Duration::from_secs(30), "the new certificate to be taken", || {
