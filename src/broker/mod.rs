@@ -24,6 +24,7 @@ mod branch_user;
 mod connection;
 mod consume;
 mod deadlines;
+mod encryption;
 mod failure;
 mod link;
 mod probe;

@@ -3,17 +3,20 @@
 mod catalog;
 mod connect;
 mod day_totals;
+mod encryption;
 mod failure;
 mod load;
 mod lock;
 mod merge;
 mod migrate;
 mod password;
+mod url;
 
 pub use catalog::{KeyColumn, TableDescription, describe, key_order};
-pub use connect::{DatabaseUrl, connect, is_alive};
+pub use connect::{connect, is_alive};
 pub use day_totals::{Days, day_expression, day_totals, is_day};
 pub use failure::{copy_failure, database_failure, is_passing};
 pub use load::{LoadError, Loader, Target};
 pub use lock::{Lock, lock_decisions, lock_definitions, release_lock, session, share_work, take_lock};
 pub use migrate::{Role, is_prepared, migrate};
+pub use url::DatabaseUrl;

@@ -8,6 +8,7 @@
 )]
 
 // What the tests stand on.
+mod certificates;
 mod company;
 mod enrolled;
 mod forge;
@@ -30,6 +31,7 @@ mod contract;
 mod crash;
 mod crash_points;
 mod cuts;
+mod database_tls;
 mod days;
 mod decisions;
 mod delivery;
@@ -60,6 +62,7 @@ mod requests;
 mod restored;
 mod round_trip;
 mod sandbox;
+mod secrets;
 mod signatures;
 mod split;
 mod types;

@@ -46,7 +46,7 @@ pub(in crate::cli) enum Manner {
 }
 
 /// What the intake works with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(in crate::cli) struct Plan<'a> {
     pub(in crate::cli) settings: &'a Settings,
     pub(in crate::cli) manner: Manner,

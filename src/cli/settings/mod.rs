@@ -31,8 +31,7 @@ use crate::head_office::monitor::Expectations;
 use crate::head_office::{Enrolment, Policy};
 use crate::web::Options;
 
-/// Everything that is configured.
-#[derive(Debug)]
+/// Everything that is configured. Never printed: the URLs may have passwords.
 pub(super) struct Settings {
     pub(super) node: NodeName,
     pub(super) role: Role,
@@ -71,8 +70,16 @@ pub(super) struct Settings {
     /// How the page is reached.
     pub(super) serve: Options,
     broker_options: ConnectOptions,
-    database_url: Option<String>,
+    database: DatabaseSettings,
     broker_url: Option<String>,
+}
+
+/// How the database is reached.
+struct DatabaseSettings {
+    url: Option<String>,
+    allow_plaintext: bool,
+    /// From where relative paths are meant.
+    folder: PathBuf,
 }
 
 /// What this node is.
@@ -134,11 +141,14 @@ impl Settings {
     }
 
     fn database_url(&self) -> Result<DatabaseUrl, Failure> {
-        let url = env::var("SALESYNC_DATABASE_URL").ok().or_else(|| self.database_url.clone());
+        let settings = &self.database;
+        let url = env::var("SALESYNC_DATABASE_URL").ok().or_else(|| settings.url.clone());
         let missing =
             || Failure::new(Kind::Configuration, "looking for the database", "no URL is configured");
-        url.ok_or_else(|| missing().hint("set SALESYNC_DATABASE_URL, or `url` in the section [database]"))?
-            .parse()
+        let url = url
+            .ok_or_else(|| missing().hint("set SALESYNC_DATABASE_URL, or `url` in the section [database]"))?;
+        let url: DatabaseUrl = url.parse()?;
+        Ok(url.relative_to(&settings.folder).allowing_plaintext(settings.allow_plaintext))
     }
 
     fn broker_url(&self) -> Option<String> {
@@ -157,7 +167,7 @@ impl Settings {
 
     /// Whether that is the configuration file.
     pub(super) fn database_is_configured(&self) -> bool {
-        self.database_url.is_some()
+        self.database.url.is_some()
     }
 
     /// Whether the broker may be spoken to in plain text over a network.
@@ -256,10 +266,22 @@ fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
 fn located(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let message = match error.message() {
-        message if message.contains("://") => "a URL stands where none belongs, they go into `url`",
-        message => message.trim_end(),
+        message if message.contains("://") => {
+            "a URL stands where none belongs, they go into `url`".to_owned()
+        }
+        message => without_value(message.trim_end()),
     };
     format!("line {}: {message}", before.matches('\n').count() + 1)
+}
+
+/// What the parser says, without the value it objects to.
+fn without_value(message: &str) -> String {
+    let begins = ["unknown variant `", "invalid type: string \"", "invalid value: string \""];
+    let begin = begins.iter().find(|begin| message.starts_with(**begin));
+    match (begin, message.rfind(", expected ")) {
+        (Some(begin), Some(end)) => begin.trim_end_matches([' ', '`', '"']).to_owned() + &message[end..],
+        _ => message.to_owned(),
+    }
 }
 
 fn in_file(path: &Path, why: impl std::fmt::Display) -> Failure {

@@ -426,7 +426,8 @@ fn a_file_that_takes_too_long_is_broken_off_and_its_transaction_is_over() {
             pieces += 1;
             Ok(())
         };
-        export_sales(&mut client, &SalesFilter::default(), ExportForm::Exact, longest, counted)
+        let connect = || Ok(head.client());
+        export_sales(&mut client, connect, &SalesFilter::default(), ExportForm::Exact, longest, counted)
     };
     let failure = export(Duration::ZERO).unwrap_err();
     assert!(failure.to_string().contains("no more is sent of it"), "{failure}");
