@@ -34,7 +34,8 @@ impl Enrolment {
     }
 
     /// How a key that the branch has shown stands at this moment.
-    pub(super) fn standing_of(&self, branch: &NodeName, key: &PublicKey, now: DateTime<Utc>) -> KeyStanding {
+    #[must_use]
+    pub fn standing_of(&self, branch: &NodeName, key: &PublicKey, now: DateTime<Utc>) -> KeyStanding {
         self.keys.get(branch).map_or(KeyStanding::Waiting, |ring| ring.standing_of(key, now))
     }
 
