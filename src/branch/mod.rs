@@ -4,6 +4,8 @@ pub mod import;
 
 mod capture;
 mod changes;
+mod condition;
+mod counts;
 mod cut;
 mod days;
 mod follow;
@@ -22,6 +24,7 @@ mod settle;
 mod status;
 mod tracking;
 
+pub use condition::{BranchSubject, EXAMINATIONS};
 pub use cut::{CutOptions, Cutter, Since, cut};
 pub use follow::{follow_changes, is_followed, unfollow_changes, wait_for_change};
 pub use mark::branch_mark;

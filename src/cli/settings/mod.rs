@@ -4,7 +4,7 @@ mod file;
 mod keys;
 mod serve;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::num::NonZero;
@@ -31,10 +31,14 @@ use crate::web::Options;
 /// Everything that is configured.
 #[derive(Debug)]
 pub(super) struct Settings {
+    /// Where they were read.
+    pub(super) file: PathBuf,
     pub(super) node: NodeName,
     pub(super) role: Role,
     /// Tracked tables, each with its business-day column if it has one.
     pub(super) tables: BTreeMap<TableName, Option<String>>,
+    /// Tables that are meant to stay here.
+    pub(super) local_tables: BTreeSet<TableName>,
     /// The column with the money of the tables that have one.
     pub(super) amounts: BTreeMap<TableName, String>,
     pub(super) archive: Archive,
@@ -105,10 +109,20 @@ impl Settings {
             in_file(&path, located(&text, &error)).hint("README, \"Configuration\", has every key")
         })?;
         let base = path.parent().unwrap_or(Path::new("."));
-        file.into_settings(base).map_err(|failure| {
+        let settings = file.into_settings(base).map_err(|failure| {
             let located = in_file(&path, &failure);
             failure.advice().map_or_else(|| in_file(&path, &failure), |hint| located.hint(hint))
-        })
+        })?;
+        Ok(Self { file: path, ..settings })
+    }
+
+    /// Whether the file itself has something in it that not everybody may know.
+    pub(super) fn holds_secrets(&self) -> bool {
+        let has_password = |url: &String| {
+            let place = url.split_once("://").map_or(url.as_str(), |(_, place)| place);
+            place.split_once('@').is_some_and(|(login, _)| login.contains(':')) || place.contains("password=")
+        };
+        !self.serve.users.is_empty() || [&self.database_url, &self.broker_url].into_iter().flatten().any(has_password)
     }
 
     /// How many bundles to apply at the same time, if this is `wanted`: never more than there are branches.
@@ -122,7 +136,8 @@ impl Settings {
         self.branches.iter().map(|(name, branch)| (name.clone(), branch.expect_every)).collect()
     }
 
-    fn database_url(&self) -> Result<DatabaseUrl, Failure> {
+    /// Where the node's database is.
+    pub(super) fn database_url(&self) -> Result<DatabaseUrl, Failure> {
         let url = env::var("SALESYNC_DATABASE_URL").ok().or_else(|| self.database_url.clone());
         let missing =
             || Failure::new(Kind::Configuration, "looking for the database", "no URL is configured");
@@ -139,7 +154,8 @@ impl Settings {
         self.broker_url().is_some()
     }
 
-    fn broker_address(&self) -> Result<BrokerAddress, Failure> {
+    /// Where the node's broker is.
+    pub(super) fn broker_address(&self) -> Result<BrokerAddress, Failure> {
         let missing = || Failure::new(Kind::Configuration, "looking for the broker", "no URL is configured");
         BrokerAddress::parse(
             &self
@@ -174,7 +190,12 @@ impl Settings {
             Role::HeadOffice => self.signing_key()?,
             Role::Branch => None,
         };
-        Ok(Broker::connect(&self.broker_address()?, &self.broker_options)?.signing_with(key))
+        Ok(self.reach_broker()?.signing_with(key))
+    }
+
+    /// The same for somebody who says nothing there.
+    pub(super) fn reach_broker(&self) -> Result<Broker, Failure> {
+        Broker::connect(&self.broker_address()?, &self.broker_options)
     }
 
     /// Where this node's key is, if one is configured.
