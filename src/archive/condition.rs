@@ -35,7 +35,10 @@ impl Archive {
         if folder != self.root {
             return Ok(vec![Finding::ok(Check::Archive, format!("{shown} is made with the first bundle"))]);
         }
-        Ok(vec![match self.on_another_disk().map_err(|error| Failure::file("looking at", &self.root, &error))? {
+        Ok(vec![match self
+            .on_another_disk()
+            .map_err(|error| Failure::file("looking at", &self.root, &error))?
+        {
             Some(apart) => {
                 let what = format!("{} is on another disk than {shown}", apart.display());
                 let cure = "a bundle is finished by renaming it, which works on one disk only: mount the whole archive.dir";
@@ -51,7 +54,8 @@ impl Archive {
         let (free, shown) = (free_bytes(&disk), self.root.display());
         let told = format!("{} free for {shown}", in_words(free));
         Ok(vec![if free == 0 || disk.f_files > 0 && disk.f_favail == 0 {
-            let what = if free == 0 { told } else { format!("no more files can be made on the disk of {shown}") };
+            let what =
+                if free == 0 { told } else { format!("no more files can be made on the disk of {shown}") };
             Finding::failed(Check::Space, Kind::Failed, what, MAKE_ROOM)
         } else if free < LITTLE {
             Finding::warning(Check::Space, told, MAKE_ROOM)
@@ -75,7 +79,8 @@ impl Archive {
 
     fn disk(&self) -> Result<StatVfs, Failure> {
         let folder = self.nearest();
-        statvfs(&folder).map_err(|error| Failure::file("measuring the disk of", &folder, &io::Error::from(error)))
+        statvfs(&folder)
+            .map_err(|error| Failure::file("measuring the disk of", &folder, &io::Error::from(error)))
     }
 
     /// The folder, or where it will be made.
@@ -88,7 +93,9 @@ impl Archive {
     fn on_another_disk(&self) -> io::Result<Option<PathBuf>> {
         let disk = fs::metadata(&self.root)?.dev();
         let folders = entries(&self.root).unwrap_or_default();
-        Ok(folders.into_iter().find(|path| fs::metadata(path).is_ok_and(|there| there.is_dir() && there.dev() != disk)))
+        Ok(folders
+            .into_iter()
+            .find(|path| fs::metadata(path).is_ok_and(|there| there.is_dir() && there.dev() != disk)))
     }
 }
 

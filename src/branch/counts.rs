@@ -8,13 +8,14 @@
 //! It may shrink: a changed key is logged three times, and TRUNCATE logs rows that do not count as deleted. So nothing is
 //! proven by a difference that has not grown.
 
-use postgres::{Client, GenericClient, Transaction};
+use postgres::{Client, Transaction};
 
 use super::tracking::TrackedTable;
 use crate::database::{TableDescription, database_failure};
 use crate::domain::Failure;
 
-const WRITTEN: &str = "pg_stat_get_tuples_inserted({}) + pg_stat_get_tuples_updated({}) + pg_stat_get_tuples_deleted({})";
+const WRITTEN: &str =
+    "pg_stat_get_tuples_inserted({}) + pg_stat_get_tuples_updated({}) + pg_stat_get_tuples_deleted({})";
 
 /// What was written without being logged since the table last travelled whole, as far as can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -123,7 +123,10 @@ pub(super) fn check_capture(
     if missing.is_empty() {
         return Ok(description);
     }
-    let why = format!("trigger {} is missing or disabled, or was changed, so changes may be unrecorded", missing.join(", "));
+    let why = format!(
+        "trigger {} is missing or disabled, or was changed, so changes may be unrecorded",
+        missing.join(", ")
+    );
     Err(Failure::new(Kind::Failed, doing, why)
         .hint("run `salesync init`; the whole table travels again with the next bundle"))
 }

@@ -5,7 +5,9 @@
 //! queue ever had it. A queue that is declared again as it is stays as it is; one of another type is refused. What a
 //! policy says, and how large a message may be, AMQP does not tell.
 
-use lapin::options::{BasicGetOptions, BasicNackOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicGetOptions, BasicNackOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions,
+};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, ErrorKind, ExchangeKind};
 
@@ -38,7 +40,7 @@ pub const BRANCH_EXAMINATIONS: &[Examination<BrokerSubject>] = &[
     (Check::Queues, BrokerSubject::queues_of_branch),
     (Check::Publish, |subject| subject.publish(BUNDLES)),
     (Check::Rights, BrokerSubject::rights),
-    (Check::Limits, BrokerSubject::limits),
+    (Check::Limits, |subject| Ok(vec![subject.limits()])),
 ];
 
 /// What head office looks at.
@@ -47,7 +49,7 @@ pub const HEAD_OFFICE_EXAMINATIONS: &[Examination<BrokerSubject>] = &[
     (Check::Queues, BrokerSubject::queues_of_head_office),
     (Check::Publish, |subject| subject.publish(RECEIPTS)),
     (Check::DeadLetters, BrokerSubject::dead_letters),
-    (Check::Limits, BrokerSubject::limits),
+    (Check::Limits, |subject| Ok(vec![subject.limits()])),
 ];
 
 /// What is seen of a queue.
@@ -67,7 +69,9 @@ impl BrokerSubject {
                 let kind = ExchangeKind::Topic;
                 channel.exchange_declare((*exchange).into(), kind, options, FieldTable::default()).await
             });
-            looked.map_err(|trouble| failure::during(format!("looking for the exchange {exchange}"), trouble))?;
+            looked.map_err(|trouble| {
+                failure::during(format!("looking for the exchange {exchange}"), trouble)
+            })?;
         }
         Ok(vec![Finding::ok(Check::Exchanges, format!("{} there", names.join(", ")))])
     }
@@ -79,7 +83,9 @@ impl BrokerSubject {
             let (bundles, receipts) =
                 (queue_of(BUNDLES, branch.as_str())?, queue_of(RECEIPTS, branch.as_str())?);
             match self.look(&bundles)? {
-                Seen::There(waiting) => findings.extend(too_many(&bundles, waiting, "`salesync apply`", "head office")),
+                Seen::There(waiting) => {
+                    findings.extend(too_many(&bundles, waiting, "`salesync apply`", "head office"))
+                }
                 Seen::Missing => findings.push(missing(&bundles)),
                 Seen::Forbidden => findings.push(Finding::note(
                     Check::Queues,
@@ -103,7 +109,10 @@ impl BrokerSubject {
         let mut findings = Vec::new();
         let mut waiting = 0;
         for branch in self.branches.clone() {
-            for (exchange, who, place) in [(BUNDLES, "`salesync apply`", "head office"), (RECEIPTS, "`salesync bundle`", branch.as_str())] {
+            for (exchange, who, place) in [
+                (BUNDLES, "`salesync apply`", "head office"),
+                (RECEIPTS, "`salesync bundle`", branch.as_str()),
+            ] {
                 let queue = queue_of(exchange, branch.as_str())?;
                 match self.look(&queue)? {
                     Seen::There(messages) => {
@@ -134,10 +143,11 @@ impl BrokerSubject {
         let Some(branch) = self.branches.first().cloned() else {
             return Ok(vec![Finding::unchecked(Check::Publish, "there is no branch")]);
         };
-        let doing = || format!("publishing to {exchange} as {} (rolled back)", self.broker.user());
-        let doing = doing();
-        self.broker.try_publishing(exchange, name(branch.as_str())?).map_err(|trouble| failure::during(doing, trouble))?;
-        let what = format!("{} takes messages of this login with the key {branch}", exchange);
+        let doing = format!("publishing to {exchange} as {} (rolled back)", self.broker.user());
+        self.broker
+            .try_publishing(exchange, name(branch.as_str())?)
+            .map_err(|trouble| failure::during(doing, trouble))?;
+        let what = format!("{exchange} takes messages of this login with the key {branch}");
         Ok(vec![Finding::ok(Check::Publish, what)])
     }
 
@@ -153,7 +163,9 @@ impl BrokerSubject {
             match self.broker.declare_again(&receipts) {
                 Ok(()) => more.push("declare and delete queues"),
                 Err(trouble) if code(&trouble) == Some(403) => {}
-                Err(trouble) if code(&trouble) == Some(406) => return Ok(vec![other_type(&receipts, &trouble)]),
+                Err(trouble) if code(&trouble) == Some(406) => {
+                    return Ok(vec![other_type(&receipts, &trouble)]);
+                }
                 Err(trouble) => return Err(failure::during("trying to declare a queue", trouble)),
             }
         }
@@ -167,27 +179,34 @@ impl BrokerSubject {
                 Ok(()) => more.push(what),
                 // An exchange that is not there cannot be written to.
                 Err(trouble) if matches!(code(&trouble), Some(403 | 404)) => {}
-                Err(trouble) => return Err(failure::during(format!("trying to {what} (rolled back)"), trouble)),
+                Err(trouble) => {
+                    return Err(failure::during(format!("trying to {what} (rolled back)"), trouble));
+                }
             }
         }
         Ok(vec![if more.is_empty() {
-            Finding::ok(Check::Rights, format!("{} may do nothing that a branch does not need", self.broker.user()))
+            Finding::ok(
+                Check::Rights,
+                format!("{} may do nothing that a branch does not need", self.broker.user()),
+            )
         } else {
             let what = format!("{} may also {}", self.broker.user(), more.join(", "));
-            let cure = "rabbitmqctl set_permissions and set_topic_permissions as in rabbitmq/README.md, \"Users\"";
+            let cure =
+                "rabbitmqctl set_permissions and set_topic_permissions as in rabbitmq/README.md, \"Users\"";
             Finding::note(Check::Rights, what).cure(cure)
         }])
     }
 
-    fn limits(&mut self) -> Result<Vec<Finding>, Failure> {
+    fn limits(&self) -> Finding {
         if self.max_bytes > TAKEN_BY_ALL {
             let what = "bundle.max_bytes is over 16 MiB, which RabbitMQ 4 refuses after the whole upload where nothing else is set";
-            let cure = "have the broker's max_message_size looked up, or set bundle.max_bytes to less than 16 MiB";
-            return Ok(vec![Finding::warning(Check::Limits, what, cure)]);
+            let cure =
+                "have the broker's max_message_size looked up, or set bundle.max_bytes to less than 16 MiB";
+            return Finding::warning(Check::Limits, what, cure);
         }
         let what = "policies, max_message_size and consumer_timeout cannot be seen over AMQP";
         let cure = "at the broker: rabbitmqctl list_policies -p VHOST; rabbitmqctl environment (rabbitmq/README.md has what they should be)";
-        Ok(vec![Finding::note(Check::Limits, what).cure(cure)])
+        Finding::note(Check::Limits, what).cure(cure)
     }
 
     fn dead_letters(&mut self) -> Result<Vec<Finding>, Failure> {
@@ -197,7 +216,8 @@ impl BrokerSubject {
             Seen::Forbidden => vec![Finding::unchecked(Check::DeadLetters, "this login may not look")],
             Seen::There(0) => vec![Finding::ok(Check::DeadLetters, "none")],
             Seen::There(count) => {
-                let what = format!("{} in {DEAD}: rejected, or given up by the broker", Count(count, "message"));
+                let what =
+                    format!("{} in {DEAD}: rejected, or given up by the broker", Count(count, "message"));
                 let cure = "see `salesync status` for the reasons; head office keeps rejected bundles in its archive, so when \
                             all is mended: rabbitmqctl purge_queue salesync.dead -p VHOST";
                 vec![Finding::warning(Check::DeadLetters, what, cure)]
@@ -255,7 +275,10 @@ impl BrokerSubject {
 
 impl Broker {
     /// Does `work` on a channel that nothing else uses: what is refused there ends it.
-    fn on_own_channel<T>(&mut self, work: impl AsyncFnOnce(Channel) -> lapin::Result<T>) -> Result<T, Trouble> {
+    fn on_own_channel<T>(
+        &mut self,
+        work: impl AsyncFnOnce(Channel) -> lapin::Result<T>,
+    ) -> Result<T, Trouble> {
         let channel = self.link.wait(self.deadlines.rpc, self.connection.create_channel())?;
         self.link.wait(self.deadlines.rpc, work(channel.clone()))
     }
@@ -263,7 +286,8 @@ impl Broker {
     /// Publishes a message that no queue ever gets.
     fn try_publishing(&mut self, exchange: &str, key: ShortString) -> Result<(), Trouble> {
         // A login that can be no property cannot have logged in.
-        let properties = BasicProperties::default().with_user_id(ShortString::try_new(self.user()).unwrap_or_default());
+        let properties =
+            BasicProperties::default().with_user_id(ShortString::try_new(self.user()).unwrap_or_default());
         let exchange = ShortString::try_new(exchange).unwrap_or_default();
         self.on_own_channel(async |channel| {
             channel.tx_select().await?;

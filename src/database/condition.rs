@@ -26,7 +26,8 @@ pub fn look_only(client: &mut Client) -> Result<(), Failure> {
 /// The version, and whether it can be written to. That it is new enough was seen when connecting.
 pub fn look_at_server(client: &mut Client) -> Result<Vec<Finding>, Failure> {
     let sql = "SELECT current_setting('server_version'), pg_is_in_recovery(), current_database()::text";
-    let row = client.query_one(sql, &[]).map_err(|error| database_failure("looking at the server", &error))?;
+    let row =
+        client.query_one(sql, &[]).map_err(|error| database_failure("looking at the server", &error))?;
     let (version, is_standby, database): (&str, bool, &str) = (row.get(0), row.get(1), row.get(2));
     Ok(vec![if is_standby {
         let what = format!("PostgreSQL {version} is a standby, which cannot be written to");
@@ -48,9 +49,8 @@ pub fn look_at_schema(client: &mut Client, role: Role) -> Result<Vec<Finding>, F
         found = rows.iter().map(|row| (row.get(0), row.get(1))).collect::<Vec<(i64, String)>>();
     }
     let known = migrations(role);
-    let wrong = |what: String, cure: &str| {
-        vec![Finding::failed(Check::Schema, Kind::Configuration, what, cure)]
-    };
+    let wrong =
+        |what: String, cure: &str| vec![Finding::failed(Check::Schema, Kind::Configuration, what, cure)];
     let (has, needs) = (found.len(), known.len());
     Ok(if has == 0 {
         wrong("the database has no salesync schema".to_owned(), "run `salesync init`")
@@ -91,8 +91,10 @@ pub fn look_at_transactions(
         let Some(age) = age.filter(|age| *age >= LONG) else { continue };
         let state = row.get::<_, Option<&str>>(4).unwrap_or("state not known");
         let who = if program.is_empty() { user.to_owned() } else { format!("{user}, {program}") };
-        let what =
-            format!("server process {pid} ({who}) has had a transaction open for {} ({state})", span_in_words(age));
+        let what = format!(
+            "server process {pid} ({who}) has had a transaction open for {} ({state})",
+            span_in_words(age)
+        );
         findings.push(long_open(age, what, pid));
     }
     let hidden = rows.iter().filter(|row| row.get::<_, Option<f64>>(3).is_none()).count();
@@ -161,8 +163,7 @@ pub fn look_at_prepared(client: &mut Client) -> Result<Vec<Finding>, Failure> {
 pub fn look_at_clock(client: &mut Client) -> Result<Vec<Finding>, Failure> {
     let before = Utc::now();
     let row = client.query_one("SELECT clock_timestamp()", &[]);
-    let there: DateTime<Utc> =
-        row.map_err(|error| database_failure("asking for the time", &error))?.get(0);
+    let there: DateTime<Utc> = row.map_err(|error| database_failure("asking for the time", &error))?.get(0);
     let after = Utc::now();
     let (ahead, behind) = ((there - after).num_milliseconds(), (before - there).num_milliseconds());
     let told = |by: i64, way: &str| {
@@ -189,8 +190,9 @@ pub fn look_at_time_zone(client: &mut impl GenericClient) -> Result<Vec<Finding>
     Ok(vec![if here.local_minus_utc() == there {
         Finding::ok(Check::TimeZone, format!("this machine and the database are at UTC{here} ({zone})"))
     } else {
-        let what =
-            format!("this machine, and with it cron, is at UTC{here}, and the database's sessions are in {zone}");
+        let what = format!(
+            "this machine, and with it cron, is at UTC{here}, and the database's sessions are in {zone}"
+        );
         let cure = "near midnight a sale can be on another day than the shop's; set the machine's zone (timedatectl), or \
                     the database's (ALTER DATABASE … SET timezone)";
         Finding::note(Check::TimeZone, what).cure(cure)

@@ -20,5 +20,7 @@ pub use connect::{DatabaseUrl, connect, is_alive};
 pub use day_totals::{Days, day_expression, day_totals, is_day};
 pub use failure::{copy_failure, database_failure, is_passing};
 pub use load::{LoadError, Loader, Target};
-pub use lock::{Lock, at_work, lock_decisions, lock_definitions, release_lock, session, share_work, take_lock};
+pub use lock::{
+    Lock, at_work, lock_decisions, lock_definitions, release_lock, session, share_work, take_lock,
+};
 pub use migrate::{Role, is_prepared, migrate};

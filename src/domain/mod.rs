@@ -36,8 +36,8 @@ pub use manifest::{
 pub use name::NodeName;
 pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TOLERABLE_SKEW_MS, TableEffect};
 pub use request::{REQUEST_FORMAT, Request, Wanted};
-pub use span::span_in_words;
 pub use signature::{KeyId, NotAKey, PublicKey, Signable, Signature, SigningKey};
+pub use span::span_in_words;
 pub use sql::{quote_identifier, quote_literal};
 pub use stage::{Extent, Onlooker, Stage};
 pub use sum::{ExactSum, NotANumber};

@@ -10,8 +10,8 @@ use super::enrolment::Enrolment;
 use super::monitor::{Expectations, Standing, Weight, standings};
 use crate::archive::Archive;
 use crate::database::{
-    self, Lock, at_work, database_failure, is_prepared, look_at_clock, look_at_prepared, look_at_schema, look_at_server,
-    look_at_time_zone, look_at_transactions,
+    self, Lock, at_work, database_failure, is_prepared, look_at_clock, look_at_prepared, look_at_schema,
+    look_at_server, look_at_time_zone, look_at_transactions,
 };
 use crate::domain::{Check, Count, Examination, Failure, Finding, Kind, NodeName, Sequence, span_in_words};
 
@@ -39,7 +39,7 @@ pub const EXAMINATIONS: &[Examination<HeadOfficeSubject>] = &[
     (Check::Node, HeadOfficeSubject::node),
     (Check::Transactions, |office| look_at_transactions(&mut office.client, None)),
     (Check::Prepared, |office| look_at_prepared(&mut office.client)),
-    (Check::KnownKeys, HeadOfficeSubject::keys),
+    (Check::KnownKeys, |office| Ok(vec![office.keys()])),
     (Check::Branches, HeadOfficeSubject::branches),
     (Check::Standing, HeadOfficeSubject::standing),
     (Check::Apply, HeadOfficeSubject::apply),
@@ -57,14 +57,14 @@ impl HeadOfficeSubject {
     }
 
     /// Whether every branch is enrolled.
-    fn keys(&mut self) -> Result<Vec<Finding>, Failure> {
+    fn keys(&self) -> Finding {
         let without: Vec<&str> = self
             .branches
             .keys()
             .filter(|name| self.enrolment.keys_of(name).is_none())
             .map(NodeName::as_str)
             .collect();
-        Ok(vec![if without.is_empty() {
+        if without.is_empty() {
             Finding::ok(Check::KnownKeys, "every branch has to sign")
         } else {
             let what = format!("nothing has to be signed by {}", without.join(", "));
@@ -74,7 +74,7 @@ impl HeadOfficeSubject {
             } else {
                 Finding::warning(Check::KnownKeys, what, cure)
             }
-        }])
+        }
     }
 
     /// Whether the configuration and the database know the same branches.
@@ -85,11 +85,13 @@ impl HeadOfficeSubject {
         let configured: BTreeSet<&str> = self.branches.keys().map(NodeName::as_str).collect();
         let mut findings = Vec::new();
         for name in configured.difference(&known) {
-            let what = format!("{name} is configured, and neither its queues nor its place in the ledger were made");
+            let what =
+                format!("{name} is configured, and neither its queues nor its place in the ledger were made");
             findings.push(Finding::failed(Check::Branches, Kind::Configuration, what, "run `salesync init`"));
         }
         for name in known.difference(&configured) {
-            let what = format!("{name} is in the ledger, and not in the configuration: its queue is not emptied");
+            let what =
+                format!("{name} is in the ledger, and not in the configuration: its queue is not emptied");
             let cure = format!("add [branches.{name}], or leave it so if the branch was closed");
             findings.push(Finding::note(Check::Branches, what).cure(cure));
         }
@@ -127,7 +129,8 @@ impl HeadOfficeSubject {
         Ok(vec![match undone.filter(|since| age(*since) > TOO_LONG) {
             Some(since) => {
                 let what = format!("a decision of {} ago was not carried out", ago(since));
-                let cure = "run `salesync apply`, or see what the service says (journalctl -u salesync-apply)";
+                let cure =
+                    "run `salesync apply`, or see what the service says (journalctl -u salesync-apply)";
                 Finding::warning(Check::Apply, what, cure)
             }
             None => Finding::ok(
@@ -149,8 +152,11 @@ impl HeadOfficeSubject {
         Ok(vec![match oldest {
             None => Finding::ok(Check::Letters, "no receipt or request waits for the broker"),
             Some(oldest) => {
-                let what =
-                    format!("{} to branches not sent, the oldest for {}", Count(count, "receipt or request"), ago(oldest));
+                let what = format!(
+                    "{} to branches not sent, the oldest for {}",
+                    Count(count, "receipt or request"),
+                    ago(oldest)
+                );
                 if age(oldest) > TOO_LONG {
                     Finding::warning(Check::Letters, what, "run `salesync apply` with the broker in reach")
                 } else {
@@ -171,10 +177,16 @@ impl HeadOfficeSubject {
         let rows = self.client.query(sql, &[]);
         let rows = rows.map_err(|error| database_failure("looking whose the tables are", &error))?;
         let Some(first) = rows.first() else {
-            return Ok(vec![Finding::ok(Check::Ownership, "head office may change every table that branches fill")]);
+            return Ok(vec![Finding::ok(
+                Check::Ownership,
+                "head office may change every table that branches fill",
+            )]);
         };
         let (table, owner, user): (&str, &str, &str) = (first.get(0), first.get(1), first.get(2));
-        let what = format!("{} owned by others, {table} by {owner}: no partition or column can be added", Count(rows.len(), "table"));
+        let what = format!(
+            "{} owned by others, {table} by {owner}: no partition or column can be added",
+            Count(rows.len(), "table")
+        );
         let cure = format!("ALTER TABLE {table} OWNER TO {user}, or GRANT {owner} TO {user}");
         Ok(vec![Finding::warning(Check::Ownership, what, cure)])
     }
@@ -206,7 +218,9 @@ fn of_branch(standing: &Standing, now: DateTime<Utc>) -> Vec<Finding> {
     });
     let told: Vec<Finding> = told.collect();
     match (&told[..], standing.state.last_sequence, standing.state.last_applied_at) {
-        ([], Some(sequence), Some(at)) => vec![Finding::ok(Check::Standing, applied(name, sequence, now - at))],
+        ([], Some(sequence), Some(at)) => {
+            vec![Finding::ok(Check::Standing, applied(name, sequence, now - at))]
+        }
         ([], ..) => vec![Finding::ok(Check::Standing, format!("{name}: nothing to complain of"))],
         _ => told,
     }

@@ -20,7 +20,8 @@ impl BranchSubject {
     pub(super) fn tables(&mut self) -> Result<Vec<Finding>, Failure> {
         let tracked = tracked_tables(&mut self.client)?;
         if self.tables.is_empty() {
-            let cure = "name them in the configuration: tables = [\"public.sales\"]; then run `salesync init`";
+            let cure =
+                "name them in the configuration: tables = [\"public.sales\"]; then run `salesync init`";
             return Ok(vec![Finding::failed(
                 Check::Tables,
                 Kind::Configuration,
@@ -105,9 +106,8 @@ impl BranchSubject {
         let rows =
             self.client.query(sql, &[]).map_err(|error| database_failure("looking for tables", &error))?;
         let all = rows.iter().map(|row| TableName { schema: row.get(0), table: row.get(1) });
-        let forgotten: Vec<TableName> = all
-            .filter(|name| !self.tables.contains_key(name) && !self.local_tables.contains(name))
-            .collect();
+        let forgotten: Vec<TableName> =
+            all.filter(|name| !self.tables.contains_key(name) && !self.local_tables.contains(name)).collect();
         if forgotten.is_empty() {
             return Ok(vec![Finding::ok(Check::Untracked, "every table either travels or is meant to stay")]);
         }

@@ -59,7 +59,8 @@ impl BranchSubject {
         let oldest = self.moment(
             "SELECT min(sealed_at) FROM salesync.bundle JOIN salesync.node USING (epoch) WHERE state = 'sealed'",
         )?;
-        let what = |age| format!("{} sealed and not published for {}", Count(pending, "bundle"), span_in_words(age));
+        let what =
+            |age| format!("{} sealed and not published for {}", Count(pending, "bundle"), span_in_words(age));
         Ok(vec![match oldest.map(age) {
             Some(age) if age > A_DAY => {
                 let cure = "the line or the broker was not in reach for so long: see what broker.connection says, or carry \
@@ -75,7 +76,8 @@ impl BranchSubject {
         let status = self.status()?;
         let mut findings = Vec::new();
         for bundle in &status.unapplied {
-            let what = format!("head office has {} bundle {}: {}", bundle.state, bundle.sequence, bundle.reason);
+            let what =
+                format!("head office has {} bundle {}: {}", bundle.state, bundle.sequence, bundle.reason);
             let cure = "docs/operations.md, \"A bundle is held\" and \"Head office refuses a row\"";
             findings.push(Finding::warning(Check::Answers, what, cure));
         }
@@ -83,7 +85,10 @@ impl BranchSubject {
             "SELECT min(published_at) FROM salesync.bundle JOIN salesync.node USING (epoch) WHERE state = 'published'",
         )?;
         if let Some(silence) = oldest.map(age).filter(|age| *age > A_DAY) {
-            let what = format!("head office has not answered a bundle that was published {} ago", span_in_words(silence));
+            let what = format!(
+                "head office has not answered a bundle that was published {} ago",
+                span_in_words(silence)
+            );
             let cure = "ask whether `salesync apply` runs there; then run `salesync bundle` here, which takes the answer in";
             findings.push(Finding::warning(Check::Answers, what, cure));
         }
@@ -126,7 +131,8 @@ impl BranchSubject {
                 Finding::note(Check::LastRun, what).cure(RUN_IT)
             }
             Some(age) => {
-                let what = format!("a run has cut, published or taken in an answer {} ago", span_in_words(age));
+                let what =
+                    format!("a run has cut, published or taken in an answer {} ago", span_in_words(age));
                 Finding::ok(Check::LastRun, what)
             }
         }])
@@ -141,7 +147,12 @@ impl BranchSubject {
         let row = self.client.query_one(sql, &[]);
         let row = row.map_err(|error| database_failure("measuring the last bundles", &error))?;
         let each: f64 = row.get::<_, Option<f64>>(0).unwrap_or(USUAL_ROW);
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an estimate"
+        )]
         let needed = (rows as f64 * each) as u64 + SMALL_BUNDLE;
         let what = format!("{} will need", Count(rows, "changed key"));
         Ok(vec![self.archive.look_at_room(needed, &what)?])

@@ -110,7 +110,9 @@ pub(super) struct Status {
 /// does not answer. It ends with 0 if there are but notes, with 3 if somebody should do something, and else with the
 /// status that the next run would have.
 #[derive(Debug, Arguments)]
-#[command(after_help = "Examples:\n  salesync doctor\n  salesync doctor --json | jq '.findings[] | select(.grade != \"ok\")'")]
+#[command(
+    after_help = "Examples:\n  salesync doctor\n  salesync doctor --json | jq '.findings[] | select(.grade != \"ok\")'"
+)]
 pub(super) struct Doctor {
     /// Do not try whether publishing is allowed (nothing is published in either case)
     #[arg(long)]

@@ -14,7 +14,8 @@ const SOON: TimeDelta = TimeDelta::days(30);
 
 /// Of those that the configuration names.
 pub(super) fn look(settings: &Settings, now: DateTime<Utc>) -> Vec<Finding> {
-    let named = settings.serve.certificate.iter().map(|certificate| ("the page's certificate", &*certificate.chain));
+    let named =
+        settings.serve.certificate.iter().map(|certificate| ("the page's certificate", &*certificate.chain));
     let mut findings: Vec<Finding> = named.map(|(what, path)| of_file(what, path, now)).collect();
     if findings.is_empty() {
         findings.push(Finding::ok(Check::Certificates, "the configuration names no certificate"));
@@ -34,7 +35,11 @@ fn of(what: &str, end: DateTime<Utc>, now: DateTime<Utc>) -> Finding {
     let day = end.date_naive();
     if end <= now {
         let what = format!("{what} has expired on {day}");
-        return Finding::warning(Check::Certificates, what, "get a new one, put it in its place, and restart what uses it");
+        return Finding::warning(
+            Check::Certificates,
+            what,
+            "get a new one, put it in its place, and restart what uses it",
+        );
     }
     let told = format!("{what} is valid until {day}");
     if end - now < SOON {
@@ -49,7 +54,8 @@ fn ends(path: &Path) -> Result<DateTime<Utc>, Failure> {
     let text = fs::read(path).map_err(|error| Failure::file("reading the certificate", path, &error))?;
     let wrong = |why: String| {
         let doing = format!("reading the certificate {}", path.display());
-        Failure::new(Kind::Configuration, doing, why).hint("it must be a PEM file, as every authority hands it out")
+        Failure::new(Kind::Configuration, doing, why)
+            .hint("it must be a PEM file, as every authority hands it out")
     };
     let mut earliest: Option<DateTime<Utc>> = None;
     for pem in Pem::iter_from_buffer(&text) {
@@ -59,7 +65,8 @@ fn ends(path: &Path) -> Result<DateTime<Utc>, Failure> {
         }
         let certificate = pem.parse_x509().map_err(|error| wrong(error.to_string()))?;
         let seconds = certificate.validity().not_after.timestamp();
-        let end = DateTime::from_timestamp(seconds, 0).ok_or_else(|| wrong("its end is no time".to_owned()))?;
+        let end =
+            DateTime::from_timestamp(seconds, 0).ok_or_else(|| wrong("its end is no time".to_owned()))?;
         earliest = Some(earliest.map_or(end, |earliest| earliest.min(end)));
     }
     earliest.ok_or_else(|| wrong("there is no certificate in it".to_owned()))

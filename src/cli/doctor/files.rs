@@ -31,7 +31,8 @@ pub(super) fn look(settings: &Settings) -> Vec<Finding> {
 }
 
 fn secrets(settings: &Settings) -> Vec<Finding> {
-    let environment = env::var_os("SALESYNC_ENVIRONMENT").map_or_else(|| PathBuf::from(ENVIRONMENT), PathBuf::from);
+    let environment =
+        env::var_os("SALESYNC_ENVIRONMENT").map_or_else(|| PathBuf::from(ENVIRONMENT), PathBuf::from);
     let mut findings = Vec::new();
     findings.extend(exposed(&settings.file, settings.holds_secrets()));
     if environment.exists() {
@@ -70,9 +71,13 @@ fn own_key(settings: &Settings) -> Finding {
     };
     match settings.signing_key() {
         Err(failure) => Finding::of(Check::OwnKey, &failure),
-        Ok(None) => Finding::note(Check::OwnKey, what)
-            .cure("make a key with `salesync keygen`, and name it as `key` in [signing] (README, \"Signing\")"),
-        Ok(Some(key)) => Finding::ok(Check::OwnKey, format!("key {} signs, and only its owner may read it", key.public().id())),
+        Ok(None) => Finding::note(Check::OwnKey, what).cure(
+            "make a key with `salesync keygen`, and name it as `key` in [signing] (README, \"Signing\")",
+        ),
+        Ok(Some(key)) => Finding::ok(
+            Check::OwnKey,
+            format!("key {} signs, and only its owner may read it", key.public().id()),
+        ),
     }
 }
 
@@ -80,7 +85,9 @@ fn own_key(settings: &Settings) -> Finding {
 fn known_keys(settings: &Settings) -> Finding {
     let ring = &settings.head_office;
     let now = Utc::now();
-    let is_valid = |from: Option<_>, end: Option<_>| from.is_none_or(|from| from <= now) && end.is_none_or(|end| end > now);
+    let is_valid = |from: Option<_>, end: Option<_>| {
+        from.is_none_or(|from| from <= now) && end.is_none_or(|end| end > now)
+    };
     if ring.keys().is_empty() {
         let what = "receipts and requests are believed from anybody who can write to this branch's queue";
         return Finding::note(Check::KnownKeys, what)

@@ -41,9 +41,7 @@ impl Report {
 
     /// That of the first thing that has failed; 3 if there are but warnings.
     pub(super) fn exit(&self) -> Exit {
-        let failed = self.findings.iter().filter(|finding| finding.grade == Grade::Failed);
-        let first = failed.filter_map(|finding| finding.kind).next();
-        match first {
+        match self.findings.iter().find_map(|finding| finding.kind) {
             // What a run would put off would not be done.
             Some(Kind::Postponed) => Exit::Unreachable,
             Some(kind) => Exit::of(kind),

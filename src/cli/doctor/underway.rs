@@ -54,7 +54,8 @@ impl Underway {
         let mut answers = true;
         for check in self.connection.into_iter().chain(self.checks) {
             let patience = if self.connection == Some(check) { CONNECTING } else { CHECKING };
-            let heard = if answers { self.found.recv_timeout(patience) } else { Err(RecvTimeoutError::Disconnected) };
+            let heard =
+                if answers { self.found.recv_timeout(patience) } else { Err(RecvTimeoutError::Disconnected) };
             match heard {
                 Ok(found) => findings.extend(found),
                 Err(RecvTimeoutError::Timeout) => {
@@ -81,7 +82,8 @@ fn examine<S>(subject: &mut S, list: &[Examination<S>], tell: impl Fn(Vec<Findin
     for (check, examine) in list {
         let findings = examine(subject).unwrap_or_else(|failure| vec![Finding::of(*check, &failure)]);
         // Without its schema a database has nothing else to tell.
-        let is_over = *check == Check::Schema && findings.iter().any(|finding| finding.grade == Grade::Failed);
+        let is_over =
+            *check == Check::Schema && findings.iter().any(|finding| finding.grade == Grade::Failed);
         if !tell(findings) || is_over {
             return;
         }

@@ -153,7 +153,9 @@ impl File {
         let local_tables: BTreeSet<TableName> = local_tables.collect::<Result<_, _>>()?;
         if let Some(both) = local_tables.iter().find(|name| tables.contains_key(*name)) {
             let why = format!("{both} is in local_tables, and also among the tables that travel");
-            return Err(Failure::new(Kind::Configuration, "reading local_tables", why).hint("name it in one of them"));
+            return Err(
+                Failure::new(Kind::Configuration, "reading local_tables", why).hint("name it in one of them")
+            );
         }
         // Absolute, because reports and the ledger name files to people who are elsewhere.
         let archive = std::path::absolute(base.join(self.archive.dir)).map_err(|error| {

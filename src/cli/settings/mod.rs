@@ -122,7 +122,8 @@ impl Settings {
             let place = url.split_once("://").map_or(url.as_str(), |(_, place)| place);
             place.split_once('@').is_some_and(|(login, _)| login.contains(':')) || place.contains("password=")
         };
-        !self.serve.users.is_empty() || [&self.database_url, &self.broker_url].into_iter().flatten().any(has_password)
+        !self.serve.users.is_empty()
+            || [&self.database_url, &self.broker_url].into_iter().flatten().any(has_password)
     }
 
     /// How many bundles to apply at the same time, if this is `wanted`: never more than there are branches.
