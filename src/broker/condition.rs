@@ -73,7 +73,7 @@ impl BrokerSubject {
                 failure::during(format!("looking for the exchange {exchange}"), trouble)
             })?;
         }
-        Ok(vec![Finding::ok(Check::Exchanges, format!("{} there", names.join(", ")))])
+        Ok(vec![Finding::ok(Check::Exchanges, format!("there: {}", names.join(", ")))])
     }
 
     /// Its own two queues: the one it fills, and the one with its answers.
@@ -129,8 +129,9 @@ impl BrokerSubject {
             }
         }
         if findings.is_empty() {
-            let what = format!("all are quorum queues and there; {}", Count(waiting, "bundle"));
-            findings.push(Finding::ok(Check::Queues, format!("{what} to be applied")));
+            let what =
+                format!("every branch has its quorum queues; to be applied: {}", Count(waiting, "bundle"));
+            findings.push(Finding::ok(Check::Queues, what));
         }
         Ok(findings)
     }

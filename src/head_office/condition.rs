@@ -152,11 +152,7 @@ impl HeadOfficeSubject {
         Ok(vec![match oldest {
             None => Finding::ok(Check::Letters, "no receipt or request waits for the broker"),
             Some(oldest) => {
-                let what = format!(
-                    "{} to branches not sent, the oldest for {}",
-                    Count(count, "receipt or request"),
-                    ago(oldest)
-                );
+                let what = format!("receipts and requests not sent: {count}, the oldest for {}", ago(oldest));
                 if age(oldest) > TOO_LONG {
                     Finding::warning(Check::Letters, what, "run `salesync apply` with the broker in reach")
                 } else {

@@ -84,8 +84,8 @@ impl BranchSubject {
             }
         }
         if !waiting.is_empty() {
-            let what = format!("{} first have to travel whole", named(&waiting));
-            findings.push(Finding::note(Check::Completeness, format!("not checked: {what}")));
+            let what = format!("not checked before it has travelled whole: {}", named(&waiting));
+            findings.push(Finding::note(Check::Completeness, what));
         }
         if findings.is_empty() {
             let what = "by PostgreSQL's statistics nothing was written without being logged";
