@@ -84,7 +84,7 @@ impl BrokerSubject {
                 (queue_of(BUNDLES, branch.as_str())?, queue_of(RECEIPTS, branch.as_str())?);
             match self.look(&bundles)? {
                 Seen::There(waiting) => {
-                    findings.extend(too_many(&bundles, waiting, "`salesync apply`", "head office"))
+                    findings.extend(too_many(&bundles, waiting, "`salesync apply`", "head office"));
                 }
                 Seen::Missing => findings.push(missing(&bundles)),
                 Seen::Forbidden => findings.push(Finding::note(

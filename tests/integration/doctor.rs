@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use salesync::domain::Check;
 
-use crate::company::{Company, Node, Run};
+use crate::company::{Company, Node};
 use crate::documents::{first_cells, text_of};
 use crate::enrolled::enrolled;
 
@@ -22,18 +22,13 @@ pub struct Line {
     pub cure: String,
 }
 
-/// What it found, and its exit status.
+/// What it found.
 pub struct Examined(Vec<Line>);
 
 impl Examined {
     /// Runs it at the node; it ends with this status.
     pub fn at(node: &Node, status: i32) -> Self {
-        Self::of(node.run(&["doctor", "--json"]).exits(status))
-    }
-
-    /// What a run of it has printed.
-    pub fn of(run: Run) -> Self {
-        let json = run.json();
+        let json = node.run(&["doctor", "--json"]).exits(status).json();
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         let line = |found: &serde_json::Value| Line {
             check: text(&found["check"]),
