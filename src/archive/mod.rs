@@ -5,6 +5,7 @@
 //! process leaves behind has a temporary name, and the next run removes it.
 
 mod condition;
+mod preview;
 mod prune;
 mod survey;
 
@@ -20,6 +21,7 @@ use tempfile::NamedTempFile;
 use crate::domain::{Digest, Epoch, Failure, NodeName, Sequence};
 use crate::halt::{self, Step};
 
+pub use preview::{Examined, Glimpse, PREVIEW_ROWS, Preview, examine};
 pub use prune::{Proof, Prunable, PruneOptions};
 pub use survey::{Filed, find_bundles, open_bundle, survey};
 

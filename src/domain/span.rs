@@ -1,4 +1,4 @@
-//! How long something has lasted.
+//! How long something lasts, as people say it.
 
 use std::time::Duration;
 
