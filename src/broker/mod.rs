@@ -20,6 +20,7 @@
 //! sees it. Nothing is acknowledged by that; the queue's delivery limit removes the message in the end.
 
 mod address;
+mod branch_user;
 mod condition;
 mod connection;
 mod consume;
@@ -32,6 +33,7 @@ mod receive;
 mod topology;
 
 pub use address::BrokerAddress;
+pub use branch_user::{branch_definitions, branch_rights};
 pub use condition::{BRANCH_EXAMINATIONS, BrokerSubject, HEAD_OFFICE_EXAMINATIONS};
 pub use connection::{Broker, ConnectOptions};
 pub use consume::Wake;

@@ -11,6 +11,7 @@ mod legible;
 mod manifest;
 mod manifest_check;
 mod name;
+mod probe;
 mod receipt;
 mod request;
 mod signature;
@@ -34,6 +35,7 @@ pub use manifest::{
     TableChange,
 };
 pub use name::NodeName;
+pub use probe::{ANSWER_FORMAT, KeyStanding, PROBE_FORMAT, Probe, ProbeAnswer};
 pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TOLERABLE_SKEW_MS, TableEffect};
 pub use request::{REQUEST_FORMAT, Request, Wanted};
 pub use signature::{KeyId, NotAKey, PublicKey, Signable, Signature, SigningKey};

@@ -37,6 +37,7 @@ mod demo;
 mod disks;
 mod doctor;
 mod documents;
+mod enrolment;
 mod golden;
 mod hostile;
 mod import;

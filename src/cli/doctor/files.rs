@@ -21,7 +21,7 @@ const OTHERS_WRITE: u32 = 0o022;
 
 /// What was found.
 pub(super) fn look(settings: &Settings) -> Vec<Finding> {
-    let file = settings.file.display();
+    let file = settings.file().display();
     let mut findings = vec![Finding::ok(Check::File, format!("{file} can be read, and has no unknown key"))];
     findings.extend(secrets(settings));
     findings.push(own_key(settings));
@@ -34,7 +34,7 @@ fn secrets(settings: &Settings) -> Vec<Finding> {
     let environment =
         env::var_os("SALESYNC_ENVIRONMENT").map_or_else(|| PathBuf::from(ENVIRONMENT), PathBuf::from);
     let mut findings = Vec::new();
-    findings.extend(exposed(&settings.file, settings.holds_secrets()));
+    findings.extend(exposed(settings.file(), settings.holds_secrets()));
     if environment.exists() {
         findings.extend(exposed(&environment, true));
     }
