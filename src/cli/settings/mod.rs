@@ -127,7 +127,7 @@ impl Settings {
             place.split_once('@').is_some_and(|(login, _)| login.contains(':')) || place.contains("password=")
         };
         !self.serve.users.is_empty()
-            || [&self.database_url, &self.broker_url].into_iter().flatten().any(has_password)
+            || [&self.database.url, &self.broker_url].into_iter().flatten().any(has_password)
     }
 
     /// How many bundles to apply at the same time, if this is `wanted`: never more than there are branches.
