@@ -37,6 +37,8 @@ pub(super) struct Settings {
     pub(super) role: Role,
     /// Tracked tables, each with its business-day column if it has one.
     pub(super) tables: BTreeMap<TableName, Option<String>>,
+    /// Tables that are meant to stay here.
+    pub(super) local_tables: BTreeSet<TableName>,
     /// The column with the money of the tables that have one.
     pub(super) amounts: BTreeMap<TableName, String>,
     pub(super) archive: Archive,
@@ -114,6 +116,16 @@ impl Settings {
         })
     }
 
+    /// Whether the file itself has something in it that not everybody may know.
+    pub(super) fn holds_secrets(&self) -> bool {
+        let has_password = |url: &String| {
+            let place = url.split_once("://").map_or(url.as_str(), |(_, place)| place);
+            place.split_once('@').is_some_and(|(login, _)| login.contains(':')) || place.contains("password=")
+        };
+        !self.serve.users.is_empty()
+            || [&self.database.url, &self.broker_url].into_iter().flatten().any(has_password)
+    }
+
     /// How many bundles to apply at the same time, if this is `wanted`: never more than there are branches.
     pub(super) fn workers(&self, wanted: Option<usize>) -> usize {
         let cores = || thread::available_parallelism().map_or(1, NonZero::get).min(USUAL_WORKERS);
@@ -136,7 +148,8 @@ impl Settings {
         self.source.file()
     }
 
-    fn database_url(&self) -> Result<DatabaseUrl, Failure> {
+    /// Where the node's database is.
+    pub(super) fn database_url(&self) -> Result<DatabaseUrl, Failure> {
         let settings = &self.database;
         let url = env::var("SALESYNC_DATABASE_URL").ok().or_else(|| settings.url.clone());
         let missing =
@@ -145,6 +158,22 @@ impl Settings {
             .ok_or_else(|| missing().hint("set SALESYNC_DATABASE_URL, or `url` in the section [database]"))?;
         let url: DatabaseUrl = url.parse()?;
         Ok(url.relative_to(&settings.folder).allowing_plaintext(settings.allow_plaintext))
+    }
+
+    /// The certificates that connections need, with whose they are.
+    pub(super) fn certificates(&self) -> Vec<(&'static str, PathBuf)> {
+        let of_broker = &self.broker_options.tls;
+        let of_database = self.database_url().map(|url| url.tls_files().clone()).unwrap_or_default();
+        let named = [
+            (
+                "the certificate for the broker",
+                of_broker.identity.as_ref().map(|own| own.certificate.clone()),
+            ),
+            ("the broker's authority", of_broker.authority.clone()),
+            ("the certificate for the database", of_database.identity.map(|own| own.certificate)),
+            ("the database's authority", of_database.authority),
+        ];
+        named.into_iter().filter_map(|(what, path)| Some((what, path?))).collect()
     }
 
     fn broker_url(&self) -> Option<String> {
@@ -207,7 +236,12 @@ impl Settings {
             Role::HeadOffice => self.signing_key()?,
             Role::Branch => None,
         };
-        Ok(Broker::connect(&self.broker_address()?, &self.broker_options)?.signing_with(key))
+        Ok(self.reach_broker()?.signing_with(key))
+    }
+
+    /// The same for somebody who says nothing there.
+    pub(super) fn reach_broker(&self) -> Result<Broker, Failure> {
+        Broker::connect(&self.broker_address()?, &self.broker_options)
     }
 
     /// Where this node's key is, if one is configured.
