@@ -164,6 +164,11 @@ impl DatabaseUrl {
         (mode, &self.files)
     }
 
+    /// The files for TLS that it names.
+    pub fn tls_files(&self) -> &TlsFiles {
+        &self.files
+    }
+
     /// Refuses what would let others on the network read, or answer in the server's place without anybody noticing.
     pub(super) fn check_privacy(&self, doing: &str) -> Result<(), Failure> {
         if self.allows_plaintext || self.stays_here() || matches!(self.mode, TlsMode::Require(_)) {

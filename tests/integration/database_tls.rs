@@ -235,6 +235,10 @@ fn a_server_that_wants_a_client_certificate_gets_it() {
     east.status(with(&stranger, "certified")).exits(77).says(&words);
     let right = with(&server.authority, "certified");
     east.status(right.clone()).ok();
+    let checked = east.node(right.clone()).run(&["doctor"]).stdout();
+    for what in ["the certificate for the database", "the database's authority"] {
+        assert!(checked.contains(what) && checked.contains("is valid until"), "{checked}");
+    }
     fs::set_permissions(folder.join("certified.key"), Permissions::from_mode(0o644)).unwrap();
     east.status(right.clone()).exits(77).says(&["others than its owner may use it (mode 0644)", "chmod 600"]);
     fs::set_permissions(folder.join("certified.key"), Permissions::from_mode(0o600)).unwrap();

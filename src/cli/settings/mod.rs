@@ -164,6 +164,22 @@ impl Settings {
         Ok(url.relative_to(&settings.folder).allowing_plaintext(settings.allow_plaintext))
     }
 
+    /// The certificates that connections need, with whose they are.
+    pub(super) fn certificates(&self) -> Vec<(&'static str, PathBuf)> {
+        let of_broker = &self.broker_options.tls;
+        let of_database = self.database_url().map(|url| url.tls_files().clone()).unwrap_or_default();
+        let named = [
+            (
+                "the certificate for the broker",
+                of_broker.identity.as_ref().map(|own| own.certificate.clone()),
+            ),
+            ("the broker's authority", of_broker.authority.clone()),
+            ("the certificate for the database", of_database.identity.map(|own| own.certificate)),
+            ("the database's authority", of_database.authority),
+        ];
+        named.into_iter().filter_map(|(what, path)| Some((what, path?))).collect()
+    }
+
     fn broker_url(&self) -> Option<String> {
         env::var("SALESYNC_BROKER_URL").ok().or_else(|| self.broker_url.clone())
     }
