@@ -101,13 +101,18 @@ impl Settings {
             let failure = Failure::file("reading the configuration", &path, &error);
             if failure.kind() == Kind::Permission { failure } else { in_file(&path, error).hint(NAMED) }
         })?;
-        let file: File = toml::from_str(&text).map_err(|error| {
-            in_file(&path, located(&text, &error)).hint("README, \"Configuration\", has every key")
+        Self::read(&text, &path)
+    }
+
+    /// Reads the text of the file at `path`.
+    pub(super) fn read(text: &str, path: &Path) -> Result<Self, Failure> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            in_file(path, located(text, &error)).hint("README, \"Configuration\", has every key")
         })?;
         let base = path.parent().unwrap_or(Path::new("."));
         file.into_settings(base).map_err(|failure| {
-            let located = in_file(&path, &failure);
-            failure.advice().map_or_else(|| in_file(&path, &failure), |hint| located.hint(hint))
+            let located = in_file(path, &failure);
+            failure.advice().map_or_else(|| in_file(path, &failure), |hint| located.hint(hint))
         })
     }
 
