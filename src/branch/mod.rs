@@ -2,15 +2,18 @@
 
 pub mod import;
 
+mod biography;
 mod capture;
 mod changes;
 mod cut;
 mod days;
 mod follow;
+mod leave;
 mod mark;
 mod node;
 mod order;
 mod parts;
+mod probe;
 mod prune;
 mod publish;
 mod rebuild;
@@ -22,11 +25,14 @@ mod settle;
 mod status;
 mod tracking;
 
+pub use biography::{BundleBiography, ReceiptTaken, bundle_biography};
 pub use cut::{CutOptions, Cutter, Since, cut};
 pub use follow::{follow_changes, is_followed, unfollow_changes, wait_for_change};
+pub use leave::{Remains, leave};
 pub use mark::branch_mark;
 pub use node::Node;
 pub use parts::{PartLimits, SMALLEST_BUNDLE};
+pub use probe::send_probe;
 pub use prune::prunable_bundles;
 pub use publish::{RecordedBundle, numbered_bundles, pending_bundles, publish, renew_state};
 pub use rebuild::{Counter, RebuildOptions, Rebuilt, RebuiltTable, rebuild};

@@ -188,7 +188,7 @@ fn track(
     Ok(true)
 }
 
-fn untrack(transaction: &mut Transaction<'_>, table: &TrackedTable) -> Result<(), Failure> {
+pub(super) fn untrack(transaction: &mut Transaction<'_>, table: &TrackedTable) -> Result<(), Failure> {
     let failed =
         |error: postgres::Error| database_failure(format!("ending the capture of {}", table.name), &error);
     let sql = "SELECT to_regclass($1) IS NOT NULL";

@@ -10,9 +10,11 @@ mod legible;
 mod manifest;
 mod manifest_check;
 mod name;
+mod probe;
 mod receipt;
 mod request;
 mod signature;
+mod span;
 mod sql;
 mod stage;
 mod sum;
@@ -31,9 +33,11 @@ pub use manifest::{
     TableChange,
 };
 pub use name::NodeName;
+pub use probe::{ANSWER_FORMAT, KeyStanding, PROBE_FORMAT, Probe, ProbeAnswer};
 pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TOLERABLE_SKEW_MS, TableEffect};
 pub use request::{REQUEST_FORMAT, Request, Wanted};
 pub use signature::{KeyId, NotAKey, PublicKey, Signable, Signature, SigningKey};
+pub use span::span_in_words;
 pub use sql::{quote_identifier, quote_literal};
 pub use stage::{Extent, Onlooker, Stage};
 pub use sum::{ExactSum, NotANumber};

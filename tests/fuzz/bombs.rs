@@ -40,7 +40,8 @@ fn is_taken(folder: &Path, file: &[u8]) {
 
 /// The first golden bundle's manifest with these tables.
 fn manifest(tables: Value) -> Value {
-    let golden = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bundles/v1/0000000001.bundle"));
+    let golden =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bundles/v1/0000000001.bundle"));
     let mut manifest: Value = serde_json::from_slice(&take_apart(&golden.unwrap())[0].1).unwrap();
     manifest["tables"] = tables;
     manifest
@@ -76,7 +77,8 @@ fn bomb(blocks: u32) -> (Vec<u8>, u64) {
     let head = |kind: u32, size: u32, is_last: bool| {
         ((size << 3) | (kind << 1) | u32::from(is_last)).to_le_bytes()[..3].to_vec()
     };
-    let plain = |bytes: &[u8], is_last| [&head(0, u32::try_from(bytes.len()).unwrap(), is_last), bytes].concat();
+    let plain =
+        |bytes: &[u8], is_last| [&head(0, u32::try_from(bytes.len()).unwrap(), is_last), bytes].concat();
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 13 << 3];
     frame.extend(plain(BEGINNING, false));
     let block = [&head(1, BLOCK, false)[..], b"a"].concat();

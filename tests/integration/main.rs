@@ -36,6 +36,7 @@ mod delivery;
 mod demo;
 mod disks;
 mod documents;
+mod enrolment;
 mod golden;
 mod hostile;
 mod import;
