@@ -87,6 +87,9 @@ const USUAL_WORKERS: usize = 4;
 /// What to do where the file that was named is not there.
 const NAMED: &str = "correct --config or SALESYNC_CONFIG, or put the file there";
 
+/// What is said of a URL in the place of something else; the URL may have a password in it.
+const MISPLACED_URL: &str = "a URL stands where none belongs, they go into `url`";
+
 impl Settings {
     /// Reads the file that `--config` names, or the first there is of the usual ones.
     pub(super) fn load(named: Option<&Path>) -> Result<Self, Failure> {
@@ -106,8 +109,14 @@ impl Settings {
         })?;
         let base = path.parent().unwrap_or(Path::new("."));
         file.into_settings(base).map_err(|failure| {
-            let located = in_file(path, &failure);
-            failure.advice().map_or_else(|| in_file(path, &failure), |hint| located.hint(hint))
+            let why = failure.to_string();
+            // It may repeat what was written, and that may be a URL with a password.
+            let is_secret = why.contains("://") && why.contains('@');
+            let located = in_file(path, if is_secret { MISPLACED_URL } else { &why });
+            match failure.advice() {
+                Some(hint) => located.hint(hint),
+                None => located,
+            }
         })
     }
 
@@ -251,7 +260,7 @@ fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
 fn located(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let message = match error.message() {
-        message if message.contains("://") => "a URL stands where none belongs, they go into `url`",
+        message if message.contains("://") => MISPLACED_URL,
         message => message.trim_end(),
     };
     format!("line {}: {message}", before.matches('\n').count() + 1)
