@@ -120,7 +120,7 @@ fn the_longest_manifests_are_judged_in_bounded_memory() {
     // Small to write, large to hold.
     let hollow = |piece: &str| {
         let begin = r#"{"branch":["#;
-        let count = (4 << 20) / (piece.len() + 1) - 10;
+        let count = (4 << 20) / (piece.len() + 1) - 50;
         let mut text = begin.to_owned();
         (0..count).for_each(|_| write!(text, "{piece},").unwrap());
         text.pop();

@@ -111,8 +111,7 @@ impl Settings {
         file.into_settings(base).map_err(|failure| {
             let why = failure.to_string();
             // It may repeat what was written, and that may be a URL with a password.
-            let is_secret = why.contains("://") && why.contains('@');
-            let located = in_file(path, if is_secret { MISPLACED_URL } else { &why });
+            let located = in_file(path, if why.contains("://") { MISPLACED_URL } else { &why });
             match failure.advice() {
                 Some(hint) => located.hint(hint),
                 None => located,
