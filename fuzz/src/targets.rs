@@ -265,7 +265,11 @@ pub fn configuration(data: &[u8]) {
 
 /// Whether the password stands nowhere but in a quoted URL.
 fn only_in_urls(text: &str) -> bool {
-    let is_url = |piece: &str| piece.find("://").is_some_and(|at| !piece[..at].contains(SECRET));
+    let is_password = |(before, _): (&str, &str)| before.contains([':', '=']) && !before.contains(SECRET);
+    let is_url = |piece: &str| {
+        let (scheme, rest) = piece.split_once("://").unwrap_or_default();
+        !scheme.contains(SECRET) && rest.split_once(SECRET).is_some_and(is_password)
+    };
     let is_in_quotes =
         |(place, piece): (usize, &str)| place % 2 == 1 && is_url(piece) && !piece.contains('\n');
     text.split('"').enumerate().filter(|(_, piece)| piece.contains(SECRET)).all(is_in_quotes)

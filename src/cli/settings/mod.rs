@@ -111,7 +111,7 @@ impl Settings {
         file.into_settings(base).map_err(|failure| {
             let why = failure.to_string();
             // It may repeat what was written, and that may be a URL with a password.
-            let located = in_file(path, if why.contains("://") { MISPLACED_URL } else { &why });
+            let located = in_file(path, if has_login(&why) { MISPLACED_URL } else { &why });
             match failure.advice() {
                 Some(hint) => located.hint(hint),
                 None => located,
@@ -263,6 +263,12 @@ fn located(text: &str, error: &toml::de::Error) -> String {
         message => message.trim_end(),
     };
     format!("line {}: {message}", before.matches('\n').count() + 1)
+}
+
+/// Whether a URL stands in this sentence that says more than where something is.
+fn has_login(sentence: &str) -> bool {
+    let urls = sentence.split("://").skip(1).filter_map(|rest| rest.split('"').next());
+    urls.into_iter().any(|url| url.contains([':', '@', '?']))
 }
 
 fn in_file(path: &Path, why: impl std::fmt::Display) -> Failure {
