@@ -265,7 +265,8 @@ pub fn configuration(data: &[u8]) {
 
 /// Whether the password stands nowhere but in a quoted URL.
 fn only_in_urls(text: &str) -> bool {
-    let is_password = |(before, _): (&str, &str)| before.contains([':', '=']) && !before.contains(SECRET);
+    let is_password =
+        |(before, _): (&str, &str)| before.contains([':', '@', '?']) && !before.contains(SECRET);
     let is_url = |piece: &str| {
         let (scheme, rest) = piece.split_once("://").unwrap_or_default();
         !scheme.contains(SECRET) && rest.split_once(SECRET).is_some_and(is_password)

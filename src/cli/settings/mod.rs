@@ -267,8 +267,8 @@ fn located(text: &str, error: &toml::de::Error) -> String {
 
 /// Whether a URL stands in this sentence that says more than where something is.
 fn has_login(sentence: &str) -> bool {
-    let urls = sentence.split("://").skip(1).filter_map(|rest| rest.split('"').next());
-    urls.into_iter().any(|url| url.contains([':', '@', '?']))
+    let mut urls = sentence.split("://").skip(1).filter_map(|rest| rest.split('"').next());
+    urls.any(|url| url.contains([':', '@', '?']))
 }
 
 fn in_file(path: &Path, why: impl std::fmt::Display) -> Failure {
