@@ -13,7 +13,7 @@ use crate::salesync_fuzz::file::{digest, put_together, take_apart};
 use crate::salesync_fuzz::rules::sealed;
 
 /// What the program may have of address space, in KiB. It reads every good bundle in a small part of it.
-const ADDRESS_SPACE: &str = "524288";
+const ADDRESS_SPACE: &str = "1048576";
 
 /// `salesync verify` of this file.
 fn verify(folder: &Path, file: &[u8]) -> Output {
