@@ -1,6 +1,6 @@
 //! What is fed to the readers of salesync, and what must hold of whatever they accept.
 //!
-//! The same functions run under libFuzzer (`make fuzz`) and, for a short while, among the tests (`tests/fuzz`). They
+//! The same functions run under the fuzzer (`make fuzz`) and, for a short while, among the tests (`tests/fuzz`). They
 //! know the formats by their documents and not by the program's code, so that a mistake there is none here.
 
 pub mod csv_text;

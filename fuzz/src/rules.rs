@@ -1,6 +1,7 @@
 //! Every rule of bundles/README.md about `manifest.json`, from its tables.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use chrono::DateTime;
 use serde_json::{Map, Value};
@@ -82,7 +83,9 @@ fn write_text(content: &str, text: &mut String) {
             '\n' => text.push_str("\\n"),
             '\r' => text.push_str("\\r"),
             '\t' => text.push_str("\\t"),
-            c if c < ' ' => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c < ' ' => {
+                let _ = write!(text, "\\u{:04x}", u32::from(c));
+            }
             c => text.push(c),
         }
     }
