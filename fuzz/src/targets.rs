@@ -329,7 +329,9 @@ pub fn import(data: &[u8]) {
         assert_eq!(legible(&shown), shown, "it speaks to the terminal");
     }
     let sales: Vec<&Sale> = lines.iter().filter_map(|line| line.as_ref().ok()).collect();
-    sales.iter().for_each(|sale| check_sale(sale));
+    for sale in &sales {
+        check_sale(sale);
+    }
     assert_eq!(reread(&sales), sales.into_iter().cloned().map(Ok).collect::<Lines>());
 }
 
