@@ -41,7 +41,7 @@ const LIES: [Lie; 6] = [
     (
         |manifest| {
             let totals = &mut manifest.tables[0].members[0].totals;
-            totals.get_mut("qty").unwrap().sum = "1000000".to_owned();
+            "1000000".clone_into(&mut totals.get_mut("qty").unwrap().sum);
         },
         "column \"qty\": the rows sum up to",
     ),
@@ -59,9 +59,13 @@ fn bombs_and_lies_are_rejected_for_what_they_are_and_harm_no_other_branch() {
     let company = Company::of_sales(&["east", "west"]);
     let head = &company.head_office;
     let [east, west] = &company.branches[..] else { panic!("two branches") };
-    [east, west].into_iter().for_each(|branch| branch.sell("Ink"));
+    for branch in [east, west] {
+        branch.sell("Ink");
+    }
     company.sync();
-    [east, west].into_iter().for_each(|branch| seal(branch, 1));
+    for branch in [east, west] {
+        seal(branch, 1);
+    }
     let good = &east.bundles()[1];
     let mut expected: Vec<&str> = LIES.iter().map(|lie| lie.1).collect();
     for (lie, _) in LIES {
