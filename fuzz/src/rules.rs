@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use chrono::DateTime;
+use chrono::{DateTime, FixedOffset};
 use serde_json::{Map, Value};
 
 use super::csv_text::{decimal_places, is_summed};
@@ -136,8 +136,8 @@ fn manifest(value: &Value) -> Broken {
             is_digest(digest)?;
         }
     }
-    cut(&fields["cut"], sequence)?;
-    time(&fields["created_at"])?;
+    let taken_at = cut(&fields["cut"], sequence)?;
+    rule(taken_at <= time(&fields["created_at"])?, "no seal before the cut")?;
     let tool = text(&fields["tool"])?;
     rule(tool.len() <= 100 && tool.bytes().all(|b| (b' '..=b'~').contains(&b)), "a tool's name")?;
     let tables = array(&fields["tables"])?;
@@ -171,31 +171,33 @@ fn is_digest(value: &Value) -> Broken {
 }
 
 /// RFC 3339 in UTC, with as few decimal places as are exact.
-fn time(value: &Value) -> Broken {
+fn time(value: &Value) -> Result<DateTime<FixedOffset>, String> {
     let text = text(value)?;
     let bytes = text.as_bytes();
     let shape = b"0000-00-00T00:00:00";
     rule(bytes.len() > shape.len() && bytes.is_ascii(), "a time")?;
     let fits = |(byte, like): (&u8, &u8)| if *like == b'0' { byte.is_ascii_digit() } else { byte == like };
     rule(bytes.iter().zip(shape).all(fits), "a time with a year of four digits")?;
-    rule(DateTime::parse_from_rfc3339(text).is_ok(), "a time of the calendar")?;
+    let moment = DateTime::parse_from_rfc3339(text).map_err(|error| error.to_string())?;
     rule(&text[..4] != "0000", "a year from 1 on")?;
     let fraction = text[shape.len()..].strip_suffix('Z').ok_or("a time in UTC")?;
     let places = fraction.strip_prefix('.').unwrap_or(fraction);
     let is_short = fraction.is_empty() || places.len() == 3 && places != "000";
     let is_long = matches!(places.len(), 6 | 9) && !places.ends_with("000");
-    rule(is_short || fraction.len() == places.len() + 1 && is_long, "0, 3, 6 or 9 decimal places")
+    rule(is_short || fraction.len() == places.len() + 1 && is_long, "0, 3, 6 or 9 decimal places")?;
+    Ok(moment)
 }
 
-fn cut(value: &Value, sequence: u64) -> Broken {
-    let fields = object(value, "watermark part last")?;
+/// When it was taken.
+fn cut(value: &Value, sequence: u64) -> Result<DateTime<FixedOffset>, String> {
+    let fields = object(value, "watermark taken_at part last")?;
     let watermark = text(&fields["watermark"])?;
     let is_snapshot = |b: u8| b.is_ascii_digit() || b == b':' || b == b',';
     rule(!watermark.is_empty() && watermark.bytes().all(is_snapshot), "a watermark")?;
-    integer(&fields["part"], 1, i32::MAX.unsigned_abs().into())
-        .map(|part| part <= sequence)
-        .and_then(|fits| rule(fits, "no part with a number above the sequence"))?;
-    rule(fields["last"].is_boolean(), "true or false")
+    let part = integer(&fields["part"], 1, i32::MAX.unsigned_abs().into())?;
+    rule(part <= sequence, "no part with a number above the sequence")?;
+    rule(fields["last"].is_boolean(), "true or false")?;
+    time(&fields["taken_at"])
 }
 
 fn name(value: &Value) -> Broken {

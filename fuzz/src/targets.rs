@@ -232,7 +232,7 @@ fn with_rows(columns: &[(String, String)], rows: &[u8], count: u64, totals: &Val
 const HEAD: &str = r#"{
     "format": "salesync-bundle/1", "bundle_id": "018df000-0000-7000-8000-000000000001", "branch": "east",
     "epoch": "018df000-0000-7000-8000-000000000000", "sequence": 1, "previous": null,
-    "cut": {"watermark": "742:745:742,743", "part": 1, "last": true},
+    "cut": {"watermark": "742:745:742,743", "taken_at": "2024-03-01T17:29:59.750Z", "part": 1, "last": true},
     "created_at": "2024-03-01T17:30:00.123456Z", "tool": "salesync 0.1.0"
 }"#;
 

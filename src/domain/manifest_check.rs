@@ -26,11 +26,16 @@ impl Manifest {
         require(is_version_7(self.bundle_id.0) && is_version_7(self.epoch.0), || {
             "its id or its epoch is no UUIDv7".to_owned()
         })?;
-        require(is_clock_time(self.created_at), || "its time is none that a clock shows".to_owned())?;
+        require([self.created_at, self.cut.taken_at].into_iter().all(is_clock_time), || {
+            "its time is none that a clock shows".to_owned()
+        })?;
         require(self.previous.is_none() == (self.sequence == Sequence::FIRST), || {
             "the first bundle of an epoch, and no other, has no previous one".to_owned()
         })?;
         check_cut(&self.cut, self.sequence)?;
+        require(self.cut.taken_at <= self.created_at, || {
+            "it was sealed before its cut was taken".to_owned()
+        })?;
         let is_shown = |c: char| c.is_ascii_graphic() || c == ' ';
         require(self.tool.len() <= LONGEST_TOOL && self.tool.chars().all(is_shown), || {
             "the name of its tool is none".to_owned()
