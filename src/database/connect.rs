@@ -46,7 +46,7 @@ impl FromStr for DatabaseUrl {
         let config = text.parse::<Config>().map_err(|error| {
             // The crate's words can contain the text, and with it the password.
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            let why = if source.contains('@') || source.is_empty() {
+            let why = if source.contains('@') || source.contains("://") || source.is_empty() {
                 "it is not a connection URL".into()
             } else {
                 source
