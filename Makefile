@@ -1,6 +1,6 @@
 # The commands of a working day. `make help` lists them.
 
-.PHONY: help demo test soak bench lint servers browser
+.PHONY: help demo test soak bench fuzz lint servers browser
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -18,6 +18,12 @@ soak: servers ## Days of chance for MINUTES=10: writes, kills, broken lines (SAL
 
 bench: servers ## Measure beside PostgreSQL's own means (ARGS="catch-up files", ROWS=100000, RUNS=1)
 	cargo bench --bench performance -- --rows $(or $(ROWS),1000000) --runs $(or $(RUNS),3) $(ARGS)
+
+fuzz: ## Feed mutated input to a TARGET (fuzz/README.md) for MINUTES=10; needs nightly Rust and cargo-fuzz
+	mkdir -p fuzz/corpus/$(TARGET)
+	cargo +nightly fuzz run --sanitizer none $(TARGET) fuzz/corpus/$(TARGET) \
+	    $(or $(wildcard fuzz/seeds/$(TARGET)),tests/data/bundles/v1 tests/data/bundles/v1-signed) -- \
+	    -max_total_time=$$((60 * $(or $(MINUTES),10))) -max_len=16384 -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=256
 
 lint: ## Formatting and lints, as strict as the continuous integration
 	cargo fmt --check

@@ -66,7 +66,7 @@ impl Tally {
             match bytes[at] {
                 b'"' => {
                     self.keep(&bytes[..at])?;
-                    self.quote();
+                    self.quote()?;
                 }
                 b',' => self.end_field(&bytes[..at])?,
                 b'\n' => self.end_row(&bytes[..at])?,
@@ -83,9 +83,14 @@ impl Tally {
         if self.row_begun { Err("it ends in the middle of a row") } else { Ok(()) }
     }
 
-    fn quote(&mut self) {
+    fn quote(&mut self) -> Result<(), &'static str> {
+        if matches!(self.sums.get(self.field), Some(Some(_))) {
+            // PostgreSQL quotes no number, and two quotes in one would read as another number than they are.
+            return Err("a number is in quotes");
+        }
         self.in_quotes = !self.in_quotes;
         self.keep_head(b"\"");
+        Ok(())
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
@@ -177,7 +182,17 @@ mod tests {
 
     #[test]
     fn rows_of_another_shape_are_refused() {
-        let shapes: [&[u8]; 6] = [b"1,a\n", b"1,a,2,3\n", b"x,a,1\n", b"\n", b"1,a,1.5.0\n", b"1,a\rb,2\n"];
+        let shapes: [&[u8]; 9] = [
+            b"1,a\n",
+            b"1,a,2,3\n",
+            b"x,a,1\n",
+            b"\n",
+            b"1,a,1.5.0\n",
+            b"1,a\rb,2\n",
+            b"1,a,\"2\"\n",
+            b"1,a,1\"\"2\n",
+            b"1,a,\"\"\n",
+        ];
         for rows in shapes {
             assert!(Tally::new(&columns()).feed(rows).is_err(), "{}", String::from_utf8_lossy(rows));
         }

@@ -39,6 +39,7 @@ mod unattended;
 mod verdicts;
 mod verify;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -75,6 +76,11 @@ pub fn run() -> ExitCode {
             Exit::of(failure.kind()).into()
         }
     }
+}
+
+/// Whether this text can be a node's configuration file: for tests of what cannot.
+pub fn check_configuration(text: &str) -> Result<(), Failure> {
+    settings::Settings::read(text, Path::new("salesync.toml")).map(drop)
 }
 
 fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {

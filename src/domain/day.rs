@@ -1,6 +1,6 @@
 //! Days as text.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 
 /// The earliest year before Christ that PostgreSQL has as a whole.
 const EARLIEST: i32 = 4713;
@@ -24,9 +24,43 @@ fn is_of_calendar(text: &str) -> Option<bool> {
     Some((1..=last).contains(&year) && date.is_some())
 }
 
+/// Where a day stands among others. What is no day stands anywhere, but always in the same place.
+pub(super) fn day_order(text: &str) -> (i64, &str) {
+    match text {
+        "-infinity" => return (i64::MIN, ""),
+        "infinity" => return (i64::MAX, ""),
+        _ => {}
+    }
+    let (date, is_before_christ) = text.strip_suffix(" BC").map_or((text, false), |date| (date, true));
+    let (year, rest) = date.split_once('-').unwrap_or((date, ""));
+    let year: i64 = year.parse().unwrap_or(0);
+    (if is_before_christ { -year } else { year }, rest)
+}
+
+/// True for a moment that RFC 3339 can write and every database can keep.
+pub(super) fn is_clock_time(moment: DateTime<Utc>) -> bool {
+    (1..=9999).contains(&moment.year())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_stand_in_the_order_of_the_calendar() {
+        let days = [
+            "-infinity",
+            "0044-03-15 BC",
+            "0043-01-01 BC",
+            "0001-01-01",
+            "2023-12-31",
+            "2024-02-29",
+            "2024-10-01",
+            "12024-01-31",
+            "infinity",
+        ];
+        assert!(days.is_sorted_by(|one, next| day_order(one) < day_order(next)));
+    }
 
     #[test]
     fn a_day_is_what_the_database_writes() {

@@ -5,6 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use uuid::{Uuid, Variant, Version};
+
+use super::day::{day_order, is_clock_time};
 use super::table::{is_storable, is_type_text};
 use super::{
     Column, ColumnTotal, Cut, DayTotals, ExactSum, KeyRange, Manifest, ManifestError, Member, MemberKind,
@@ -20,6 +23,12 @@ const LONGEST_DAY: usize = 13;
 
 impl Manifest {
     pub(super) fn check(&self) -> Result<(), ManifestError> {
+        require(is_version_7(self.bundle_id.0) && is_version_7(self.epoch.0), || {
+            "its id or its epoch is no UUIDv7".to_owned()
+        })?;
+        require([self.created_at, self.cut.taken_at].into_iter().all(is_clock_time), || {
+            "its time is none that a clock shows".to_owned()
+        })?;
         require(self.previous.is_none() == (self.sequence == Sequence::FIRST), || {
             "the first bundle of an epoch, and no other, has no previous one".to_owned()
         })?;
@@ -51,6 +60,11 @@ impl Manifest {
         };
         require(sizes.into_iter().all(fits), || "its sizes are larger than can be".to_owned())
     }
+}
+
+/// Only these sort as they were made.
+fn is_version_7(id: Uuid) -> bool {
+    id.get_version() == Some(Version::SortRand) && id.get_variant() == Variant::RFC4122
 }
 
 fn check_cut(cut: &Cut, sequence: Sequence) -> Result<(), ManifestError> {
@@ -140,7 +154,8 @@ fn check_totals(totals: &Totals, rows: u64) -> Result<(), String> {
 fn check_total(column: &str, total: &ColumnTotal, rows: u64) -> Result<(), String> {
     let mut sum = ExactSum::default();
     let is_sum = sum.add(total.sum.as_bytes()).is_ok() && sum.non_finite() == 0;
-    if is_sum && total.non_finite <= total.values && total.values <= rows {
+    // One number has one text: `007` and `-0` are none that PostgreSQL prints.
+    if is_sum && sum.text() == total.sum && total.non_finite <= total.values && total.values <= rows {
         return Ok(());
     }
     Err(format!("the total of column {column:?} is none"))
@@ -150,9 +165,8 @@ fn check_day_totals(table: &TableChange, totals: &DayTotals) -> Result<(), Strin
     if !table.columns.iter().any(|column| column.name == totals.column) {
         return Err(format!("its business day {:?} is no column", totals.column));
     }
-    let days: BTreeSet<_> = totals.days.iter().map(|day| day.day.as_str()).collect();
-    if days.len() != totals.days.len() {
-        return Err("a business day stands in it twice".to_owned());
+    if !totals.days.is_sorted_by(|one, next| day_order(&one.day) < day_order(&next.day)) {
+        return Err("its business days are not in ascending order, or one stands in it twice".to_owned());
     }
     let is_in_it = |column: &&Column| column.key.is_none() && is_summed(&column.type_name);
     if !table.columns.iter().filter(is_in_it).map(|column| &column.name).eq(&totals.summed) {

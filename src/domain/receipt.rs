@@ -1,8 +1,9 @@
 //! Head office's answer to a bundle.
 
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::day::is_clock_time;
 use super::{BundleId, DayTotals, Digest, Epoch, Manifest, MemberKind, NodeName, Sequence, Totals, legible};
 
 /// The format this program writes, and the only one it reads.
@@ -160,7 +161,7 @@ impl Receipt {
         if receipt.reason.as_ref().is_some_and(|reason| reason.contains('\0')) {
             return Err("its reason is no text that a database can keep".to_owned());
         }
-        if ![receipt.received_at, receipt.decided_at].iter().all(|time| (1..=9999).contains(&time.year())) {
+        if ![receipt.received_at, receipt.decided_at].into_iter().all(is_clock_time) {
             return Err("its times are none that a clock shows".to_owned());
         }
         receipt.reason = receipt.reason.as_deref().map(legible);

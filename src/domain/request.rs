@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::day::is_clock_time;
 use super::{Epoch, NodeName, Sequence, legible};
 
 /// The format this program writes, and the only one it reads.
@@ -93,6 +94,9 @@ impl Request {
         }
         if request.reason.contains('\0') {
             return Err("its reason is no text that a database can keep".to_owned());
+        }
+        if !is_clock_time(request.requested_at) {
+            return Err("its time is none that a clock shows".to_owned());
         }
         match request.wanted.bundles() {
             Some((_, first, last)) if first > last => Err("it wants bundles from behind".to_owned()),

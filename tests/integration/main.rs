@@ -20,6 +20,7 @@ mod small_disk;
 mod whole;
 
 // The tests.
+mod bombs;
 mod broker;
 mod broker_away;
 mod broker_faults;

@@ -16,6 +16,7 @@ mod sale;
 pub use field::{Field, SaleText};
 pub use load::{ImportOutcome, import};
 pub use problem::Problem;
+pub use reader::SaleReader;
 pub use sale::{FieldProblem, Sale, SaleRules};
 
 use rust_decimal::Decimal;

@@ -14,7 +14,8 @@ const TOLD_STRAYS: usize = 10;
 /// The sales of a file, line by line.
 ///
 /// Each item is a checked sale or what is wrong with its line; `Err` if the file cannot be read on.
-pub(super) struct SaleReader<R> {
+#[derive(Debug)]
+pub struct SaleReader<R> {
     records: Records<R>,
     /// The field that each column holds.
     columns: Vec<Field>,
@@ -24,7 +25,7 @@ pub(super) struct SaleReader<R> {
 
 impl<R: Read> SaleReader<R> {
     /// Reads and checks the header line.
-    pub(super) fn new(source: R, rules: SaleRules) -> Result<Self, Failure> {
+    pub fn new(source: R, rules: SaleRules) -> Result<Self, Failure> {
         let mut records = Records::new(source).map_err(|error| unreadable(&error))?;
         let mut record = Record::default();
         match records.read(&mut record).map_err(|error| unreadable(&error))? {

@@ -84,6 +84,7 @@ enum State {
 }
 
 /// The records of a CSV file; lines end in LF, CR LF or CR, blank lines are skipped.
+#[derive(Debug)]
 pub(super) struct Records<R> {
     source: BufReader<Chain<Cursor<Vec<u8>>, R>>,
     line: u64,

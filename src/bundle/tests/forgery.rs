@@ -50,6 +50,9 @@ fn another_version_says_which_side_is_too_old() {
 fn only_canonical_json_is_a_manifest() {
     let cases = [
         ("{\"branch\"", "{ \"branch\""),
+        ("\"totals\":{\"amt\":", "\"totals\":{\"amt\":{\"sum\":\"9\",\"values\":9},\"amt\":"),
+        ("{\"sum\":\"0.10\"", "{\"sum\":\"9\",\"sum\":\"0.10\""),
+        ("\"bytes\":", "\"bytes\":1,\"bytes\":"),
         ("{\"branch\":\"east\",", "{\"branch\":\"east\",\"branch\":\"east\","),
         ("\"east\"", "\"\\u0065ast\""),
         ("\"last\":true,\"part\":1", "\"part\":1,\"last\":true"),
@@ -133,6 +136,10 @@ fn assert_senseless(cases: &[Case]) {
 #[test]
 fn heads_that_contradict_themselves_make_no_sense() {
     assert_senseless(&[
+        ("UUIDv7", |manifest| manifest["bundle_id"] = "018df000-0000-4000-8000-000000000001".into()),
+        ("UUIDv7", |manifest| manifest["epoch"] = "ffffffff-ffff-7fff-ffff-ffffffffffff".into()),
+        ("time", |manifest| manifest["created_at"] = "+12024-03-01T17:30:00Z".into()),
+        ("time", |manifest| manifest["created_at"] = "-5000-03-01T17:30:00Z".into()),
         ("previous", |manifest| manifest["sequence"] = 2.into()),
         ("previous", |manifest| manifest["previous"] = "0".repeat(64).into()),
         ("parts count", |manifest| manifest["cut"]["part"] = 0.into()),
@@ -230,6 +237,12 @@ fn members_that_cannot_be_make_no_sense() {
         ("the total of", |manifest| {
             manifest["tables"][0]["members"][0]["totals"]["id"]["sum"] = "NaN".into();
         }),
+        ("the total of", |manifest| {
+            manifest["tables"][0]["members"][0]["totals"]["id"]["sum"] = "007".into();
+        }),
+        ("the total of", |manifest| {
+            manifest["tables"][0]["members"][0]["totals"]["id"]["sum"] = "-0".into();
+        }),
         ("the total of", |manifest| manifest["tables"][0]["members"][0]["totals"]["id"]["values"] = 3.into()),
     ]);
 }
@@ -249,6 +262,12 @@ fn business_days_that_cannot_be_make_no_sense() {
         ("twice", |m| {
             m["tables"][0]["day_totals"] = days("id", &json!([day("2024-01-01"), day("2024-01-01")]));
         }),
+        ("ascending order", |m| {
+            m["tables"][0]["day_totals"] = days("id", &json!([day("2024-01-02"), day("2024-01-01")]));
+        }),
+        ("ascending order", |m| {
+            m["tables"][0]["day_totals"] = days("id", &json!([day("0001-01-01"), day("0044-03-15 BC")]));
+        }),
         ("no business day", |m| m["tables"][0]["day_totals"] = days("id", &json!([day("'; DROP")]))),
         ("not of its summed columns", |m| {
             m["tables"][0]["day_totals"] = json!({"column": "id", "summed": ["id"], "days": []});
@@ -260,6 +279,45 @@ fn business_days_that_cannot_be_make_no_sense() {
             m["tables"][0]["day_totals"] = days("id", &json!([["2024-01-01", 1, ["1,00"]]]));
         }),
     ]);
+}
+
+/// PostgreSQL tells names apart by their bytes, and so do we: another letter is another table.
+#[test]
+fn names_that_look_alike_are_two_tables_and_are_shown_so() {
+    let look_alikes = ["sales", "s\u{430}les", "sales\u{200b}", "..", "sa\u{301}les", "s\u{e1}les"];
+    let file = forged(|manifest| {
+        let table = manifest["tables"][0].clone();
+        let named = |name: &&str| {
+            let mut table = table.clone();
+            table["name"]["table"] = (*name).into();
+            table["members"] = json!([]);
+            table
+        };
+        manifest["tables"] = look_alikes.iter().map(named).collect();
+    });
+    let file = with_parts(&file, |parts| parts.truncate(1));
+    let bundle = crate::bundle::Bundle::open(std::io::Cursor::new(file)).unwrap();
+    let shown: Vec<String> = bundle.manifest().tables.iter().map(|table| table.name.to_string()).collect();
+    let is_quoted = |name: &String| name.ends_with('"');
+    assert_eq!(shown[0], "public.sales");
+    assert!(shown[1..].iter().all(is_quoted), "{shown:?}");
+}
+
+#[test]
+fn the_widest_table_there_can_be_is_taken_and_one_column_more_is_not() {
+    let with_columns = |count: u32| {
+        let file = forged(|manifest| {
+            let column = |number: u32| json!({"name": format!("c{number}"), "type": "bigint"});
+            let table = &mut manifest["tables"][0];
+            table["columns"] = (1..=count).map(column).collect();
+            table["columns"][0]["key"] = 1.into();
+            table["members"] = json!([]);
+        });
+        with_parts(&file, |parts| parts.truncate(1))
+    };
+    crate::bundle::Bundle::open(std::io::Cursor::new(with_columns(1600))).unwrap();
+    let error = manifest_error_of(&with_columns(1601));
+    assert!(matches!(&error, ManifestError::Senseless(why) if why.contains("more than 1600")), "{error}");
 }
 
 #[test]

@@ -100,6 +100,9 @@ const USUAL_WORKERS: usize = 4;
 /// What to do where the file that was named is not there.
 const NAMED: &str = "correct --config or SALESYNC_CONFIG, or put the file there";
 
+/// What is said of a URL in the place of something else; the URL may have a password in it.
+const MISPLACED_URL: &str = "a URL stands where none belongs, they go into `url`";
+
 impl Settings {
     /// Reads the file that `--config` names, or the first there is of the usual ones.
     pub(super) fn load(named: Option<&Path>) -> Result<Self, Failure> {
@@ -109,14 +112,23 @@ impl Settings {
             let failure = Failure::file("reading the configuration", &path, &error);
             if failure.kind() == Kind::Permission { failure } else { in_file(&path, error).hint(NAMED) }
         })?;
-        let file: File = toml::from_str(&text).map_err(|error| {
-            in_file(&path, located(&text, &error)).hint("README, \"Configuration\", has every key")
+        Self::read(&text, &path).map(|settings| Self { source, ..settings })
+    }
+
+    /// Reads the text of the file at `path`.
+    pub(super) fn read(text: &str, path: &Path) -> Result<Self, Failure> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            in_file(path, located(text, &error)).hint("README, \"Configuration\", has every key")
         })?;
         let base = path.parent().unwrap_or(Path::new("."));
-        let settings = file.into_settings(base).map(|settings| Self { source, ..settings });
-        settings.map_err(|failure| {
-            let located = in_file(&path, &failure);
-            failure.advice().map_or_else(|| in_file(&path, &failure), |hint| located.hint(hint))
+        file.into_settings(base).map_err(|failure| {
+            let why = failure.to_string();
+            // It may repeat what was written, and that may be a URL with a password.
+            let located = in_file(path, if has_login(&why) { MISPLACED_URL } else { &why });
+            match failure.advice() {
+                Some(hint) => located.hint(hint),
+                None => located,
+            }
         })
     }
 
@@ -300,9 +312,7 @@ fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
 fn located(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let message = match error.message() {
-        message if message.contains("://") => {
-            "a URL stands where none belongs, they go into `url`".to_owned()
-        }
+        message if message.contains("://") => MISPLACED_URL.to_owned(),
         message => without_value(message.trim_end()),
     };
     format!("line {}: {message}", before.matches('\n').count() + 1)
@@ -316,6 +326,12 @@ fn without_value(message: &str) -> String {
         (Some(begin), Some(end)) => begin.trim_end_matches([' ', '`', '"']).to_owned() + &message[end..],
         _ => message.to_owned(),
     }
+}
+
+/// Whether a URL stands in this sentence that says more than where something is.
+fn has_login(sentence: &str) -> bool {
+    let mut urls = sentence.split("://").skip(1).filter_map(|rest| rest.split('"').next());
+    urls.any(|url| url.contains([':', '@', '?']))
 }
 
 fn in_file(path: &Path, why: impl std::fmt::Display) -> Failure {

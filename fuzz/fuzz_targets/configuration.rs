@@ -1,0 +1,10 @@
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use peak_alloc::PeakAlloc;
+use salesync_fuzz::{targets, within_bounds};
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+fuzz_target!(|data: &[u8]| within_bounds(data, targets::configuration));
