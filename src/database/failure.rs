@@ -62,7 +62,10 @@ fn meaning(db: &DbError) -> (Kind, Option<&'static str>) {
             Kind::Permission,
             Some("set SALESYNC_DATABASE_URL, PGPASSWORD or .pgpass, and check pg_hba.conf"),
         ),
-        "42501" => (Kind::Permission, Some("grant the role in database.url what the message names")),
+        "42501" => (
+            Kind::Permission,
+            Some("grant the role in database.url what the message names; migrations/roles.sql has what each role needs"),
+        ),
         "25006" => (
             Kind::Configuration,
             Some("this server is a standby or read-only; database.url must name the one that is written to"),

@@ -5,6 +5,7 @@ use std::fmt;
 use postgres::Client;
 
 use super::failure::database_failure;
+use super::rights::{as_schema_owner, make_schema};
 use crate::domain::{Failure, Kind, NodeName};
 
 mod branch {
@@ -37,17 +38,17 @@ impl fmt::Display for Role {
 pub fn migrate(client: &mut Client, node: &NodeName, role: Role) -> Result<usize, Failure> {
     let doing = "preparing the salesync schema";
     is_prepared(client, node, role)?;
-    client
-        .batch_execute("CREATE SCHEMA IF NOT EXISTS salesync")
-        .map_err(|error| database_failure(doing, &error))?;
+    make_schema(client)?;
     let mut runner = match role {
         Role::Branch => branch::migrations::runner(),
         Role::HeadOffice => head_office::migrations::runner(),
     };
     runner.set_migration_table_name("salesync.migration");
-    let report = runner.set_grouped(true).run(client).map_err(|error| {
-        Failure::new(Kind::Failed, doing, cause_of(&error))
-            .hint("nothing was changed; the role needs CREATE on the database, and an older salesync cannot go back")
+    let report = as_schema_owner(client, |client| {
+        runner.set_grouped(true).run(client).map_err(|error| {
+            Failure::new(Kind::Failed, doing, cause_of(&error))
+                .hint("nothing was changed; an older salesync cannot go back")
+        })
     })?;
     Ok(report.applied_migrations().len())
 }

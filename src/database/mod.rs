@@ -9,6 +9,7 @@ mod lock;
 mod merge;
 mod migrate;
 mod password;
+mod rights;
 
 pub use catalog::{KeyColumn, TableDescription, describe, key_order};
 pub use connect::{DatabaseUrl, connect, is_alive};
@@ -17,3 +18,4 @@ pub use failure::{copy_failure, database_failure, is_passing};
 pub use load::{LoadError, Loader, Target};
 pub use lock::{Lock, lock_decisions, lock_definitions, release_lock, session, share_work, take_lock};
 pub use migrate::{Role, is_prepared, migrate};
+pub use rights::{check_readable, make_readable, making_failure, schema_owner, schema_statement};

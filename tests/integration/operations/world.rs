@@ -251,7 +251,8 @@ impl World {
         let mut command = Command::new("bash");
         command.args(["-c", &format!("{PREPARED}{}{script}", self.limit)]).current_dir(&node.folder);
         command.env_clear().env("HOME", &node.folder).env("USER", "ann").env("PATH", path);
-        command.env("SALESYNC_DATABASE_URL", &node.database_url).stdin(Stdio::null()).stdout(Stdio::piped());
+        let url = node.program_url_for(&script.split_whitespace().collect::<Vec<_>>());
+        command.env("SALESYNC_DATABASE_URL", url).stdin(Stdio::null()).stdout(Stdio::piped());
         command
     }
 
