@@ -69,16 +69,26 @@ impl Definitions {
         &self.settings
     }
 
-    /// The definitions file.
+    /// The definitions file of the first start.
     pub(super) fn to_json(&self) -> String {
+        let mut all = self.all_but_users();
+        all["users"] = json!(self.users);
+        all.to_string()
+    }
+
+    /// What a node that knows the users already is given: users are not declared twice, because
+    /// for a moment the second declaration turns away who is just logging in.
+    pub(super) fn additions(&self) -> String {
+        self.all_but_users().to_string()
+    }
+
+    fn all_but_users(&self) -> Value {
         json!({
-            "users": self.users,
             "vhosts": self.vhosts,
             "permissions": self.permissions,
             "topic_permissions": self.topic_permissions,
             "policies": self.policies,
         })
-        .to_string()
     }
 }
 

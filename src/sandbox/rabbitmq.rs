@@ -17,8 +17,8 @@ use crate::domain::{Failure, Kind};
 /// Known to nobody else: the name service is private too.
 const NODE: &str = "salesync@localhost";
 
-/// 4 s on an idle machine; minutes with hundreds of virtual hosts on a busy one.
-const START_LIMIT: Duration = Duration::from_mins(10);
+/// 4 s on an idle machine, many times that on a busy one.
+const START_LIMIT: Duration = Duration::from_mins(5);
 
 /// A single node with its own name service, data folder and port on 127.0.0.1. It ends when dropped.
 #[derive(Debug)]
@@ -95,6 +95,14 @@ impl BrokerServer {
     /// gone, and without a leader, so that `basic.get` waits for ever (seen with 3.10.8).
     pub fn record_queues(&self) -> Result<(), Failure> {
         self.control(&["eval", "[ok = dets:sync(Table) || Table <- dets:all()]."]).map(drop)
+    }
+
+    /// Adds virtual hosts, permissions and policies to what the node has: about 1 s, and 50 ms for each virtual host.
+    /// Users have to be known from the start, settings would need a new one; both are passed over.
+    pub fn declare(&self, definitions: &Definitions) -> Result<(), Failure> {
+        let file = self.home.join("additions.json");
+        self.folder.write(&file, &definitions.additions())?;
+        self.control(&["import_definitions", &file.to_string_lossy()]).map(drop)
     }
 
     /// Runs `rabbitmqctl` with the given arguments against the node, about 1 s, and returns what it printed:

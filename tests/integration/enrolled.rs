@@ -8,14 +8,14 @@ use salesync::broker::{Broker, BrokerAddress, ConnectOptions, OutgoingBundle};
 use salesync::domain::{PublicKey, SigningKey};
 
 use crate::company::{Company, Node, SALES};
-use crate::servers::{as_branch, fresh_branch_vhost, fresh_database};
+use crate::servers::{as_branch, fresh_database, fresh_vhost};
 
 /// Where each node's key is.
 pub const KEY: &str = "signing.key";
 
 /// Prepared nodes with `public.sales`; branches can be east and west.
 pub fn enrolled(branches: &[&str]) -> Company {
-    let company = Company::on(fresh_branch_vhost(), fresh_database, branches, "");
+    let company = Company::on(fresh_vhost(), fresh_database, branches, "");
     let head = &company.head_office;
     head.run(&["keygen", "--out", KEY]).ok();
     let mut known = Vec::new();

@@ -1,19 +1,18 @@
 //! The servers that the tests share: one PostgreSQL, one RabbitMQ, a database or virtual host per test.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
 use salesync::sandbox::{BrokerServer, ChromeDriver, Definitions, PostgresServer, Sandbox};
 use tempfile::TempDir;
 
-/// More than the tests ask for. Declaring all of them at boot costs two minutes, declaring one
-/// later a second.
-const VHOSTS: usize = 700;
+/// So many virtual hosts are declared at a time, when the first of them is asked for: hundreds at once would keep
+/// every test waiting for minutes, one by one each would cost its test a second.
+const BATCH: usize = 50;
 
-/// So many of them, the last, have users for branches.
-const BRANCH_VHOSTS: usize = 30;
+/// The password of the users for branches.
 const BRANCH_PASSWORD: &str = "branch";
 
 struct Servers {
@@ -26,14 +25,7 @@ struct Servers {
 static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
     let sandbox = Sandbox::new().unwrap();
     let (postgres, broker) = thread::scope(|scope| {
-        let broker = scope.spawn(|| {
-            let definitions = Definitions::with_vhosts((0..VHOSTS).map(|number| format!("test-{number}")));
-            let definitions = (VHOSTS - BRANCH_VHOSTS..VHOSTS).fold(definitions, |all, number| {
-                let vhost = format!("test-{number}");
-                all.with_branch(&vhost, "east", BRANCH_PASSWORD).with_branch(&vhost, "west", BRANCH_PASSWORD)
-            });
-            BrokerServer::start(&sandbox, "broker", &definitions).unwrap()
-        });
+        let broker = scope.spawn(|| BrokerServer::start(&sandbox, "broker", &batch(0)).unwrap());
         let postgres = PostgresServer::start(&sandbox, "postgres").unwrap();
         (postgres, broker.join().unwrap())
     });
@@ -46,9 +38,20 @@ static CHROME_DRIVER: LazyLock<ChromeDriver> = LazyLock::new(|| {
     ChromeDriver::start(&sandbox, "browser").unwrap()
 });
 
-static USED_BRANCH_VHOSTS: AtomicUsize = AtomicUsize::new(0);
 static DATABASES: AtomicUsize = AtomicUsize::new(0);
-static USED_VHOSTS: AtomicUsize = AtomicUsize::new(0);
+static USED_VHOSTS: Mutex<usize> = Mutex::new(0);
+
+/// The batch of virtual hosts that begins with this number. In each the branches have users.
+fn batch(first: usize) -> Definitions {
+    let names = (first..first + BATCH).map(vhost);
+    names.clone().fold(Definitions::with_vhosts(names), |all, vhost| {
+        all.with_branch(&vhost, "east", BRANCH_PASSWORD).with_branch(&vhost, "west", BRANCH_PASSWORD)
+    })
+}
+
+fn vhost(number: usize) -> String {
+    format!("test-{number}")
+}
 
 /// The URL of an empty database of its own.
 pub fn fresh_database() -> String {
@@ -57,19 +60,16 @@ pub fn fresh_database() -> String {
     SERVERS.postgres.url(&name)
 }
 
-/// The URL of an empty virtual host of its own.
+/// The URL of an empty virtual host of its own, for the user who may do everything there; [`as_branch`] makes of it
+/// the URL of east's or west's user.
 pub fn fresh_vhost() -> String {
-    let number = USED_VHOSTS.fetch_add(1, Ordering::Relaxed);
-    assert!(number < VHOSTS - BRANCH_VHOSTS, "declare more virtual hosts");
-    SERVERS.broker.url(&format!("test-{number}"))
-}
-
-/// The same with users for the branches east and west, who may do there what a branch may: the URL of the one who
-/// may do everything, and [`as_branch`] makes theirs of it.
-pub fn fresh_branch_vhost() -> String {
-    let number = USED_BRANCH_VHOSTS.fetch_add(1, Ordering::Relaxed);
-    assert!(number < BRANCH_VHOSTS, "declare more virtual hosts with users for branches");
-    SERVERS.broker.url(&format!("test-{}", VHOSTS - 1 - number))
+    let mut used = USED_VHOSTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = *used;
+    if number > 0 && number.is_multiple_of(BATCH) {
+        SERVERS.broker.declare(&batch(number)).unwrap();
+    }
+    *used += 1;
+    SERVERS.broker.url(&vhost(number))
 }
 
 /// The URL for a branch's own user.
