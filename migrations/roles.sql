@@ -57,15 +57,16 @@ ALTER DEFAULT PRIVILEGES FOR ROLE salesync_bundle IN SCHEMA salesync
 -- What exists only after `init`.
 DO $$
 DECLARE
-    tracked regclass;
+    tracked record;
 BEGIN
     IF to_regclass('salesync.tracked_table') IS NOT NULL THEN
         GRANT SELECT ON ALL TABLES IN SCHEMA salesync TO salesync_sell, salesync_status;
         -- Forms of the page that were sent.
         GRANT INSERT, UPDATE, DELETE ON salesync.spent_form TO salesync_sell;
-        FOR tracked IN SELECT to_regclass(format('%I.%I', schema_name, table_name)) FROM salesync.tracked_table LOOP
-            CONTINUE WHEN tracked IS NULL;
-            EXECUTE format('GRANT SELECT ON %s TO salesync_sell, salesync_status', tracked);
+        FOR tracked IN SELECT schema_name, table_name FROM salesync.tracked_table
+                       WHERE to_regclass(format('%I.%I', schema_name, table_name)) IS NOT NULL LOOP
+            EXECUTE format('GRANT USAGE ON SCHEMA %I TO salesync_sell, salesync_status', tracked.schema_name);
+            EXECUTE format('GRANT SELECT ON %I.%I TO salesync_sell, salesync_status', tracked.schema_name, tracked.table_name);
         END LOOP;
     END IF;
     IF to_regclass('public.sales') IS NOT NULL THEN

@@ -11,7 +11,7 @@ use lapin::types::{AMQPValue, FieldArray, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use salesync::broker::{Broker, BrokerAddress, ConnectOptions};
 
-use crate::servers::{as_branch, fresh_branch_vhost};
+use crate::servers::{as_branch, fresh_vhost};
 
 const BUNDLES: &str = "salesync.bundles";
 const RECEIPTS: &str = "salesync.receipts";
@@ -56,7 +56,7 @@ fn queue_of(exchange: &str, branch: &str) -> String {
 
 #[test]
 fn a_branch_can_send_its_own_bundles_and_read_its_own_answers_and_nothing_else() {
-    let all = fresh_branch_vhost();
+    let all = fresh_vhost();
     let east = as_branch(&all, "east");
     let mut head = Broker::connect(&BrokerAddress::parse(&all).unwrap(), &ConnectOptions::default()).unwrap();
     head.declare_topology(&["east", "west"]).unwrap();
@@ -159,7 +159,7 @@ fn changes_nothing(east: &str) {
 /// The broker asks for the right to the routing key, and not for that to further ones in the headers: docs/security.md.
 #[test]
 fn what_comes_by_a_second_routing_key_is_no_bundle_of_an_enrolled_branch() {
-    let all = fresh_branch_vhost();
+    let all = fresh_vhost();
     let mut head = Broker::connect(&BrokerAddress::parse(&all).unwrap(), &ConnectOptions::default()).unwrap();
     head.declare_topology(&["east", "west"]).unwrap();
     let mut headers = FieldTable::default();
