@@ -4,6 +4,7 @@
 //! temporary name, synced, renamed without overwriting, and the folder is synced. Whatever a killed
 //! process leaves behind has a temporary name, and the next run removes it.
 
+mod preview;
 mod prune;
 mod survey;
 
@@ -19,6 +20,7 @@ use tempfile::NamedTempFile;
 use crate::domain::{Digest, Epoch, Failure, NodeName, Sequence};
 use crate::halt::{self, Step};
 
+pub use preview::{Examined, Glimpse, PREVIEW_ROWS, Preview, examine};
 pub use prune::{Proof, Prunable, PruneOptions};
 pub use survey::{Filed, find_bundles, open_bundle, survey};
 

@@ -2,6 +2,7 @@
 
 pub mod import;
 
+mod biography;
 mod capture;
 mod changes;
 mod cut;
@@ -22,6 +23,7 @@ mod settle;
 mod status;
 mod tracking;
 
+pub use biography::{BundleBiography, ReceiptTaken, bundle_biography};
 pub use cut::{CutOptions, Cutter, Since, cut};
 pub use follow::{follow_changes, is_followed, unfollow_changes, wait_for_change};
 pub use mark::branch_mark;

@@ -33,6 +33,9 @@ pub struct RecentBundle {
     pub applied_at: Option<DateTime<Utc>>,
 }
 
+const COLUMNS: &str = "b.epoch, b.epoch = n.epoch, sequence, row_count, tombstone_count, byte_count, state, reason, sealed_at, \
+                       published_at, applied_at";
+
 /// So many bundles, newest first: the newest of all, or those before one that is named.
 pub fn recent_bundles(
     client: &mut impl GenericClient,
@@ -42,15 +45,28 @@ pub fn recent_bundles(
     let (epoch, sequence) = before.map(|(epoch, sequence)| (epoch.0, sequence)).unzip();
     let rows = client
         .query(
-            "SELECT b.epoch, b.epoch = n.epoch, sequence, row_count, tombstone_count, byte_count, state, reason, sealed_at,
-                    published_at, applied_at
-             FROM salesync.bundle b, salesync.node n
-             WHERE $1::uuid IS NULL OR (b.epoch, sequence) < ($1, $2::bigint)
-             ORDER BY b.epoch DESC, sequence DESC LIMIT $3",
+            &format!(
+                "SELECT {COLUMNS} FROM salesync.bundle b, salesync.node n
+                 WHERE $1::uuid IS NULL OR (b.epoch, sequence) < ($1, $2::bigint)
+                 ORDER BY b.epoch DESC, sequence DESC LIMIT $3"
+            ),
             &[&epoch, &sequence, &count],
         )
         .map_err(|error| database_failure("reading the last bundles", &error))?;
     Ok(rows.iter().map(recent).collect())
+}
+
+/// The one with this number, if there is one.
+pub(super) fn bundle_at(
+    client: &mut impl GenericClient,
+    epoch: Epoch,
+    sequence: i64,
+) -> Result<Option<RecentBundle>, Failure> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM salesync.bundle b, salesync.node n WHERE b.epoch = $1 AND sequence = $2"
+    );
+    let row = client.query_opt(&sql, &[&epoch.0, &sequence]);
+    Ok(row.map_err(|error| database_failure("reading a bundle", &error))?.as_ref().map(recent))
 }
 
 fn recent(row: &Row) -> RecentBundle {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use axum::body::Body;
 use postgres::Client;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::download::{Outlet, download};
 use super::site::Connect;
+use super::thread::in_thread;
 use crate::database::database_failure;
 use crate::domain::{Failure, Kind};
 
@@ -95,14 +95,14 @@ impl Databases {
         let turn = timeout(PATIENCE, Arc::clone(&self.0.turns).acquire_owned()).await;
         let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
         let inner = Arc::clone(&self.0);
-        let done = spawn_blocking(move || {
+        let done = in_thread("asking the database", move || {
             let _turn = turn;
             let mut client = inner.client(session)?;
             let done = query(&mut client);
             inner.keep(client);
             done
         });
-        done.await.map_err(|error| Failure::new(Kind::Failed, "asking the database", error))?
+        done.await?
     }
 }
 

@@ -1,9 +1,8 @@
 //! Files that are too large to be held in memory: sent while they are read.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -13,12 +12,16 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::domain::{Failure, Kind};
+use super::thread::faulty;
+use crate::domain::Failure;
 
 /// Pieces that wait for the one who fetches them.
 const PIECES: usize = 4;
 /// Whoever takes nothing for so long is taken for gone.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What is sent behind the last piece: without it a file is not complete.
+const END: Bytes = Bytes::new();
 
 /// Where the pieces of a file go.
 pub(super) struct Outlet {
@@ -27,7 +30,7 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Sends a piece. An error means that nobody wants more.
+    /// Sends a piece, which has bytes. An error means that nobody wants more.
     pub(super) fn send(&mut self, piece: Vec<u8>) -> io::Result<()> {
         let sent = self.runtime.block_on(timeout(PATIENCE, self.sender.send(Ok(piece.into()))));
         match sent {
@@ -46,13 +49,11 @@ pub(super) async fn download(
     let runtime = Handle::current();
     spawn_blocking(move || {
         let mut outlet = Outlet { sender: sender.clone(), runtime: runtime.clone() };
-        if let Err(failure) = produce(&mut outlet) {
-            tracing::warn!("{failure}");
-            drop(runtime.block_on(timeout(PATIENCE, sender.send(Err(failure)))));
-        }
+        let end = produce(&mut outlet).map(|()| END).inspect_err(|failure| tracing::warn!("{failure}"));
+        drop(runtime.block_on(timeout(PATIENCE, sender.send(end))));
     });
     match receiver.recv().await {
-        None => Ok(Body::empty()),
+        None => Err(faulty("making a file")),
         Some(Err(failure)) => Err(failure),
         Some(Ok(first)) => Ok(Body::from_stream(Pieces { first: Some(first), receiver })),
     }
@@ -67,10 +68,16 @@ impl Stream for Pieces {
     type Item = Result<Bytes, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(first))),
-            None => self.receiver.poll_recv(context),
-        }
+        let piece = match self.first.take() {
+            Some(first) => Some(Ok(first)),
+            None => ready!(self.receiver.poll_recv(context)),
+        };
+        Poll::Ready(match piece {
+            Some(Ok(piece)) if piece.is_empty() => None,
+            // Whoever has written it has panicked.
+            None => Some(Err(faulty("making a file"))),
+            piece => piece,
+        })
     }
 }
 
@@ -78,13 +85,4 @@ impl Stream for Pieces {
 pub(super) fn attachment(name: &str) -> String {
     let is_harmless = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
     format!("attachment; filename=\"{}\"", name.chars().filter(is_harmless).collect::<String>())
-}
-
-/// What a failed thread says.
-pub(super) async fn in_thread<T: Send + 'static>(
-    doing: &'static str,
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let done: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(spawn_blocking(work));
-    done.await.map_err(|error| Failure::new(Kind::Failed, doing, error))?
 }

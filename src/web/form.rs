@@ -23,7 +23,7 @@ pub(super) const LARGEST: usize = 64 << 10;
 /// A form that is not there as a whole after so long is not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A query that is longer is nobody's who has used the page.
-const LONGEST_QUERY: usize = 4096;
+const LONGEST_QUERY: usize = 8000;
 
 /// A form of somebody who may operate, sent from a page of ours.
 pub(super) struct Posted<T> {

@@ -15,9 +15,10 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_core::Stream;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use super::crowd::{Crowd, Guest};
 use super::form::Asked;
 use super::server::State;
 use super::trouble::Trouble;
@@ -25,6 +26,8 @@ use super::viewer::Viewer;
 
 /// So many look on at most; others fetch the page from time to time.
 const STREAMS: usize = 200;
+/// So many of one who has logged in.
+const STREAMS_OF_ONE: usize = 40;
 /// How often it looks whether something has changed.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long it waits after a look that failed.
@@ -40,14 +43,17 @@ const ALIVE: &str = ": alive\n\n";
 
 /// Those that look on.
 pub(super) struct Live {
-    places: Arc<Semaphore>,
+    watchers: Crowd<String>,
     /// When the last one was seen; none any more when the server ends.
     change: watch::Sender<Option<Instant>>,
 }
 
 impl Live {
     pub(super) fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(STREAMS)), change: watch::Sender::new(Some(Instant::now())) }
+        Self {
+            watchers: Crowd::new(STREAMS_OF_ONE, STREAMS),
+            change: watch::Sender::new(Some(Instant::now())),
+        }
     }
 
     /// Ends all streams.
@@ -61,7 +67,7 @@ impl Live {
     }
 
     fn is_watched(&self) -> bool {
-        self.places.available_permits() < STREAMS
+        !self.watchers.is_empty()
     }
 }
 
@@ -98,11 +104,11 @@ pub(super) struct Since {
 /// `GET /events`
 pub(super) async fn events(
     extract::State(state): extract::State<State>,
-    _: Viewer,
+    viewer: Viewer,
     Asked(since): Asked<Since>,
 ) -> Result<Response, Trouble> {
-    let place = Arc::clone(&state.live.places).try_acquire_owned();
-    let place = place.map_err(|_| Trouble::Status(StatusCode::SERVICE_UNAVAILABLE))?;
+    let watcher = state.live.watchers.admit(viewer.has_logged_in.then_some(viewer.name));
+    let watcher = watcher.ok_or(Trouble::Status(StatusCode::SERVICE_UNAVAILABLE))?;
     let (words, heard) = mpsc::channel(4);
     let mut change = state.live.change.subscribe();
     if change.borrow().is_some_and(|last| last.elapsed() <= Duration::from_millis(since.age.into())) {
@@ -110,7 +116,7 @@ pub(super) async fn events(
     }
     tokio::spawn(speak(change, words));
     let kinds = [(CONTENT_TYPE, "text/event-stream"), (HeaderName::from_static("x-accel-buffering"), "no")];
-    Ok((kinds, Body::from_stream(Events { heard, _place: place })).into_response())
+    Ok((kinds, Body::from_stream(Events { heard, _watcher: watcher })).into_response())
 }
 
 async fn speak(mut change: watch::Receiver<Option<Instant>>, words: mpsc::Sender<&'static str>) {
@@ -129,7 +135,7 @@ async fn speak(mut change: watch::Receiver<Option<Instant>>, words: mpsc::Sender
 /// The body of a stream. Its place is free as soon as the connection is gone.
 struct Events {
     heard: mpsc::Receiver<&'static str>,
-    _place: OwnedSemaphorePermit,
+    _watcher: Guest<String>,
 }
 
 impl Stream for Events {

@@ -7,6 +7,8 @@
 mod access;
 mod assets;
 mod branch;
+mod bundle;
+mod crowd;
 mod database;
 mod download;
 mod form;
@@ -22,6 +24,7 @@ mod page;
 mod random;
 mod server;
 mod site;
+mod thread;
 mod tls;
 mod trouble;
 mod viewer;

@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use super::access::Access;
@@ -21,6 +22,7 @@ use super::notices::Notices;
 use super::options::Options;
 use super::page::Section;
 use super::site::{Role, Site};
+use super::thread::answer_to_panic;
 use super::tls::Certificate;
 use super::trouble::Trouble;
 use super::{access, assets, branch, form, head_office, health, house, listen, live, metrics};
@@ -128,6 +130,7 @@ fn router(state: &State) -> Router {
     // The last one added sees the request first.
     pages
         .layer(DefaultBodyLimit::max(form::LARGEST))
+        .layer(CatchPanicLayer::custom(answer_to_panic))
         .layer(from_fn_with_state(Arc::clone(state), house::answer))
         .layer(from_fn_with_state(Arc::clone(state), access::gate))
         .layer(from_fn_with_state(Arc::clone(state), house::furnish))

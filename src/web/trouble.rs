@@ -73,6 +73,9 @@ fn sentence(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::METHOD_NOT_ALLOWED => ("This is not done here", "The page does not take this method."),
         StatusCode::PAYLOAD_TOO_LARGE => ("This is too much", "The form is larger than the page takes."),
         StatusCode::URI_TOO_LONG => ("This is too long", "The address is longer than the page takes."),
+        StatusCode::TOO_MANY_REQUESTS => {
+            ("Please wait", "Too many requests come from this address. Try again in a moment.")
+        }
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             ("This is no form", "The page takes forms as browsers send them.")
         }

@@ -1,6 +1,11 @@
 //! Numbers and times as people read them.
 
+use std::time::Duration;
+
+use askama::filters::{Html, Safe, escape};
 use chrono::{DateTime, Local, SecondsFormat, Utc};
+
+use crate::domain::span_in_words;
 
 /// Between groups of three digits.
 const THIN_SPACE: char = '\u{2009}';
@@ -33,9 +38,7 @@ fn ago(seconds: i64) -> String {
         // A clock that is a little ahead is none to speak of.
         -60..60 => "just now".to_owned(),
         ..-60 => "in the future".to_owned(),
-        60..3600 => format!("{} min ago", seconds / 60),
-        3600..172_800 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} days ago", seconds / 86_400),
+        _ => format!("{} ago", span_in_words(Duration::from_secs(seconds.unsigned_abs()))),
     }
 }
 
@@ -55,6 +58,30 @@ pub(super) fn grouped(number: &(impl ToString + ?Sized)) -> String {
         text.push(digit);
     }
     text + fraction
+}
+
+/// A sentence as HTML. What stands between backticks in it, a command mostly, is shown as such.
+pub(super) fn prose(text: &(impl ToString + ?Sized)) -> Safe<String> {
+    let text = text.to_string();
+    let mut parts: Vec<&str> = text.split('`').collect();
+    // One that has no partner is a character like others.
+    let last = if parts.len().is_multiple_of(2) { parts.pop() } else { None };
+    let mut html = String::new();
+    for (place, part) in parts.into_iter().enumerate() {
+        let (begin, end) = if place % 2 == 1 { ("<code>", "</code>") } else { ("", "") };
+        html.extend([begin, &escaped(part), end]);
+    }
+    Safe(last.into_iter().fold(html, |html, last| html + "`" + &escaped(last)))
+}
+
+fn escaped(text: &str) -> String {
+    escape(text, Html).map_or_else(|never| match never {}, |escaped| escaped.to_string())
+}
+
+/// The same text with a great letter at its beginning, as a heading has it.
+pub(super) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// Bytes in the unit that suits them: `3.4 MB`.
@@ -87,7 +114,7 @@ mod tests {
             (-3600, "in the future"),
             (-5, "just now"),
             (59, "just now"),
-            (60, "1 min ago"),
+            (60, "60 s ago"),
             (3599, "59 min ago"),
             (7300, "2 h ago"),
             (86_400, "24 h ago"),
@@ -95,6 +122,21 @@ mod tests {
         ] {
             assert_eq!(ago(seconds), expected);
         }
+    }
+
+    #[test]
+    fn commands_in_a_sentence_are_shown_as_such_and_everything_is_text() {
+        for (text, expected) in [
+            ("`salesync apply` fetches them", "<code>salesync apply</code> fetches them"),
+            ("run `a`, then `b`", "run <code>a</code>, then <code>b</code>"),
+            ("a ` alone", "a ` alone"),
+            ("`<b>` and <i>", "<code>&#60;b&#62;</code> and &#60;i&#62;"),
+            ("`a` and `", "<code>a</code> and `"),
+            ("", ""),
+        ] {
+            assert_eq!(prose(text).0, expected);
+        }
+        assert_eq!(["total", "état", ""].map(capitalised), ["Total", "État", ""]);
     }
 
     #[test]

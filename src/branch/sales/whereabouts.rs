@@ -42,7 +42,7 @@ pub fn whereabouts(
     let sql = format!(
         "SELECT k1::bigint, bool_or(NOT pg_visible_in_snapshot(xid, $2::text::pg_snapshot)),
                 bool_or(NOT pg_visible_in_snapshot(xid, $3::text::pg_snapshot))
-         FROM {log} WHERE k1 = ANY ($1) GROUP BY k1"
+         FROM {log} WHERE k1 = ANY ($1::bigint[]) GROUP BY k1"
     );
     let rows = client.query(&sql, &[&ids, &cuts.last, &cuts.proven]).map_err(failed)?;
     let logged: BTreeMap<i64, (Option<bool>, Option<bool>)> =

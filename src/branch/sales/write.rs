@@ -66,7 +66,7 @@ pub fn correct_sale(client: &mut Client, id: i64, version: &str, sale: &Sale) ->
                SET date = $1::text::date, region = $2::text, product = $3::text, qty = $4::text::numeric,
                    cost = $5::text::numeric, amt = $6::text::numeric, tax = $7::text::numeric,
                    total = $8::text::numeric
-               WHERE id = $9 AND xmin::text = $10";
+               WHERE id = $9::bigint AND xmin::text = $10";
     let mut parameters = parameters(&values);
     parameters.extend([&id as &(dyn ToSql + Sync), &version]);
     change(client, "correcting the sale", id, version, sql, &parameters)
@@ -75,7 +75,7 @@ pub fn correct_sale(client: &mut Client, id: i64, version: &str, sale: &Sale) ->
 /// Removes the sale, if it is still the one that was seen.
 pub fn void_sale(client: &mut Client, id: i64, version: &str) -> Result<Changed, Failure> {
     check_sales(client)?;
-    let sql = "DELETE FROM public.sales WHERE id = $1 AND xmin::text = $2";
+    let sql = "DELETE FROM public.sales WHERE id = $1::bigint AND xmin::text = $2";
     change(client, "voiding the sale", id, version, sql, &[&id, &version])
 }
 
@@ -91,7 +91,7 @@ fn change(
     if client.execute(sql, parameters).map_err(failed)? == 1 {
         return Ok(Changed::Done);
     }
-    let sql = "SELECT xmin::text = $2 FROM public.sales WHERE id = $1";
+    let sql = "SELECT xmin::text = $2 FROM public.sales WHERE id = $1::bigint";
     match client.query_opt(sql, &[&id, &version]).map_err(failed)?.map(|row| row.get(0)) {
         None => Ok(Changed::Gone),
         Some(false) => Ok(Changed::ChangedMeanwhile),

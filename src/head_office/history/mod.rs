@@ -2,11 +2,9 @@
 
 mod arrivals;
 mod biography;
-mod preview;
 
 pub use arrivals::{ArrivalFilter, ArrivalPage, ArrivalTurn, Arrived, ArrivedAs, arrivals};
 pub use biography::{
     Biography, DecisionTaken, Delivered, IncidentNoted, ReceiptWritten, Recorded, RejectedFile, biography,
     rejected_file,
 };
-pub use preview::{Examined, Glimpse, PREVIEW_ROWS, Preview, examine};

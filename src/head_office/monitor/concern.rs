@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Count, TOLERABLE_SKEW_MS};
+use crate::domain::{Count, TOLERABLE_SKEW_MS, span_in_words};
 use crate::head_office::branches::{BranchState, HeldBundle};
 
 /// More of a reason than fits a line is on the page of the bundle.
@@ -173,29 +173,7 @@ fn remarks(state: &BranchState, is_late: bool) -> Vec<Concern> {
     remarks
 }
 
-/// `45 s`, `90 min`, `31 h`, `5 days`.
-pub fn span_in_words(span: Duration) -> String {
-    match span.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7_200 => format!("{} min", seconds / 60),
-        seconds @ 7_200..259_200 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} days", seconds / 86_400),
-    }
-}
-
 /// How long ago that was; a moment to come is now.
 pub(super) fn since(moment: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
     (now - moment).to_std().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_span_is_told_in_the_unit_that_people_use() {
-        let spans = [0, 119, 120, 7_199, 7_200, 259_199, 259_200, 864_000];
-        let words = spans.map(|seconds| span_in_words(Duration::from_secs(seconds)));
-        assert_eq!(words, ["0 s", "119 s", "2 min", "119 min", "2 h", "71 h", "3 days", "10 days"]);
-    }
 }

@@ -1,6 +1,7 @@
 //! The sales as CSV, straight from the server's COPY.
 
 use std::io::{self, Read as _};
+use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
 
@@ -8,10 +9,13 @@ use super::filter::SalesFilter;
 use super::shape::FROM;
 use super::statement::failed;
 use crate::database::{copy_failure, database_failure};
-use crate::domain::Failure;
+use crate::domain::{Failure, Kind};
 
 /// How much of the file is passed on at a time.
 const PIECE: usize = 64 << 10;
+
+/// So much later the server ends what this program should have ended.
+const GRACE: Duration = Duration::from_mins(2);
 
 /// How texts are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,18 +27,21 @@ pub enum ExportForm {
 }
 
 /// Writes the sales to `sink`, piece by piece, as RFC 4180 wants them, with a header line, in the order of branches and
-/// numbers. If `sink` fails, the query is ended and `false` returned.
+/// numbers. If `sink` fails, the query is ended and `false` returned. It fails if `longest` is not enough: as long as it
+/// reads, nobody can change the table's columns, and no dead row of the database is cleared away.
 pub fn export_sales(
     client: &mut Client,
     filter: &SalesFilter,
     form: ExportForm,
+    longest: Duration,
     mut sink: impl FnMut(Vec<u8>) -> io::Result<()>,
 ) -> Result<bool, Failure> {
     let doing = "reading the sales for a file";
-    let cancel = client.cancel_token();
+    let (cancel, begun) = (client.cancel_token(), Instant::now());
     let mut transaction = client.transaction().map_err(|error| failed(&error))?;
-    // However slow the one who fetches it, it is their time.
-    transaction.batch_execute("SET LOCAL statement_timeout = 0").map_err(|error| failed(&error))?;
+    // The server ends it also if this program has been stopped.
+    let limit = format!("SET LOCAL statement_timeout = {}", (longest + GRACE).as_millis());
+    transaction.batch_execute(&limit).map_err(|error| failed(&error))?;
     let mut reader = transaction.copy_out(&statement(filter, form)).map_err(|error| failed(&error))?;
     let (mut lines, mut piece) = (Lines::default(), vec![0; PIECE]);
     let mut is_over = false;
@@ -46,15 +53,21 @@ pub fn export_sales(
             filled += count;
             is_over = count == 0;
         }
-        if filled > 0 && sink(lines.ended_by_two(&piece[..filled])).is_err() {
+        let is_wanted = filled == 0 || sink(lines.ended_by_two(&piece[..filled])).is_ok();
+        let is_late = !is_over && begun.elapsed() > longest;
+        if !is_wanted || is_late {
             // Otherwise the server would read on to the end for nobody.
-            return cancel
-                .cancel_query(NoTls)
-                .map(|()| false)
-                .map_err(|error| database_failure(doing, &error));
+            cancel.cancel_query(NoTls).map_err(|error| database_failure(doing, &error))?;
+            return if is_wanted { Err(too_slow(longest)) } else { Ok(false) };
         }
     }
     Ok(true)
+}
+
+fn too_slow(longest: Duration) -> Failure {
+    let why = format!("it took longer than {} min, and no more is sent of it", longest.as_secs() / 60);
+    Failure::new(Kind::Postponed, "making a file of the sales", why)
+        .hint("fetch the sales of a shorter period, or of one branch, or over a faster line")
 }
 
 fn statement(filter: &SalesFilter, form: ExportForm) -> String {

@@ -9,23 +9,36 @@ use crate::domain::{NodeName, quote_literal};
 pub struct SalesFilter {
     /// Those of this branch.
     pub branch: Option<NodeName>,
-    /// In this region.
-    pub region: Option<String>,
+    /// In these regions.
+    pub region: Option<NameFilter>,
     /// Of these products.
-    pub product: Option<ProductFilter>,
+    pub product: Option<NameFilter>,
     /// From this business day on.
     pub from: Option<NaiveDate>,
     /// Up to and with this one.
     pub to: Option<NaiveDate>,
 }
 
-/// Which products.
+/// Which regions or products.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProductFilter {
+pub enum NameFilter {
     /// This one.
     Exactly(String),
     /// All whose names begin so.
     BeginsWith(String),
+    /// Where none was said.
+    Missing,
+}
+
+impl NameFilter {
+    /// As a condition on this column.
+    fn condition(&self, column: &str) -> String {
+        match self {
+            Self::Exactly(name) => format!("{column} = {}", literal(name)),
+            Self::BeginsWith(start) => format!("starts_with({column}, {})", literal(start)),
+            Self::Missing => format!("{column} IS NULL"),
+        }
+    }
 }
 
 impl SalesFilter {
@@ -39,11 +52,8 @@ impl SalesFilter {
 
     /// What it says of region and product.
     pub(super) fn names(&self) -> Vec<String> {
-        let region = self.region.as_deref().map(|region| format!("t.region = {}", literal(region)));
-        let product = self.product.as_ref().map(|product| match product {
-            ProductFilter::Exactly(name) => format!("t.product = {}", literal(name)),
-            ProductFilter::BeginsWith(start) => format!("starts_with(t.product, {})", literal(start)),
-        });
+        let region = self.region.as_ref().map(|region| region.condition("t.region"));
+        let product = self.product.as_ref().map(|product| product.condition("t.product"));
         region.into_iter().chain(product).collect()
     }
 

@@ -16,10 +16,10 @@ mod totals;
 mod walk;
 
 pub use export::{ExportForm, export_sales};
-pub use filter::{ProductFilter, SalesFilter};
+pub use filter::{NameFilter, SalesFilter};
 pub use shape::{SalesTable, sales_table};
 pub use sorted::{SORT_LIMIT, SortColumn, SortPosition, Sorted, sorted_sales};
 pub use statement::Sale;
 pub use summary::{Backlog, refresh_summary};
-pub use totals::{Figures, LIVE_LIMIT, SalesTotals, Share, sales_totals};
+pub use totals::{Figures, LIVE_LIMIT, SalesTotals, Share, Shares, sales_totals};
 pub use walk::{Position, SalesPage, Towards, find_sale, walk_sales};

@@ -58,6 +58,59 @@ pub(super) fn backlog(client: &mut impl GenericClient, filter: &SalesFilter) -> 
     Ok(Backlog { days, branches })
 }
 
+/// What the summary knows of the days with sales of a region or product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The next one.
+    Day(String),
+    /// There is none any more.
+    Nothing,
+    /// It is behind, and there may be others than it knows of.
+    Unsure,
+}
+
+/// The first day from `day` on, in the direction of `operator`, on which the summary has sales of the filter's region and
+/// product.
+pub(super) fn next_day(
+    transaction: &mut Transaction<'_>,
+    filter: &SalesFilter,
+    day: &str,
+    (operator, direction): (&str, &str),
+) -> Result<Known, Failure> {
+    let doing = |error: postgres::Error| failed(&error);
+    let branch = filter.branch.as_ref().map(NodeName::as_str);
+    let period = all(&filter.days("d.day"));
+    // Here also a branch counts whose change set has not come to its end: its rows are in the table.
+    let behind = format!(
+        "SELECT EXISTS (
+             SELECT FROM salesync.branch b LEFT JOIN salesync.sales_seen s ON s.branch = b.name
+             WHERE b.epoch IS NOT NULL AND (b.epoch, b.last_sequence) IS DISTINCT FROM (s.epoch, s.sequence)
+               AND ($1::text IS NULL OR b.name = $1))
+         OR EXISTS (SELECT FROM salesync.sales_backlog d WHERE {period})"
+    );
+    if transaction.query_one(&behind, &[&branch]).map_err(doing)?.get(0) {
+        return Ok(Known::Unsure);
+    }
+    let day = literal(day);
+    let names = all(&filter.names());
+    let days = all(&filter.days("t.first_day"));
+    // By months first: there are thirty times fewer.
+    let sql = format!(
+        "SELECT d.first_day::text
+         FROM (SELECT DISTINCT t.first_day FROM salesync.sales_by_product t
+               WHERE t.is_month AND t.first_day {operator}= date_trunc('month', {day}::date)::date AND {names}) m
+         CROSS JOIN LATERAL (
+             SELECT t.first_day FROM salesync.sales_by_product t
+             WHERE NOT t.is_month AND t.first_day >= m.first_day
+               AND (t.first_day < m.first_day + interval '1 month' OR t.first_day = m.first_day)
+               AND t.first_day {operator}= {day}::date AND {names} AND {days}
+             ORDER BY t.first_day {direction} LIMIT 1) d
+         ORDER BY m.first_day {direction} LIMIT 1"
+    );
+    let found = transaction.query_opt(&sql, &[]).map_err(doing)?;
+    Ok(found.map_or(Known::Nothing, |row| Known::Day(row.get(0))))
+}
+
 /// Does one piece of what is behind: looks at one branch, or adds up some days. Returns whether there was anything to
 /// do.
 pub fn refresh_summary(client: &mut Client) -> Result<bool, Failure> {

@@ -15,6 +15,10 @@ use crate::domain::Failure;
 pub const LIVE_LIMIT: i64 = 30_000;
 /// A period of more days is told by months.
 const MOST_DAYS: i64 = 92;
+/// Of more months the latest are told: those of twenty years.
+const MOST_STEPS: usize = 240;
+/// Regions, products and branches of which is told; the others are a number.
+const MOST_NAMES: usize = 10;
 
 /// Exact sums, as PostgreSQL writes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,21 +44,30 @@ pub struct Share {
     pub figures: Figures,
 }
 
+/// The figures of some, and how many others there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// Those that are told.
+    pub told: Vec<Share>,
+    /// How many are not.
+    pub others: i64,
+}
+
 /// The totals of a filter's sales. What is none cannot be told of so many.
 #[derive(Debug, Clone, Default)]
 pub struct SalesTotals {
     /// Of all of them.
     pub all: Option<Figures>,
-    /// By business day, or by month where [`by_month`](Self::by_month) says so; in their order.
-    pub by_day: Option<Vec<Share>>,
+    /// By business day, or by month where [`by_month`](Self::by_month) says so; the latest, in their order.
+    pub by_day: Option<Shares>,
     /// Whether `by_day` has months.
     pub by_month: bool,
     /// By region, the greatest total first.
-    pub by_region: Option<Vec<Share>>,
+    pub by_region: Option<Shares>,
     /// By product, the same.
-    pub by_product: Option<Vec<Share>>,
+    pub by_product: Option<Shares>,
     /// By branch, the same.
-    pub by_branch: Option<Vec<Share>>,
+    pub by_branch: Option<Shares>,
     /// What is not in these figures yet; none if they were added up just now.
     pub backlog: Option<Backlog>,
 }
@@ -119,10 +132,10 @@ fn live(
     let all = take(15).and_then(|shares| shares.into_iter().next());
     Ok(SalesTotals {
         all: all.map(|share| share.figures),
-        by_day: take(7).map(in_order),
-        by_region: take(11),
-        by_product: take(13),
-        by_branch: take(14),
+        by_day: take(7).map(in_order).map(the_latest),
+        by_region: take(11).map(the_first),
+        by_product: take(13).map(the_first),
+        by_branch: take(14).map(the_first),
         ..SalesTotals::default()
     })
 }
@@ -144,29 +157,34 @@ fn summed_up(
     let source = if of_names.is_empty() { by_branch } else { by_name };
     let mut conditions = of_names.clone();
     conditions.extend(of_branch.clone());
-    let mut read = |table: &str, name: &str, period: String| {
+    let mut read = |table: &str, name: &str, period: String, (order, most): (&str, usize)| {
         let sql = format!(
-            "SELECT {name}, {SUMS_OF_SUMS} FROM {table} t WHERE {} AND {period} GROUP BY 1
-             ORDER BY sum(t.total) DESC NULLS LAST, 1",
+            "SELECT {name}, {SUMS_OF_SUMS}, count(*) OVER () FROM {table} t WHERE {} AND {period} GROUP BY 1
+             ORDER BY {order} LIMIT {most}",
             all(&conditions)
         );
         let rows = transaction.query(&sql, &[]).map_err(|error| failed(&error))?;
-        Ok::<_, Failure>(rows.iter().map(|row| share(row, 0)).collect::<Vec<_>>())
+        let told: Vec<_> = rows.iter().map(|row| share(row, 0)).collect();
+        let found: i64 = rows.first().map_or(0, |row| row.get(6));
+        let others = found.saturating_sub_unsigned(told.len() as u64);
+        Ok::<_, Failure>(Shares { told, others })
     };
-    let whole = read(source, "'all'", in_pieces(filter))?;
-    totals.all = whole.into_iter().next().map(|share| share.figures);
+    let greatest = ("sum(t.total) DESC NULLS LAST, 1", MOST_NAMES);
+    let whole = read(source, "'all'", in_pieces(filter), greatest)?;
+    totals.all = whole.told.into_iter().next().map(|share| share.figures);
     let steps = if by_month {
         in_pieces(filter)
     } else {
         all(&[vec!["NOT t.is_month".to_owned()], filter.days("t.first_day")].concat())
     };
-    totals.by_day = Some(in_order(read(source, &day_or_month("t.first_day", by_month), steps)?));
+    let by_day = read(source, &day_or_month("t.first_day", by_month), steps, ("1 DESC", MOST_STEPS))?;
+    totals.by_day = Some(Shares { told: in_order(by_day.told), ..by_day });
     if of_branch.is_none() {
-        totals.by_region = Some(read(by_name, "t.region", in_pieces(filter))?);
-        totals.by_product = Some(read(by_name, "t.product", in_pieces(filter))?);
+        totals.by_region = Some(read(by_name, "t.region", in_pieces(filter), greatest)?);
+        totals.by_product = Some(read(by_name, "t.product", in_pieces(filter), greatest)?);
     }
     if of_names.is_empty() {
-        totals.by_branch = Some(read(by_branch, "t.branch", in_pieces(filter))?);
+        totals.by_branch = Some(read(by_branch, "t.branch", in_pieces(filter), greatest)?);
     }
     Ok(totals)
 }
@@ -206,6 +224,18 @@ fn day_or_month(day: &str, by_month: bool) -> String {
 fn in_order(mut shares: Vec<Share>) -> Vec<Share> {
     shares.sort_by(|one, other| one.name.cmp(&other.name));
     shares
+}
+
+fn the_latest(mut shares: Vec<Share>) -> Shares {
+    let others = shares.len().saturating_sub(MOST_STEPS);
+    shares.drain(..others);
+    Shares { told: shares, others: i64::try_from(others).unwrap_or(i64::MAX) }
+}
+
+fn the_first(mut shares: Vec<Share>) -> Shares {
+    let others = shares.len().saturating_sub(MOST_NAMES);
+    shares.truncate(MOST_NAMES);
+    Shares { told: shares, others: i64::try_from(others).unwrap_or(i64::MAX) }
 }
 
 fn share(row: &Row, at: usize) -> Share {

@@ -9,6 +9,7 @@ use postgres::{Client, Transaction};
 use super::filter::{SalesFilter, all, literal};
 use super::shape::FROM;
 use super::statement::{COLUMNS, Sale, begin, by_days, failed};
+use super::summary::{Known, next_day};
 use crate::domain::Failure;
 
 /// Rows of which a page is filled at most. Where few of them are wanted, the page says how far it has looked.
@@ -137,9 +138,21 @@ impl Walk<'_, '_> {
                 self.page.looked_to = Some(reached);
                 return Ok(());
             }
-            start = Start::After(reached);
+            start = match self.next_day(&reached.day)? {
+                Known::Nothing => return Ok(()),
+                Known::Day(day) if day != reached.day => Start::Day(day),
+                Known::Day(_) | Known::Unsure => Start::After(reached),
+            };
             wanted = wanted.saturating_mul(GROWTH).min(LOOK_LIMIT);
         }
+    }
+
+    /// The next day on which some of those that are looked for were sold: what is before it need not be read.
+    fn next_day(&mut self, day: &str) -> Result<Known, Failure> {
+        if !self.filter.is_of_some() {
+            return Ok(Known::Unsure);
+        }
+        next_day(self.transaction, self.filter, day, self.words())
     }
 
     /// What the branches have stated of their days from `start` on, until there are as many rows as are wanted.

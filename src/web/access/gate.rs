@@ -25,6 +25,10 @@ const LIVE: &str = "x-live";
 /// What is fetched by a program, which has no cookies.
 const METRICS: &str = "/metrics";
 
+/// Said once where the proxy does not do its part.
+const UNKNOWN: &str = "the proxy does not say in X-Forwarded-For who asks: failed logins are counted by name and not by address \
+                       (docs/page.md, \"Behind a proxy\")";
+
 /// The other end of the connection.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::web) struct Peer(pub(in crate::web) SocketAddr);
@@ -47,7 +51,12 @@ pub(in crate::web) async fn gate(
         return house::told(&state, None, &why.into());
     }
     let address = access.address(request.headers(), request.extensions());
-    match access.viewer(request.headers()) {
+    let viewer = access.viewer(request.headers());
+    let stranger = viewer.is_none().then(|| access.strangers.admit(address.map(Who::at)));
+    if matches!(stranger, Some(None)) {
+        return house::told(&state, None, &Trouble::Status(StatusCode::TOO_MANY_REQUESTS));
+    }
+    match viewer {
         Some(viewer) => drop(request.extensions_mut().insert(viewer)),
         None if is_open(request.uri().path()) => {}
         None if request.uri().path() == METRICS => match access.program(request.headers(), address).await {
@@ -121,6 +130,9 @@ impl Access {
         let all: Vec<_> = [Some(Who::Name(short)), address.map(Who::at)].into_iter().flatten().collect();
         self.attempts.begin(&all, Instant::now()).map_err(Trouble::TooOften)?;
         let user = users.find(name, password).await?;
+        if self.is_behind_proxy && address.is_none() {
+            self.unknown.call_once(|| tracing::warn!("{UNKNOWN}"));
+        }
         if user.is_some() {
             self.attempts.forgive(&all);
         } else {
@@ -130,13 +142,16 @@ impl Access {
         Ok(user)
     }
 
-    /// Where the request comes from. Behind a proxy that is what the proxy has added, and nothing that came before.
+    /// Where the request comes from. Behind a proxy that is what the proxy has added, and nothing that came before; where it
+    /// adds nothing, nobody knows: its own address would be everybody's.
     pub(super) fn address(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
-        let peer = extensions.get::<Peer>().map(|peer| peer.0.ip());
-        let told = headers.get_all("x-forwarded-for").iter().next_back();
-        let told = told.filter(|_| self.is_behind_proxy).and_then(|value| value.to_str().ok());
-        let last = told.and_then(|value| value.rsplit(',').next());
-        last.and_then(|address| address.trim().parse().ok()).or(peer)
+        if !self.is_behind_proxy {
+            return extensions.get::<Peer>().map(|peer| peer.0.ip());
+        }
+        let told = headers.get_all("x-forwarded-for").iter().next_back()?;
+        let last = told.to_str().ok()?.rsplit(',').next()?.trim();
+        let with_port = || last.parse::<SocketAddr>().map(|address| address.ip());
+        last.parse().or_else(|_| with_port()).ok()
     }
 }
 

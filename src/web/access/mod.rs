@@ -11,6 +11,9 @@ mod password;
 mod sessions;
 mod users;
 
+use std::sync::Once;
+
+use super::crowd::Crowd;
 use super::random;
 use crate::domain::{Failure, NodeName};
 
@@ -19,9 +22,15 @@ pub(super) use self::login::{ask, log_in, log_out};
 pub use self::password::{Password, hash_password};
 pub use self::users::User;
 
-use self::attempts::Attempts;
+use self::attempts::{Attempts, Who};
 use self::sessions::Sessions;
 use self::users::Users;
+
+/// So many requests of one address, by those who have not logged in, at the same time: a form that comes slowly keeps its
+/// connection for a while.
+const STRANGERS_OF_ONE: usize = 32;
+/// So many of all of them: the other half of the connections is for those who have.
+const STRANGERS: usize = 200;
 
 /// The entrance.
 pub(super) struct Access {
@@ -29,6 +38,10 @@ pub(super) struct Access {
     users: Option<Users>,
     sessions: Sessions,
     attempts: Attempts,
+    /// Those whose requests are being answered, and who have not logged in.
+    strangers: Crowd<Who>,
+    /// Done once it was said that nobody knows who asks.
+    unknown: Once,
     /// The names by which the page may be called. None of them if any will do, because there is a login.
     hosts: Vec<String>,
     /// Whether the machine's own names will do as well.
@@ -61,6 +74,8 @@ impl Access {
             users: Users::new(entrance.users),
             sessions: Sessions::default(),
             attempts: Attempts::default(),
+            strangers: Crowd::new(STRANGERS_OF_ONE, STRANGERS),
+            unknown: Once::new(),
             hosts: entrance.hosts,
             is_local: entrance.is_local,
             is_behind_proxy: entrance.is_behind_proxy,

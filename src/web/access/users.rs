@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::password::{LONGEST, Password};
 use crate::domain::{Failure, Kind};
+use crate::web::thread::in_thread;
 
 /// So many passwords are compared at the same time: each takes a processor and 19 MiB.
 const AT_ONCE: usize = 2;
@@ -53,11 +53,11 @@ impl Users {
         let Some(compared) = known.or(self.users.first()).map(|user| user.password.clone()) else {
             return Ok(None);
         };
-        let is_right = spawn_blocking(move || {
+        let is_right = in_thread("logging in", move || {
             let _turn = turn;
             compared.is(&password)
         });
-        let is_right = is_right.await.map_err(|error| Failure::new(Kind::Failed, "logging in", error))?;
+        let is_right = is_right.await?;
         Ok(known.filter(|_| is_right).cloned())
     }
 }

@@ -14,8 +14,9 @@
   let underWay = false;
   let again = false;
 
+  // Whoever answers a question comes back to what has asked it.
   const isBusy = (region) =>
-    (region.contains(document.activeElement) && document.activeElement !== region) || region.querySelector("dialog[open]");
+    (region.contains(document.activeElement) && document.activeElement !== region) || document.querySelector("dialog[open]");
 
   const fill = (region, fresh) => {
     const open = [...region.querySelectorAll("details[open][id]")].map((details) => details.id);
@@ -100,6 +101,7 @@
       }
     });
     addEventListener("pagehide", rest);
+    document.addEventListener("close", refresh, true);
     if (document.visibilityState === "visible") look();
   }
 

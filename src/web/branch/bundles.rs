@@ -41,16 +41,13 @@ struct Bundles {
 struct Line(RecentBundle);
 
 impl Line {
-    /// Style and word.
     fn state(&self) -> (&'static str, &'static str) {
-        match self.0.state.as_str() {
-            "applied" => ("ok", "at head office"),
-            "published" => ("waiting", "sent, not confirmed"),
-            "held" => ("trouble", "held"),
-            "rejected" => ("trouble", "rejected"),
-            _ if !self.0.is_current => ("idle", "given up with its epoch"),
-            _ => ("waiting", "waits for the line"),
-        }
+        state_in_words(&self.0)
+    }
+
+    /// Where its life is told.
+    fn address(&self) -> String {
+        format!("/bundles/{}/{}", self.0.epoch, self.0.sequence)
     }
 
     /// Rows, tombstones, size, each with its name.
@@ -64,6 +61,18 @@ impl Line {
         let RecentBundle { sealed_at, published_at, applied_at, .. } = &self.0;
         let times = [("Sealed", Some(*sealed_at)), ("Sent", *published_at), ("Applied", *applied_at)];
         times.map(|(name, at)| (name, at.map(Moment)))
+    }
+}
+
+/// Style and word.
+pub(super) fn state_in_words(bundle: &RecentBundle) -> (&'static str, &'static str) {
+    match bundle.state.as_str() {
+        "applied" => ("ok", "at head office"),
+        "published" => ("waiting", "sent, not confirmed"),
+        "held" => ("trouble", "held"),
+        "rejected" => ("trouble", "rejected"),
+        _ if !bundle.is_current => ("idle", "given up with its epoch"),
+        _ => ("waiting", "waits for the line"),
     }
 }
 

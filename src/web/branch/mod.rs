@@ -1,5 +1,6 @@
 //! A branch's pages.
 
+mod bundle;
 mod bundles;
 mod clear;
 mod edit;
@@ -39,6 +40,8 @@ pub(super) fn pages() -> Router<State> {
         .route("/sales/{id}/void", get(void::ask).post(void::void))
         .route("/sync", get(sync::page).post(sync::start))
         .route("/bundles", get(bundles::page))
+        .route("/bundles/{epoch}/{sequence}", get(bundle::page))
+        .route("/bundles/{epoch}/{sequence}/file", get(bundle::file))
 }
 
 /// What only a branch has.

@@ -1,9 +1,11 @@
 //! What of the branch is proven to be at head office, and what is not: a part of every page.
 
+use std::time::Duration;
+
 use postgres::Client;
 
 use crate::branch::{BranchStatus, Unapplied, branch_status, check_sales};
-use crate::domain::TableName;
+use crate::domain::{TableName, span_in_words};
 use crate::web::branch::site;
 use crate::web::server::State;
 use crate::web::trouble::Trouble;
@@ -73,14 +75,6 @@ fn skew(status: &BranchStatus) -> Option<String> {
     let behind = least.filter(|least| *least > TOLERABLE_SKEW_MS).map(|least| ("behind", least));
     let ahead = most.filter(|most| *most < -TOLERABLE_SKEW_MS).map(|most| ("ahead of", -most));
     let (way, by) = behind.or(ahead)?;
-    Some(format!("The clock here is {way} head office's by {} or more.", duration(by / 1000)))
-}
-
-fn duration(seconds: i64) -> String {
-    match seconds {
-        ..120 => format!("{seconds} seconds"),
-        120..7200 => format!("{} minutes", seconds / 60),
-        7200..172_800 => format!("{} hours", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
+    let by = span_in_words(Duration::from_millis(by.unsigned_abs()));
+    Some(format!("The clock here is {way} head office's by {by} or more."))
 }

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract;
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::Utc;
 use postgres::Client;
@@ -72,7 +73,11 @@ pub(super) async fn act(
     let needs_reason = matches!(action.what, What::Reject(..)) && reason.is_none();
     if action.asks_first() && !form.is_confirmed() || needs_reason {
         let error = (needs_reason && form.is_confirmed()).then_some(NO_REASON);
-        return ask(&state, viewer, &form, error).await;
+        let mut asked = ask(&state, viewer, &form, error).await?;
+        if error.is_some() {
+            *asked.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+        }
+        return Ok(asked);
     }
     let (back, said) = (back(&action.branch), action.done());
     let (archive, name) = (state.archive.clone(), format!("{} (page)", viewer.name));

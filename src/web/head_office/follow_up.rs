@@ -2,7 +2,7 @@
 //! nobody should wait for it before a page that does not come.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, sleep};
+use std::thread::{Builder, panicking, sleep};
 use std::time::Duration;
 
 use crate::domain::{Failure, Kind};
@@ -62,12 +62,14 @@ impl FollowUp {
     }
 }
 
-/// However it ends, another one may begin.
+/// If it breaks off, another one may begin. One that ends by itself has said so before, and another may have begun since.
 struct Ending<'a>(&'a FollowUp);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.0.round().is_running = false;
+        if panicking() {
+            self.0.round().is_running = false;
+        }
     }
 }
 
@@ -113,4 +115,27 @@ fn follow_up(shared: &Shared, site: &HeadOfficeSite) -> Result<(), String> {
 
 fn undone(failure: &Failure) -> String {
     format!("{failure}; what was decided is recorded, and the next `salesync apply` carries it out")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_has_ended_takes_nothing_from_the_next_and_one_that_broke_off_makes_room() {
+        let follow_up = FollowUp::default();
+        follow_up.round().is_asked = true;
+        let ending = Ending(&follow_up);
+        assert!(follow_up.goes_on() && !follow_up.goes_on());
+        // Before the first is gone, the next begins.
+        follow_up.round().is_running = true;
+        drop(ending);
+        assert!(follow_up.round().is_running);
+
+        let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _ending = Ending(&follow_up);
+            panic!("it breaks off");
+        }));
+        assert!(broken.is_err() && !follow_up.round().is_running);
+    }
 }

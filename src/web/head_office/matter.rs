@@ -3,9 +3,8 @@
 use std::fmt::Display;
 
 use super::action::{Action, What};
-use crate::domain::{Count, NodeName, Sequence, Wanted};
+use crate::domain::{Count, NodeName, Sequence, Wanted, span_in_words};
 use crate::head_office::incidents::{Matter, MatterKind, Open, OpenDecision};
-use crate::head_office::monitor::span_in_words;
 use crate::head_office::{HoldKind, OpenRequest};
 use crate::web::words::{Moment, grouped};
 

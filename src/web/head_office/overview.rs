@@ -22,7 +22,7 @@ use crate::web::server::State;
 use crate::web::site::HeadOfficeSite;
 use crate::web::trouble::Trouble;
 use crate::web::viewer::Viewer;
-use crate::web::words::{Moment, grouped};
+use crate::web::words::{Moment, capitalised, grouped};
 
 #[derive(Template)]
 #[template(path = "head_office/overview.html")]
@@ -32,6 +32,8 @@ struct Overview {
     facts: Vec<Fact>,
     /// What the figures of the sales are of; none while no day was ever stated.
     table: Option<BusinessTable>,
+    /// The heading of these figures.
+    of_the_day: String,
     today: NaiveDate,
     has_queues: bool,
     lines: Vec<Line>,
@@ -95,7 +97,27 @@ pub(super) async fn page(
     });
     let lines = lines.collect();
     let frame = Frame::new(&state, viewer, "Overview", "/");
-    render(&Overview { frame, headline, facts, table, today, has_queues: queues.is_some(), lines })
+    let of_the_day = of_the_day(table.as_ref());
+    render(&Overview {
+        frame,
+        headline,
+        facts,
+        table,
+        of_the_day,
+        today,
+        has_queues: queues.is_some(),
+        lines,
+    })
+}
+
+/// What the column says that tells of a day.
+fn of_the_day(table: Option<&BusinessTable>) -> String {
+    let what = match table.map(|table| table.amount.as_deref()) {
+        Some(Some(amount)) => capitalised(amount),
+        Some(None) => "Rows".to_owned(),
+        None => "Sales".to_owned(),
+    };
+    what + " of the day"
 }
 
 impl Found {

@@ -455,3 +455,28 @@ fn whoever_may_only_look_sees_the_sales_and_nothing_to_press() {
     }
     assert_eq!((sales(east), east.bundles().len()), ("1".to_owned(), 0));
 }
+
+#[test]
+fn sales_of_which_the_number_is_a_smaller_integer_are_corrected_voided_and_followed_all_the_same() {
+    let company = Company::new(&["east"], SALES);
+    company.head_office.run(&["init"]).ok();
+    let east = company.branch();
+    east.sql(
+        "CREATE TABLE public.sales (id serial PRIMARY KEY, date date NOT NULL, region text NOT NULL, product text NOT NULL,
+             qty integer NOT NULL, cost numeric(12, 2) NOT NULL, amt numeric(14, 2) NOT NULL, tax numeric(14, 2) NOT NULL,
+             total numeric(14, 2) NOT NULL)",
+    );
+    east.run(&["init"]).ok();
+    let site = Site::of(east);
+    add(&site, &PAPER).is(303);
+    site.get("/").is(200).shows(&["only here"]);
+    company.sync();
+    site.get("/?id=1").is(200).shows(&["at head office"]);
+    let version = hidden(&site.get("/sales/1").is(200), "version");
+    site.post("/sales/1", &[with("qty", "-3"), vec![("version", &version)]].concat()).is(303);
+    let ask = site.get("/sales/1/void").is(200);
+    let seen = [("version", hidden(&ask, "version")), ("words", hidden(&ask, "words"))];
+    let seen: Vec<(&str, &str)> = seen.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    site.post("/sales/1/void", &seen).is(303);
+    assert_eq!(sales(east), "0");
+}

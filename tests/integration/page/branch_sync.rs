@@ -117,14 +117,20 @@ fn beside_a_follower_there_is_nothing_to_press_and_that_is_said() {
     follower.stops().ok();
 }
 
-#[test]
-fn what_is_under_way_is_told_in_rows_bytes_and_time() {
+/// A branch with much to send in small bundles, the line it goes over, and its page.
+fn on_a_line() -> (Company, Line, Site) {
     let company = Company::of_sales(&["east"]);
-    let (east, head) = (company.branch(), &company.head_office);
-    let line = Line::to(&company.broker_url);
+    let (east, line) = (company.branch(), Line::to(&company.broker_url));
     east.configure("role = \"branch\"", line.url(), &format!("{SALES}[bundle]\nmax_bytes = \"64 KiB\"\n"));
     east.sell_much();
     let site = Site::of(east);
+    (company, line, site)
+}
+
+#[test]
+fn what_is_under_way_is_told_in_rows_bytes_and_time() {
+    let (company, line, site) = on_a_line();
+    let head = &company.head_office;
     line.slows_to(100_000);
     press(&site, BEGUN);
     says(&site, "left at the rate so far");
@@ -138,19 +144,15 @@ fn what_is_under_way_is_told_in_rows_bytes_and_time() {
 
 #[test]
 fn a_server_that_is_stopped_in_the_middle_loses_nothing() {
-    let company = Company::of_sales(&["east"]);
-    let (east, head) = (company.branch(), &company.head_office);
-    let line = Line::to(&company.broker_url);
-    east.configure("role = \"branch\"", line.url(), &format!("{SALES}[bundle]\nmax_bytes = \"64 KiB\"\n"));
-    east.sell_much();
-    let site = Site::of(east);
+    let (company, line, site) = on_a_line();
+    let head = &company.head_office;
     line.slows_to(20_000);
     press(&site, BEGUN);
     says(&site, "Sending to head office.");
     site.stops().ok();
     line.is_repaired();
     let applier = Running::start(head, &["apply", "--follow"]);
-    east.run(&["sync", "--wait", "1m"]).ok();
+    company.branch().run(&["sync", "--wait", "1m"]).ok();
     company.assert_equal("public.sales");
     applier.stops().ok();
 }

@@ -215,6 +215,33 @@ fn a_held_and_a_rejected_bundle_have_a_page_with_what_was_decided() {
 }
 
 #[test]
+fn a_bundle_that_was_held_and_then_applied_has_one_line_as_it_stands() {
+    let company = sealed(3);
+    let (east, head) = (company.branch(), &company.head_office);
+    let bundles = east.bundles();
+    head.run(&["apply", text(&bundles[0])]).ok();
+    head.run(&["apply", text(&bundles[2])]).exits_with_any(&[0, 3]);
+    let site = Site::of(head);
+    let found = |query: &str| {
+        let page = site.get(&format!("/bundles?{query}")).is(200);
+        let mut found: Vec<_> = links(&page, "/bundles/east/")
+            .iter()
+            .map(|link| link.rsplit('/').next().unwrap().to_owned())
+            .collect();
+        found.sort();
+        found
+    };
+    assert_eq!(
+        (found("outcome=held"), found("outcome=applied")),
+        (vec!["3".to_owned()], vec!["1".to_owned()])
+    );
+    head.run(&["apply", text(&bundles[1])]).ok();
+    assert_eq!(head.value("SELECT count(*) FROM salesync.delivery WHERE sequence = 3"), "2");
+    assert_eq!(found(""), ["1", "2", "3"]);
+    assert_eq!((found("outcome=held"), found("outcome=applied").len()), (Vec::new(), 3));
+}
+
+#[test]
 fn the_ledger_is_searched_by_all_that_it_says() {
     let company = Company::of_sales(&["east", "west"]);
     let head = &company.head_office;

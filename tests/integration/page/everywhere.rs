@@ -32,6 +32,11 @@ const SMALL_DESK: Screen = Screen { width: 1060, height: 680, is_phone: false };
 /// What a picture in the documents may have, in bytes.
 const PICTURE: usize = 60_000;
 
+/// Puts the usual folder in the place of this one.
+const NEUTRAL: &str = "
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(arguments[0], arguments[1]);";
+
 /// HTML, style and script of a page together, in bytes.
 const WEIGHT: usize = 100_000;
 /// The narrowest screen that shows everything without scrolling sideways: a desk's at four times the size.
@@ -115,7 +120,9 @@ fn survey(name: &str, site: &Site, company: &Company, known: &[&str]) {
         for (_, picture, screen, is_dark) in SHOWN.iter().filter(|shown| shown.0 == format!("{name}{kind}")) {
             // As it is before anybody has walked through it.
             browser.go(&format!("{}{path}", site.url));
-            record(&browser, picture, *screen, *is_dark);
+            let folders =
+                company.branches.iter().chain([&company.head_office]).map(|node| node.folder.as_path());
+            record(&browser, &folders.collect::<Vec<_>>(), picture, *screen, *is_dark);
         }
     }
     browser.go(&format!("{}/nothing", site.url));
@@ -126,7 +133,10 @@ fn survey(name: &str, site: &Site, company: &Company, known: &[&str]) {
 }
 
 /// Makes the picture for the documents, and puts it there if that is wanted: `SALESYNC_RECORD=1`.
-fn record(browser: &Browser, name: &str, screen: Screen, is_dark: bool) {
+fn record(browser: &Browser, folders: &[&Path], name: &str, screen: Screen, is_dark: bool) {
+    for folder in folders {
+        browser.call(NEUTRAL, &[json!(folder), json!("/var/lib/salesync")]);
+    }
     browser.look_through(screen);
     browser.prefer_dark(is_dark);
     browser.devtools("Emulation.setScrollbarsHidden", &json!({"hidden": true}));

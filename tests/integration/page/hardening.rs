@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use salesync::sandbox::wait_until;
 
+use super::login::{self, ANNA};
 use super::site::Site;
 use crate::company::{Company, Node};
 
@@ -226,4 +227,33 @@ fn a_page_is_there_again_as_soon_as_its_database_is() {
     elsewhere.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
     site.get("/healthz").is(200).shows(&["\"database\":true"]);
     site.get("/").is(200);
+}
+
+#[test]
+fn slow_logins_of_one_address_are_few_at_a_time_and_keep_no_other_out() {
+    let company = login::company("behind_proxy = true\nhosts = [\"sales.example\"]");
+    let site = Site::of(&company.head_office);
+    let slow: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = site.raw();
+            write!(
+                stream,
+                "POST /login HTTP/1.1\r\nHost: sales.example\r\nOrigin: https://sales.example\r\n\
+                 X-Forwarded-For: 192.0.2.1\r\nContent-Length: 100\r\n\
+                 Content-Type: application/x-www-form-urlencoded\r\n\r\nname="
+            )
+            .unwrap();
+            stream
+        })
+        .collect();
+    let headers = [("Origin", "https://sales.example"), ("X-Forwarded-For", "192.0.2.2")];
+    site.post_with("/login", &[("name", "anna"), ("password", ANNA)], &headers).is(303);
+    let told: Vec<_> = slow.into_iter().map(rest).collect();
+    let count = |status: &str| told.iter().filter(|answer| answer.starts_with(status)).count();
+    let (waited_for, refused) = (count("HTTP/1.1 408 "), count("HTTP/1.1 429 "));
+    assert_eq!(waited_for + refused, 100, "{told:?}");
+    assert!(waited_for >= 32 && refused > 0, "{waited_for} were waited for, {refused} refused");
+    // With them gone the address is as good as any other.
+    let headers = [("Origin", "https://sales.example"), ("X-Forwarded-For", "192.0.2.1")];
+    site.post_with("/login", &[("name", "anna"), ("password", ANNA)], &headers).is(303);
 }

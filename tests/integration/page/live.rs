@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::login::{self, ANNA, BERT};
 use super::site::Site;
 use crate::company::Company;
 
@@ -116,4 +117,22 @@ fn the_server_ends_at_once_although_somebody_looks_on() {
     let mut rest = String::new();
     events.0.read_to_string(&mut rest).unwrap();
     assert!(rest.ends_with("0\r\n\r\n"), "the stream was cut off: {rest:?}");
+}
+
+#[test]
+fn one_who_has_logged_in_looks_on_from_forty_pages_and_leaves_room_for_others() {
+    let company = login::company("");
+    let site = Site::of(&company.head_office);
+    // However often they log in.
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        site.forget();
+        site.log_in("anna", ANNA).is(303);
+        streams.extend((0..20).map(|_| Events::of(&site)));
+    }
+    assert!(streams.iter_mut().all(|events| events.status() == "HTTP/1.1 200 OK"));
+    assert_eq!(Events::of(&site).status(), "HTTP/1.1 503 Service Unavailable");
+    site.forget();
+    site.log_in("bert", BERT).is(303);
+    assert_eq!(Events::of(&site).status(), "HTTP/1.1 200 OK");
 }

@@ -3,8 +3,8 @@
 use super::site::Site;
 use crate::company::{Company, DELETES_ANYTHING, Node, Run, SALES};
 
-const ANNA: &str = "correct horse battery";
-const BERT: &str = "staple of my own";
+pub const ANNA: &str = "correct horse battery";
+pub const BERT: &str = "staple of my own";
 
 /// What the configuration says of this password.
 fn hash(node: &Node, password: &str) -> String {
@@ -23,7 +23,7 @@ pub fn users(node: &Node, serve: &str) -> String {
 }
 
 /// A company whose head office has a page with users.
-fn company(serve: &str) -> Company {
+pub fn company(serve: &str) -> Company {
     let company = Company::of_sales(&["east"]);
     let head = &company.head_office;
     head.configure("role = \"head-office\"", &company.broker_url, &users(head, serve));
@@ -265,4 +265,26 @@ fn behind_a_proxy_the_address_is_what_the_proxy_has_added() {
     site.get("/").is(200).shows(&["anna"]);
     site.get_with("/", &[("Host", "sales.example")]).is(200);
     site.get_with("/", &[("Host", "evil.example")]).is(421);
+}
+
+#[test]
+fn where_the_proxy_does_not_say_who_asks_nobody_waits_for_the_failures_of_others() {
+    let company = company("behind_proxy = true\nhosts = [\"sales.example\"]");
+    let site = Site::of(&company.head_office);
+    let log_in = |name: &str, password: &str, headers: &[(&str, &str)]| {
+        let headers = [&[("Origin", "https://sales.example")], headers].concat();
+        site.post_with("/login", &[("name", name), ("password", password)], &headers).status
+    };
+    for (number, headers) in
+        [&[][..], &[("X-Forwarded-For", "unknown")]].into_iter().cycle().take(10).enumerate()
+    {
+        assert_eq!(log_in(&format!("guess-{number}"), "wrong", headers), 401);
+    }
+    assert_eq!(log_in("anna", ANNA, &[]), 303);
+    // A name is guarded all the same.
+    let told = (0..100).map(|_| log_in("bert", "wrong", &[])).find(|status| *status != 401);
+    assert_eq!(told, Some(429));
+    let said = site.stops().ok().stderr();
+    assert_eq!(said.matches("the proxy does not say in X-Forwarded-For who asks").count(), 1, "{said}");
+    assert!(said.contains("a login failed, from an unknown address"), "{said}");
 }

@@ -1,6 +1,7 @@
 //! The page, over plain HTTP and in a browser.
 
 mod branch_browser;
+mod branch_bundle;
 mod branch_sales;
 mod branch_sync;
 pub mod browser;

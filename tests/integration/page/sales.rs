@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use salesync::head_office::sales::{ExportForm, SalesFilter, export_sales};
 use salesync::sandbox::wait_until;
 
 use super::site::{Page, Site};
@@ -223,7 +224,7 @@ fn a_product_called_like_a_script_is_a_product() {
 fn hostile_questions_get_a_clear_answer() {
     let company = company_with_sales(&["east"], 10);
     let site = Site::of(&company.head_office);
-    let long = "x".repeat(300);
+    let long = "x".repeat(1100);
     for query in [
         "from=99999-12-31",
         "from=-0001-01-01",
@@ -395,7 +396,12 @@ fn a_client_that_goes_away_ends_the_query_of_its_file() {
 fn a_table_that_is_missing_or_another_is_told_calmly() {
     let company = Company::of_sales(&["east"]);
     let (head, site) = (&company.head_office, Site::of(&company.head_office));
-    site.get("/sales").is(200).shows(&["Head office has no table <code>public.sales</code> yet"]);
+    let none = site.get("/sales").is(200).shows(&["Head office has no table <code>public.sales</code> yet"]);
+    // It comes by itself.
+    none.shows(&[
+        "<section id=\"totals\" aria-label=\"Totals\" data-live>",
+        "<section id=\"list\" aria-label=\"Sales one by one\" data-live>",
+    ]);
     site.get("/sales.csv").is(400);
     company.branch().sell("Ink");
     company.sync();
@@ -406,4 +412,107 @@ fn a_table_that_is_missing_or_another_is_told_calmly() {
     head.sql("ALTER TABLE public.sales RENAME COLUMN article TO product");
     head.sql("ALTER TABLE public.sales ALTER COLUMN total TYPE double precision");
     site.get("/sales").is(200).shows(&["its column &#34;total&#34; is of the type double precision"]);
+}
+
+#[test]
+fn a_file_that_takes_too_long_is_broken_off_and_its_transaction_is_over() {
+    let company = company_with_sales(&["east"], 20_000);
+    let head = &company.head_office;
+    let mut client = head.client();
+    let mut pieces = 0;
+    let mut export = |longest: Duration| {
+        pieces = 0;
+        let counted = |_| {
+            pieces += 1;
+            Ok(())
+        };
+        export_sales(&mut client, &SalesFilter::default(), ExportForm::Exact, longest, counted)
+    };
+    let failure = export(Duration::ZERO).unwrap_err();
+    assert!(failure.to_string().contains("no more is sent of it"), "{failure}");
+    assert!(failure.advice().unwrap().contains("shorter period"));
+    assert!(export(LIMIT).unwrap());
+    assert!(pieces > 1, "the file is too small to be broken off");
+    let open = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    assert_eq!(head.value(open), "0");
+}
+
+#[test]
+fn every_name_in_the_totals_leads_to_exactly_its_sales() {
+    let company = Company::of_sales(&["east"]);
+    let (head, east) = (&company.head_office, company.branch());
+    east.sql(
+        "ALTER TABLE public.sales ALTER COLUMN product DROP NOT NULL, ALTER COLUMN region DROP NOT NULL",
+    );
+    let long = "long ".repeat(60) + "name";
+    let endless = "x".repeat(1200);
+    let names = [
+        "'Tea'",
+        "'Te*'",
+        "'Team'",
+        "''",
+        "' Tea '",
+        "'\"Tea\"'",
+        "'(none)'",
+        "NULL",
+        &format!("'{long}'"),
+        &format!("'{endless}'"),
+    ];
+    for (number, name) in names.iter().enumerate() {
+        east.sql(&format!(
+            "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+             VALUES ('2026-05-05', {name}, {name}, 1, {number}, {number}, 0, {number})"
+        ));
+    }
+    company.sync();
+    let site = Site::of(head);
+    let page = site.get("/sales").is(200);
+    for field in ["region", "product"] {
+        let mut found = BTreeSet::new();
+        for link in page.text.split(&format!("<tr><th scope=\"row\"><a href=\"/sales?{field}=")).skip(1) {
+            let query = link.split('"').next().unwrap().replace("&#38;", "&");
+            let narrowed = site.get(&format!("/sales?{field}={query}")).is(200);
+            let lines = sales(&narrowed);
+            assert_eq!(lines.len(), 1, "{field}={query}: {lines:?}");
+            found.extend(lines);
+        }
+        // The longest name has no address, and is told.
+        assert_eq!(found.len(), names.len() - 1, "{field}: {found:?}");
+    }
+    page.shows(&["(none)", "&#34;&#34;", &endless]);
+    assert_eq!(sales(&site.get("/sales?product=Te*").is(200)).len(), 3);
+    assert_eq!(sales(&site.get("/sales?region=(none)").is(200)), ["east 8"]);
+}
+
+#[test]
+fn a_product_that_nobody_sells_is_known_at_once_and_a_rare_one_is_found() {
+    let company = company_with_sales(&["east"], 100);
+    let (head, east) = (&company.head_office, company.branch());
+    east.sell("Rare");
+    sell_many(east, 80_000);
+    east.sql(
+        "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+         SELECT date '1990-01-01' + n * interval '1 month', 'East', 'Old', 1, 1, 1, 0, 1 FROM generate_series(1, 300) n",
+    );
+    company.sync();
+    let site = Site::of(head);
+    let rare = head.column("SELECT branch || ' ' || id FROM public.sales WHERE product = 'Rare'");
+    wait_until(LIMIT, "the summary", || {
+        let page = site.get("/sales?product=Nothing").is(200);
+        Ok((!page.text.contains("being brought up to date")).then_some(()))
+    })
+    .unwrap();
+    site.get("/sales?product=Nothing").is(200).shows(&["No sales fit this filter"]).hides(&["Look further"]);
+    for query in ["product=Rare", "product=Rare&direction=up", "product=Rare&branch=east"] {
+        let page = site.get(&format!("/sales?{query}")).is(200).hides(&["Look further"]);
+        assert_eq!(sales(&page), rare, "{query}");
+    }
+    // Of so many months the latest are told.
+    let months = site.get("/sales").is(200).shows(&["By month", " earlier ones: choose a period"]);
+    assert_eq!(months.text.matches("<rect x=").count(), 240);
+    // While the summary is behind, it is not asked.
+    head.sql("TRUNCATE salesync.sales_by_product; INSERT INTO salesync.sales_backlog VALUES ('2026-01-15')");
+    let (seen, _) = walk(&site, "/sales?product=Rare", "next", |_| {});
+    assert_eq!(seen, rare);
 }

@@ -5,17 +5,20 @@ use axum::extract;
 use axum::response::Response;
 
 use super::ask::whose;
-use super::life::{Station, stations};
+use super::life::stations;
 use super::list::{badge, way};
-use super::rows::{Compared, PreviewView, compared};
-use crate::domain::{Count, Failure, Receipt};
-use crate::head_office::history::{Biography, Examined, Glimpse, biography, examine};
-use crate::web::download::in_thread;
+use crate::archive::{Examined, Glimpse, examine};
+use crate::domain::Receipt;
+use crate::head_office::history::{Biography, biography};
+use crate::web::bundle::{
+    Compared, Effect, PreviewView, Station, compared, days_counted, effects, legible_json,
+};
 use crate::web::page::{Frame, render};
 use crate::web::server::State;
+use crate::web::thread::in_thread;
 use crate::web::trouble::Trouble;
 use crate::web::viewer::Viewer;
-use crate::web::words::{Moment, grouped};
+use crate::web::words::Moment;
 
 #[derive(Template)]
 #[template(path = "head_office/bundle.html")]
@@ -34,7 +37,7 @@ struct BundleView {
     stations: Vec<Station>,
     compared: Vec<Compared>,
     days: Option<String>,
-    effects: Vec<[String; 5]>,
+    effects: Vec<Effect>,
     deliveries: Vec<Delivery>,
     incidents: Vec<Incident>,
     decisions: Vec<Decision>,
@@ -83,7 +86,7 @@ pub(in crate::web::head_office) async fn page(
     let mut unseen = None;
     if known.recorded.is_some() {
         let path = state.archive.file(&branch, epoch, sequence);
-        match in_thread("looking into the file", move || Ok::<_, Failure>(examine(&path))).await? {
+        match in_thread("looking into the file", move || examine(&path)).await? {
             Examined::Whole(whole) => glimpse = Some(*whole),
             Examined::Not(why) => unseen = Some(why),
         }
@@ -139,8 +142,8 @@ fn view(frame: Frame, known: Biography, glimpse: Option<Glimpse>) -> BundleView 
         }),
         stations: stations(&known, manifest, receipt.as_ref()),
         compared: compared(manifest, receipt.as_ref()),
-        days: receipt.as_ref().and_then(days),
-        effects: receipt.iter().flat_map(|receipt| &receipt.tables).map(effect).collect(),
+        days: receipt.as_ref().and_then(days_counted),
+        effects: effects(receipt.as_ref()),
         file: recorded.map(|_| String::new()),
         unseen: None,
         previews: glimpse.into_iter().flat_map(|glimpse| glimpse.previews).map(PreviewView::of).collect(),
@@ -152,7 +155,7 @@ fn view(frame: Frame, known: Biography, glimpse: Option<Glimpse>) -> BundleView 
             .into_iter()
             .map(|receipt| {
                 let published = receipt.published_at.map(Moment);
-                (receipt.outcome, Moment(receipt.created_at), published, pretty(&receipt.body))
+                (receipt.outcome, Moment(receipt.created_at), published, legible_json(&receipt.body))
             })
             .collect(),
     }
@@ -170,28 +173,6 @@ fn facts(known: &Biography, glimpse: Option<&Glimpse>) -> Vec<(&'static str, Str
         facts.push(("Made by", glimpse.manifest.tool.clone()));
     }
     facts
-}
-
-fn days(receipt: &Receipt) -> Option<String> {
-    let days: usize =
-        receipt.tables.iter().filter_map(|table| table.days.as_ref()).map(|days| days.days.len()).sum();
-    (days > 0).then(|| {
-        format!(
-            "Head office counted {} in its own table as well, equal to what the branch had: otherwise the bundle would \
-             have been rejected.",
-            Count(days as u64, "business day")
-        )
-    })
-}
-
-fn effect(table: &crate::domain::TableEffect) -> [String; 5] {
-    [
-        table.table.clone(),
-        grouped(&table.inserted),
-        grouped(&table.updated),
-        grouped(&table.deleted),
-        grouped(&table.divergences),
-    ]
 }
 
 fn delivery(delivery: &crate::head_office::history::Delivered) -> Delivery {
@@ -225,10 +206,4 @@ fn decision(decision: &crate::head_office::history::DecisionTaken) -> Decision {
         carried_out: decision.carried_out_at.map(Moment),
         trouble: decision.trouble.clone(),
     }
-}
-
-/// The JSON with a line for each field. What cannot be read is shown as it is.
-fn pretty(body: &str) -> String {
-    let value = serde_json::from_str::<serde_json::Value>(body);
-    value.ok().and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| body.to_owned())
 }

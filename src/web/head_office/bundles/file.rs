@@ -1,23 +1,17 @@
 //! A bundle's file, byte for byte.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use axum::extract;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::ask::whose;
 use crate::archive::Archive;
-use crate::domain::{Digest, Failure, NodeName};
+use crate::domain::{Digest, NodeName};
 use crate::head_office::history::{RejectedFile, biography, rejected_file as find_rejected};
-use crate::web::download::{attachment, download};
+use crate::web::bundle::{file_name, send};
 use crate::web::server::State;
 use crate::web::trouble::Trouble;
-
-/// How much is read at a time.
-const PIECE: usize = 64 << 10;
 
 /// The file of a bundle that the ledger knows.
 pub(in crate::web::head_office) async fn file(
@@ -26,7 +20,7 @@ pub(in crate::web::head_office) async fn file(
 ) -> Result<Response, Trouble> {
     let (branch, epoch, sequence) = whose(&address)?;
     let path = state.archive.file(&branch, epoch, sequence);
-    let name = format!("{branch}_{epoch}_{:010}.bundle", sequence.get());
+    let name = file_name(&branch, epoch, sequence);
     let found = state.databases.read(move |client| biography(client, &branch, epoch, sequence)).await?;
     found.and_then(|bundle| bundle.recorded).ok_or(Trouble::NotFound)?;
     send(path, &name).await
@@ -56,31 +50,4 @@ pub(super) fn path_of(archive: &Archive, file: &RejectedFile) -> Option<PathBuf>
     let whose: Option<NodeName> = file.branch.as_deref().map(str::parse).transpose().ok()?;
     let content: Digest = PathBuf::from(&file.file).file_stem()?.to_str()?.parse().ok()?;
     Some(archive.rejected_file(whose.as_ref(), content))
-}
-
-async fn send(path: PathBuf, name: &str) -> Result<Response, Trouble> {
-    let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (size, mut file) = match opened {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Trouble::NotFound),
-        Err(error) => return Err(Failure::file("opening", &path, &error).into()),
-    };
-    let body = download(move |outlet| {
-        let mut left = size;
-        while left > 0 {
-            let mut piece = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
-            file.read_exact(&mut piece).map_err(|error| Failure::file("reading", &path, &error))?;
-            left -= piece.len() as u64;
-            if outlet.send(piece).is_err() {
-                break;
-            }
-        }
-        Ok(())
-    });
-    let headers = [
-        (CONTENT_TYPE, "application/x-tar".to_owned()),
-        (CONTENT_DISPOSITION, attachment(name)),
-        (CONTENT_LENGTH, size.to_string()),
-    ];
-    Ok((headers, body.await?).into_response())
 }

@@ -2,16 +2,8 @@
 
 use crate::domain::{Count, Manifest, Receipt};
 use crate::head_office::history::{Biography, Recorded};
-use crate::web::words::{Moment, grouped, size};
-
-/// A station.
-pub(super) struct Station {
-    pub(super) name: &'static str,
-    pub(super) when: Option<Moment>,
-    /// Whose clock it is, or why there is no time.
-    pub(super) clock: &'static str,
-    pub(super) words: String,
-}
+use crate::web::bundle::{Station, cut_in_words, effect_in_words, sealed_in_words};
+use crate::web::words::Moment;
 
 const BRANCH: &str = "the branch's clock";
 const HERE: &str = "head office's clock";
@@ -43,8 +35,7 @@ pub(super) fn stations(
 fn cut(manifest: Option<&Manifest>) -> Station {
     let words = manifest.map_or_else(String::new, |manifest| {
         let cut = &manifest.cut;
-        let last = if cut.last { ", the last" } else { "" };
-        format!("Part {}{last}, of the snapshot {}.", cut.part, cut.watermark)
+        cut_in_words(cut.part, cut.last, &cut.watermark)
     });
     Station { name: "Cut", when: None, clock: NOT_HERE, words }
 }
@@ -54,12 +45,7 @@ fn sealed(recorded: &Recorded) -> Station {
         name: "Sealed",
         when: Some(Moment(recorded.created_at)),
         clock: BRANCH,
-        words: format!(
-            "{}, {}, {}.",
-            Count(recorded.rows, "row"),
-            Count(recorded.tombstones, "tombstone"),
-            size(recorded.bytes.unsigned_abs())
-        ),
+        words: sealed_in_words(recorded.rows, recorded.tombstones, recorded.bytes),
     }
 }
 
@@ -99,14 +85,7 @@ fn applied(recorded: &Recorded, receipt: Option<&Receipt>) -> Station {
     let words = match (when.is_some(), receipt) {
         (false, _) => recorded.reason.clone().unwrap_or_default(),
         (true, None) => String::new(),
-        (true, Some(receipt)) => {
-            let sum = |of: fn(&crate::domain::TableEffect) -> u64| {
-                grouped(&receipt.tables.iter().map(of).sum::<u64>())
-            };
-            let (inserted, updated, deleted) =
-                (sum(|table| table.inserted), sum(|table| table.updated), sum(|table| table.deleted));
-            format!("In one transaction. Rows added: {inserted}, overwritten: {updated}, deleted: {deleted}.")
-        }
+        (true, Some(receipt)) => effect_in_words(receipt),
     };
     Station { name: "Applied", clock: if when.is_some() { HERE } else { "not yet" }, when, words }
 }

@@ -6,7 +6,6 @@ mod file;
 mod life;
 mod list;
 mod rejected;
-mod rows;
 
 pub(super) use self::bundle::page as bundle;
 pub(super) use self::file::{file, rejected_file};

@@ -5,12 +5,11 @@ use axum::extract;
 use axum::response::Response;
 
 use super::file::{path_of, rejected};
-use super::rows::PreviewView;
-use crate::domain::Failure;
-use crate::head_office::history::{Examined, examine};
-use crate::web::download::in_thread;
+use crate::archive::{Examined, examine};
+use crate::web::bundle::PreviewView;
 use crate::web::page::{Frame, render};
 use crate::web::server::State;
+use crate::web::thread::in_thread;
 use crate::web::trouble::Trouble;
 use crate::web::viewer::Viewer;
 use crate::web::words::Moment;
@@ -39,7 +38,7 @@ pub(in crate::web::head_office) async fn page(
     let path = path_of(&state.archive, &found);
     let examined = in_thread("looking into the file", move || {
         let missing = || Examined::Not("What was noted of it is no file of the archive.".to_owned());
-        Ok::<_, Failure>(path.map_or_else(missing, |path| examine(&path)))
+        path.map_or_else(missing, |path| examine(&path))
     });
     let (mut facts, mut unseen, mut previews) = (Vec::new(), None, Vec::new());
     match examined.await? {

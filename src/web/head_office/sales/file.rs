@@ -1,5 +1,7 @@
 //! The sales as a file.
 
+use std::time::Duration;
+
 use axum::extract;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +13,9 @@ use crate::web::download::attachment;
 use crate::web::form::Asked;
 use crate::web::server::State;
 use crate::web::trouble::Trouble;
+
+/// A file that takes longer holds up the database too much.
+const LONGEST: Duration = Duration::from_mins(10);
 
 /// `/sales.csv`: the sales of the filter, all of them.
 pub(in crate::web::head_office) async fn file(
@@ -29,7 +34,7 @@ pub(in crate::web::head_office) async fn file(
             let why = "head office has no table public.sales as `salesync init --with-sales` makes it";
             return Err(Failure::new(Kind::Usage, "making a file of the sales", why));
         }
-        export_sales(client, &asking.filter, form, |piece| outlet.send(piece)).map(drop)
+        export_sales(client, &asking.filter, form, LONGEST, |piece| outlet.send(piece)).map(drop)
     });
     let headers = [
         (CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),

@@ -3,6 +3,7 @@
 mod ask;
 mod chart;
 mod file;
+mod name;
 mod show;
 
 use axum::extract;

@@ -4,15 +4,14 @@ use askama::Template;
 
 use super::ask::{Asking, Period, SalesQuery, place_of, sort_place_of};
 use super::chart::{Chart, bars, chart};
+use super::name::{MISSING, as_written};
 use crate::head_office::sales::{
     Figures, LIVE_LIMIT, Position, SORT_LIMIT, Sale, SalesFilter, SalesPage, SalesTable, SalesTotals, Share,
-    SortColumn, SortPosition, Towards,
+    Shares, SortColumn, SortPosition, Towards,
 };
 use crate::web::page::Frame;
 use crate::web::words::grouped;
 
-/// Names of which a list tells; the others are one line.
-const MOST_NAMES: usize = 10;
 const PATH: &str = "/sales";
 
 /// What was found.
@@ -73,6 +72,8 @@ struct DaysView {
     first: String,
     last: String,
     lines: Vec<Line>,
+    /// How many earlier ones there are.
+    others: Option<String>,
 }
 
 struct ListView {
@@ -84,7 +85,8 @@ struct ListView {
 
 struct Line {
     name: String,
-    address: String,
+    /// None if no address can say it.
+    address: Option<String>,
     rows: String,
     qty: String,
     total: String,
@@ -133,6 +135,14 @@ impl SalesView {
             exact_file: asking.address("/sales.csv", &[&UNSORTED[..], &[("texts", "exact")]].concat()),
             query,
         }
+    }
+}
+
+impl SalesView {
+    /// What sales can be sorted by: for the address, and in words.
+    fn orders() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let columns = SortColumn::ALL.into_iter().map(|column| (column.as_str(), words_of(Some(column))));
+        std::iter::once(("", words_of(None))).chain(columns)
     }
 }
 
@@ -203,7 +213,8 @@ impl TotalsView {
 }
 
 impl DaysView {
-    fn of(asking: &Asking, shares: &[Share], by_month: bool) -> Self {
+    fn of(asking: &Asking, shares: &Shares, by_month: bool) -> Self {
+        let (shares, earlier) = (&shares.told[..], shares.others);
         let (heading, unit) = if by_month { ("By month", "Month") } else { ("By day", "Day") };
         let address = |share: &Share| {
             let name = share.name.as_deref().unwrap_or_default();
@@ -214,7 +225,7 @@ impl DaysView {
         let tell = |share: &Share| {
             (format!("{}: {}", name_of(share), grouped(&share.figures.total)), address(share))
         };
-        let lines = shares.iter().map(|share| Line::of(share, address(share), String::new())).collect();
+        let lines = shares.iter().map(|share| Line::of(share, Some(address(share)), String::new())).collect();
         Self {
             heading,
             unit,
@@ -222,6 +233,7 @@ impl DaysView {
             first: end(shares.first()),
             last: end(shares.last()),
             lines,
+            others: (earlier > 0).then(|| format!("and {} earlier ones: choose a period", grouped(&earlier))),
         }
     }
 }
@@ -235,24 +247,23 @@ fn month(name: &str) -> (String, String) {
 }
 
 impl ListView {
-    fn of(asking: &Asking, heading: &'static str, unit: &'static str, field: &str, shares: &[Share]) -> Self {
-        let bars = bars(shares);
-        let others = shares.len().saturating_sub(MOST_NAMES);
+    fn of(asking: &Asking, heading: &'static str, unit: &'static str, field: &str, shares: &Shares) -> Self {
+        let Shares { told, others } = shares;
         let line = |(share, bar): (&Share, String)| {
-            let name = share.name.as_deref().unwrap_or_default();
-            Line::of(share, asking.address(PATH, &[(field, name)]), bar)
+            let name = as_written(share.name.as_deref());
+            Line::of(share, name.map(|name| asking.address(PATH, &[(field, &name)])), bar)
         };
         Self {
             heading,
             unit,
-            lines: shares.iter().zip(bars).take(MOST_NAMES).map(line).collect(),
-            others: (others > 0).then(|| format!("and {} more with less", grouped(&others))),
+            lines: told.iter().zip(bars(told)).map(line).collect(),
+            others: (*others > 0).then(|| format!("and {} more with less", grouped(others))),
         }
     }
 }
 
 impl Line {
-    fn of(share: &Share, address: String, bar: String) -> Self {
+    fn of(share: &Share, address: Option<String>, bar: String) -> Self {
         let Figures { rows, qty, total, .. } = &share.figures;
         Self {
             name: name_of(share),
@@ -275,7 +286,12 @@ fn few(branches: &[String]) -> String {
 }
 
 fn name_of(share: &Share) -> String {
-    share.name.clone().unwrap_or_else(|| "(none)".to_owned())
+    match share.name.as_deref() {
+        None => MISSING.to_owned(),
+        // What cannot be seen is told like this.
+        Some(name) if name.trim().is_empty() => format!("\"{name}\""),
+        Some(name) => name.to_owned(),
+    }
 }
 
 impl TableView {

@@ -102,7 +102,7 @@ fn a_rejection_wants_a_reason_which_the_branch_is_told() {
         "east is told, and has to send everything again: about 6\u{2009}000 rows, ",
     ]);
     let reject = form(&asked, "Reject bundle 2");
-    send(&site, &reject, &[("reason", "  ")]).is(200).shows(&["aria-invalid=\"true\"", "Say why"]);
+    send(&site, &reject, &[("reason", "  ")]).is(422).shows(&["aria-invalid=\"true\"", "Say why"]);
     assert_eq!(head.value("SELECT count(*) FROM salesync.decision"), "0");
     send(&site, &reject, &[("reason", "wrong button")]).is(303);
     comes_to_show(&site, &["bundle 2 was rejected", "wrong button"], &["under way", "waits for a decision"]);
@@ -174,7 +174,11 @@ fn while_the_broker_is_away_it_is_decided_and_the_branch_is_told_later() {
     let site = Site::of(head);
     let asked = site.get(&question(&site.get("/incidents"), "Approve…"));
     press(&site, &asked, "Approve: delete", &[]);
-    comes_to_show(&site, &["the branches are told by the next `salesync apply`"], &["waits for a decision"]);
+    comes_to_show(
+        &site,
+        &["the branches are told by the next <code>salesync apply</code>"],
+        &["waits for a decision"],
+    );
     company.assert_equal("public.sales");
     head.configure("role = \"head-office\"", &company.broker_url, "[branches.east]\n");
     east.run(&["bundle"]).exits(3);
@@ -222,7 +226,7 @@ fn with_the_rights_to_decide_only_it_is_recorded_and_the_next_apply_carries_it_o
         &site,
         &[
             "permission denied",
-            "what was decided is recorded, and the next `salesync apply` carries it out",
+            "what was decided is recorded, and the next <code>salesync apply</code> carries it out",
             "bundle 2 approved, recorded",
         ],
         &[],

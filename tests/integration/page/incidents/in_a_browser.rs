@@ -1,9 +1,15 @@
 //! The question that comes before what cannot be taken back, in a browser.
 
+use std::time::Duration;
+
+use salesync::sandbox::wait_until;
+
 use crate::page::browser::Browser;
 use crate::page::everywhere::look_at;
 use crate::page::site::Site;
 use crate::page::world::eventful_company;
+
+const LIMIT: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_dialog_asks_first_and_the_page_shows_by_itself_what_has_become_of_it() {
@@ -29,10 +35,22 @@ fn a_dialog_asks_first_and_the_page_shows_by_itself_what_has_become_of_it() {
     assert!(numbers.contains(" rows of west in public.sales will be deleted."), "{numbers}");
     assert_eq!(browser.path(), "/incidents");
     browser.keep("incidents-dialog");
+    // What happens meanwhile is shown when the question is out of the way, for what has asked it has to stay.
+    browser
+        .script("window.asker = document.querySelector('a[data-ask]'); performance.clearResourceTimings()");
+    head.run(&["request", "harbour", "--sync-now"]).ok();
+    wait_until(LIMIT, "the page to fetch itself", || {
+        let fetched = "return performance.getEntriesByType('resource').some((entry) => entry.name.endsWith('/incidents'))";
+        Ok((browser.script(fetched) == true).then_some(()))
+    })
+    .unwrap();
+    browser.sees_in("dialog", "Approve bundle 3 of west?");
+    assert_eq!(browser.script("return window.asker.isConnected"), true);
     browser.press("Cancel");
     browser.sees_no_more("Approve bundle 3 of west?");
+    browser.sees("harbour: asked for a bundle");
     assert_eq!(browser.path(), "/incidents");
-    assert_eq!(head.value("SELECT count(*) FROM salesync.decision"), "0");
+    assert_eq!(head.value("SELECT count(*) FROM salesync.decision WHERE verdict <> 'request'"), "0");
 
     let deleted = numbers.split(" of ").next().unwrap();
     browser.press("Approve…");

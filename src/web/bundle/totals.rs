@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use crate::archive::{PREVIEW_ROWS, Preview};
 use crate::domain::{ColumnTotal, Manifest, Receipt};
-use crate::head_office::history::{PREVIEW_ROWS, Preview};
 use crate::web::words::grouped;
 
 /// The first rows of a member.
-pub(super) struct PreviewView {
-    pub(super) title: String,
-    pub(super) columns: Vec<String>,
-    pub(super) rows: Vec<Vec<Option<String>>>,
-    pub(super) more: Option<String>,
-    pub(super) trouble: Option<String>,
+pub(in crate::web) struct PreviewView {
+    pub(in crate::web) title: String,
+    pub(in crate::web) columns: Vec<String>,
+    pub(in crate::web) rows: Vec<Vec<Option<String>>>,
+    pub(in crate::web) more: Option<String>,
+    pub(in crate::web) trouble: Option<String>,
 }
 
 impl PreviewView {
-    pub(super) fn of(preview: Preview) -> Self {
+    pub(in crate::web) fn of(preview: Preview) -> Self {
         let Preview { table, kind, rows, columns, first, trouble } = preview;
         let left = rows.saturating_sub(first.len() as u64);
         Self {
@@ -31,20 +31,20 @@ impl PreviewView {
 }
 
 /// A figure of both ends.
-pub(super) struct Compared {
-    pub(super) table: String,
-    pub(super) member: &'static str,
-    pub(super) figure: String,
-    pub(super) branch: Option<String>,
-    pub(super) head_office: Option<String>,
+pub(in crate::web) struct Compared {
+    pub(in crate::web) table: String,
+    pub(in crate::web) member: &'static str,
+    pub(in crate::web) figure: String,
+    pub(in crate::web) branch: Option<String>,
+    pub(in crate::web) head_office: Option<String>,
 }
 
 impl Compared {
-    pub(super) fn is_equal(&self) -> bool {
+    pub(in crate::web) fn is_equal(&self) -> bool {
         self.branch == self.head_office
     }
 
-    pub(super) fn is_known_twice(&self) -> bool {
+    pub(in crate::web) fn is_known_twice(&self) -> bool {
         self.branch.is_some() && self.head_office.is_some()
     }
 }
@@ -53,7 +53,7 @@ impl Compared {
 type Key = (String, u8, &'static str, String);
 
 /// The control totals as the branch sealed them, and as head office counted them when it took the rows.
-pub(super) fn compared(manifest: Option<&Manifest>, receipt: Option<&Receipt>) -> Vec<Compared> {
+pub(in crate::web) fn compared(manifest: Option<&Manifest>, receipt: Option<&Receipt>) -> Vec<Compared> {
     let mut figures: BTreeMap<Key, (Option<String>, Option<String>)> = BTreeMap::new();
     for table in manifest.iter().flat_map(|manifest| &manifest.tables) {
         for member in &table.members {
