@@ -58,6 +58,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE salesync_bundle IN SCHEMA salesync
 DO $$
 DECLARE
     tracked record;
+    counter regclass;
 BEGIN
     IF to_regclass('salesync.tracked_table') IS NOT NULL THEN
         GRANT SELECT ON ALL TABLES IN SCHEMA salesync TO salesync_sell, salesync_status;
@@ -71,6 +72,11 @@ BEGIN
     END IF;
     IF to_regclass('public.sales') IS NOT NULL THEN
         GRANT SELECT, INSERT, UPDATE, DELETE ON public.sales TO salesync_sell;
+        -- What numbers the sales, where that is no identity column.
+        FOR counter IN SELECT d.objid::regclass FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
+                       WHERE d.refobjid = 'public.sales'::regclass AND d.deptype = 'a' LOOP
+            EXECUTE format('GRANT USAGE ON SEQUENCE %s TO salesync_sell', counter);
+        END LOOP;
     END IF;
 END $$;
 

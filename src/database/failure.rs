@@ -64,7 +64,9 @@ fn meaning(db: &DbError) -> (Kind, Option<&'static str>) {
         ),
         "42501" => (
             Kind::Permission,
-            Some("grant the role in database.url what the message names; migrations/roles.sql has what each role needs"),
+            Some(
+                "grant the role in database.url what the message names; migrations/roles.sql has what each role needs",
+            ),
         ),
         "25006" => (
             Kind::Configuration,

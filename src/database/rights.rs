@@ -30,7 +30,8 @@ pub(super) fn make_schema(client: &mut impl GenericClient) -> Result<(), Failure
 /// The owner of the schema `salesync`, as SQL, if this role may act as that one.
 pub fn schema_owner(client: &mut impl GenericClient) -> Result<String, Failure> {
     let doing = "looking whose the schema salesync is";
-    let sql = "SELECT quote_ident(o.rolname::text), pg_has_role(o.oid, 'MEMBER'), quote_ident(current_user::text)
+    let sql =
+        "SELECT quote_ident(o.rolname::text), pg_has_role(o.oid, 'MEMBER'), quote_ident(current_user::text)
                FROM pg_namespace n JOIN pg_roles o ON o.oid = n.nspowner WHERE n.nspname = 'salesync'";
     let row = client.query_one(sql, &[]).map_err(|error| database_failure(doing, &error))?;
     let (owner, may_act, role): (String, bool, &str) = (row.get(0), row.get(1), row.get(2));
@@ -64,12 +65,17 @@ struct Unreadable {
     is_hidden: bool,
 }
 
-/// Row-level security spares superusers, roles that bypass it, and the table's owner unless it is forced on it.
+/// To read a table as it is captured takes the schemas of its key's types and collations, too. Row-level security spares superusers, roles that bypass it, and the table's owner unless it is forced on it.
 const UNREADABLE: &str = "
     SELECT quote_ident(r.rolname::text),
            concat_ws('; ',
-               CASE WHEN NOT has_schema_privilege(r.oid, n.oid, 'USAGE')
-                    THEN format('GRANT USAGE ON SCHEMA %I TO %I', n.nspname, r.rolname) END,
+               (SELECT string_agg(format('GRANT USAGE ON SCHEMA %I TO %I', u.nspname, r.rolname), '; ' ORDER BY u.nspname)
+                FROM pg_namespace u WHERE NOT has_schema_privilege(r.oid, u.oid, 'USAGE') AND u.oid IN (
+                    SELECT n.oid
+                    UNION ALL SELECT unnest(ARRAY[t.typnamespace, l.collnamespace])
+                    FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+                    JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation l ON l.oid = a.attcollation
+                    WHERE i.indrelid = c.oid AND i.indisprimary)),
                CASE WHEN NOT has_table_privilege(r.oid, c.oid, 'SELECT')
                     THEN format('GRANT SELECT ON %I.%I TO %I', n.nspname, c.relname, r.rolname) END),
            c.relrowsecurity AND NOT r.rolsuper AND NOT r.rolbypassrls
@@ -111,11 +117,7 @@ pub fn check_readable(client: &mut impl GenericClient, table: &TableName) -> Res
 
 /// Grants `role`, which is SQL, what it needs to read the table, if it is not granted yet: somebody who owns the
 /// table hands it over to be read.
-pub fn make_readable(
-    client: &mut impl GenericClient,
-    table: &TableName,
-    role: &str,
-) -> Result<(), Failure> {
+pub fn make_readable(client: &mut impl GenericClient, table: &TableName, role: &str) -> Result<(), Failure> {
     let Some(lacking) = unreadable(client, table, Some(role))? else { return Ok(()) };
     // Whoever may grant nothing gets an error, or a mere warning.
     if client.batch_execute(&lacking.grants).is_err() {

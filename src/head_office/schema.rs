@@ -18,9 +18,7 @@ use super::partitions::{create_partition, partition_name};
 use super::policy::{Policy, SchemaChanges};
 use super::refusal::{Refusal, judged, judged_definition, judged_making};
 use super::target::{Fittings, add_column, check_name, check_type, create_table};
-use crate::database::{
-    TableDescription, describe, lock_definitions, making_failure, schema_statement,
-};
+use crate::database::{TableDescription, describe, lock_definitions, making_failure, schema_statement};
 use crate::domain::{Column, Manifest, Mode, TableChange, TableName, key_columns, quote_identifier};
 
 /// One difference between a branch's table and head office's.

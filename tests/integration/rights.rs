@@ -18,7 +18,7 @@ const SUPERUSER: &str = "//salesync@";
 const DBA: &str = "
     DO $$ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'dba') THEN
-            CREATE ROLE dba SUPERUSER;
+            CREATE ROLE dba SUPERUSER LOGIN;
         END IF;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END $$;";
@@ -27,7 +27,8 @@ const DBA: &str = "
 const AT_A_BRANCH: &str = "
     GRANT dba TO salesync_init;
     ALTER DEFAULT PRIVILEGES FOR ROLE dba, salesync_init IN SCHEMA public
-        GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO salesync_sell;";
+        GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO salesync_sell;
+    ALTER DEFAULT PRIVILEGES FOR ROLE dba, salesync_init IN SCHEMA public GRANT USAGE ON SEQUENCES TO salesync_sell;";
 
 /// Tables at head office that somebody has made by hand must belong to whoever applies.
 const AT_HEAD_OFFICE: &str = "GRANT dba TO salesync_apply;";

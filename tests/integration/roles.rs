@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::process::Command;
 use std::time::Duration;
 
+use postgres::error::SqlState;
 use postgres::{Client, NoTls};
 use salesync::sandbox::{PostgresServer, Sandbox, find_postgres, wait_until};
 
@@ -16,7 +17,8 @@ use crate::page::site::{Page, Site};
 use crate::rights::as_role;
 use crate::servers::fresh_vhost;
 
-const TABLES: &str = "[[table]]\nname = \"public.sales\"\nday = \"date\"\n[[table]]\nname = \"shop.item\"\nday = \"day\"\n";
+const TABLES: &str =
+    "[[table]]\nname = \"public.sales\"\nday = \"date\"\n[[table]]\nname = \"shop.item\"\nday = \"day\"\n";
 
 /// The owner of the application's tables, and its login.
 const SHOP: &str = "
@@ -72,7 +74,7 @@ impl World {
         for sql in statements {
             let refused = self.client(database, role).batch_execute(sql).err();
             let refused = refused.unwrap_or_else(|| panic!("{role} may do this: {sql}"));
-            assert_eq!(refused.code().map(|code| code.code()), Some("42501"), "{role}: {sql}: {refused:?}");
+            assert_eq!(refused.code().map(SqlState::code), Some("42501"), "{role}: {sql}: {refused:?}");
         }
     }
 
@@ -93,7 +95,9 @@ impl World {
             ("public.sales", "id, date, region, product, qty, cost, amt, tax, total"),
             ("shop.item", "id, note, day, price"),
         ] {
-            let rows = format!("SELECT string_agg(format('%s', s), ' ' ORDER BY s) FROM (SELECT {columns} FROM {table}) s");
+            let rows = format!(
+                "SELECT string_agg(format('%s', s), ' ' ORDER BY s) FROM (SELECT {columns} FROM {table}) s"
+            );
             assert_eq!(self.value("head", &rows), self.value("east", &rows), "{table}");
         }
     }
@@ -155,9 +159,15 @@ fn with_the_roles_of_the_file_everything_works_and_nothing_else() {
 fn a_day_goes_by(world: &World) {
     let (east, head) = (world.company.branch(), &world.company.head_office);
     east.run_with(&["import", "-"], SALES_2021.as_bytes()).ok();
-    world.does("east", "till", "INSERT INTO shop.item SELECT n, 'n', '2021-05-02', n FROM generate_series(1, 9) n");
+    world.does(
+        "east",
+        "till",
+        "INSERT INTO shop.item SELECT n, 'n', '2021-05-02', n FROM generate_series(1, 9) n",
+    );
     east.run(&["bundle"]).ok();
-    head.run(&["apply"]).exits(77).says(&["making table shop.item", "CREATE SCHEMA shop AUTHORIZATION salesync_apply"]);
+    head.run(&["apply"])
+        .exits(77)
+        .says(&["making table shop.item", "CREATE SCHEMA shop AUTHORIZATION salesync_apply"]);
     world.superuser("head").batch_execute("CREATE SCHEMA shop AUTHORIZATION salesync_apply").unwrap();
     head.run(&["apply"]).ok();
     world.assert_equal();
@@ -197,7 +207,8 @@ fn hidden(page: &Page, name: &str) -> String {
 
 fn the_pages_are_served(world: &World) {
     let (east, head) = (world.company.branch(), &world.company.head_office);
-    let paper = [("date", "2021-04-29"), ("region", "East"), ("product", "Glue"), ("qty", "3"), ("cost", "2.50")];
+    let paper =
+        [("date", "2021-04-29"), ("region", "East"), ("product", "Glue"), ("qty", "3"), ("cost", "2.50")];
     for role in ["salesync_sell", "salesync_page"] {
         let site = Site::of(&world.served_by(east, role, TABLES));
         let form = hidden(&site.get("/sales/new"), "form");
@@ -209,9 +220,14 @@ fn the_pages_are_served(world: &World) {
         for path in ["/", "/bundles", "/metrics", "/healthz"] {
             site.get(path).is(200);
         }
-        site.post("/sync", &[]);
-        let says = if role == "salesync_sell" { "permission denied" } else { "everything" };
-        wait_until(Duration::from_mins(1), says, || Ok(site.get("/").text.contains(says).then_some(()))).unwrap();
+        site.post("/sync", &[]).is(303);
+        let says = if role == "salesync_sell" { "permission denied" } else { "Head office had everything" };
+        let mut text = String::new();
+        let said = wait_until(Duration::from_secs(30), says, || {
+            text = site.get("/sync").is(200).text;
+            Ok(text.contains(says).then_some(()))
+        });
+        said.unwrap_or_else(|error| panic!("{role}: {error}:\n{text}"));
     }
     east.configure(side_of(east), &world.company.broker_url, TABLES);
     head.run(&["apply"]).ok();
@@ -224,7 +240,8 @@ fn the_pages_are_served(world: &World) {
         for path in ["/", "/days", "/sales", "/sales.csv", "/bundles", "/incidents", "/metrics", "/healthz"] {
             site.get(path).is(200);
         }
-        let is_kept = || Ok((world.value("head", "SELECT count(*) FROM salesync.sales_seen") == "1").then_some(()));
+        let is_kept =
+            || Ok((world.value("head", "SELECT count(*) FROM salesync.sales_seen") == "1").then_some(()));
         wait_until(Duration::from_mins(1), "the summary", is_kept).unwrap();
         world.superuser("head").batch_execute("DELETE FROM salesync.sales_seen").unwrap();
     }
@@ -245,31 +262,82 @@ fn nobody_may_do_more(world: &World) {
         "COPY (SELECT 1) TO PROGRAM 'true'",
         "SELECT FROM pg_authid",
     ];
-    let log = ["SELECT FROM salesync.log_1", "INSERT INTO salesync.log_1 DEFAULT VALUES", "DELETE FROM salesync.log_1"];
+    let log = [
+        "SELECT FROM salesync.log_1",
+        "INSERT INTO salesync.log_1 DEFAULT VALUES",
+        "DELETE FROM salesync.log_1",
+    ];
     for role in ["till", "salesync_bundle", "salesync_sell", "salesync_page", "salesync_status"] {
         world.refuses("east", role, &EVERYBODY);
-        world.refuses("east", role, &["ALTER TABLE shop.item DISABLE TRIGGER ALL", "DROP TRIGGER salesync_insert ON shop.item"]);
+        world.refuses(
+            "east",
+            role,
+            &["ALTER TABLE shop.item DISABLE TRIGGER ALL", "DROP TRIGGER salesync_insert ON shop.item"],
+        );
     }
     for role in ["salesync_view", "salesync_operate", "salesync_status"] {
         world.refuses("head", role, &EVERYBODY);
     }
-    world.refuses("head", "salesync_apply", &[&EVERYBODY[..2], &EVERYBODY[3..], &["CREATE SCHEMA other"]].concat());
+    world.refuses(
+        "head",
+        "salesync_apply",
+        &[&EVERYBODY[..2], &EVERYBODY[3..], &["CREATE SCHEMA other"]].concat(),
+    );
     world.refuses("east", "till", &log);
-    world.refuses("east", "till", &[FORGE, "SELECT salesync.is_followed()", "SELECT FROM salesync.node", "TRUNCATE shop.item"]);
+    world.refuses(
+        "east",
+        "till",
+        &[FORGE, "SELECT salesync.is_followed()", "SELECT FROM salesync.node", "TRUNCATE shop.item"],
+    );
     world.refuses("east", "till", &["SET ROLE salesync_bundle", "SET session_replication_role = replica"]);
-    world.refuses("east", "salesync_bundle", &["SET ROLE shop", "SET ROLE salesync_init", "INSERT INTO shop.item VALUES (0)"]);
-    world.refuses("east", "salesync_bundle", &["DELETE FROM public.sales", "UPDATE shop.item SET note = ''", "TRUNCATE public.sales"]);
+    world.refuses(
+        "east",
+        "salesync_bundle",
+        &["SET ROLE shop", "SET ROLE salesync_init", "INSERT INTO shop.item VALUES (0)"],
+    );
+    world.refuses(
+        "east",
+        "salesync_bundle",
+        &["DELETE FROM public.sales", "UPDATE shop.item SET note = ''", "TRUNCATE public.sales"],
+    );
     world.refuses("east", "salesync_init", &EVERYBODY[..2]);
     for role in ["salesync_sell", "salesync_status"] {
         world.refuses("east", role, &log[1..]);
-        world.refuses("east", role, &[FORGE, "UPDATE salesync.node SET last_sequence = 0", "DELETE FROM salesync.bundle"]);
-        world.refuses("east", role, &["INSERT INTO salesync.receipt DEFAULT VALUES", "UPDATE shop.item SET note = ''"]);
+        world.refuses(
+            "east",
+            role,
+            &[FORGE, "UPDATE salesync.node SET last_sequence = 0", "DELETE FROM salesync.bundle"],
+        );
+        world.refuses(
+            "east",
+            role,
+            &["INSERT INTO salesync.receipt DEFAULT VALUES", "UPDATE shop.item SET note = ''"],
+        );
     }
-    world.refuses("east", "salesync_status", &["DELETE FROM public.sales", "INSERT INTO salesync.spent_form DEFAULT VALUES"]);
+    world.refuses(
+        "east",
+        "salesync_status",
+        &["DELETE FROM public.sales", "INSERT INTO salesync.spent_form DEFAULT VALUES"],
+    );
     for role in ["salesync_view", "salesync_operate", "salesync_status"] {
-        world.refuses("head", role, &["UPDATE public.sales SET total = 0", "DELETE FROM salesync.bundle", "SET ROLE salesync_apply"]);
-        world.refuses("head", role, &["INSERT INTO salesync.receipt DEFAULT VALUES", "UPDATE salesync.decision SET verdict = 'retry'"]);
+        world.refuses(
+            "head",
+            role,
+            &["UPDATE public.sales SET total = 0", "DELETE FROM salesync.bundle", "SET ROLE salesync_apply"],
+        );
+        world.refuses(
+            "head",
+            role,
+            &[
+                "INSERT INTO salesync.receipt DEFAULT VALUES",
+                "UPDATE salesync.decision SET verdict = 'retry'",
+            ],
+        );
     }
-    world.refuses("head", "salesync_view", &["INSERT INTO salesync.decision DEFAULT VALUES", "INSERT INTO salesync.request DEFAULT VALUES"]);
+    world.refuses(
+        "head",
+        "salesync_view",
+        &["INSERT INTO salesync.decision DEFAULT VALUES", "INSERT INTO salesync.request DEFAULT VALUES"],
+    );
     world.refuses("head", "salesync_status", &["SELECT FROM public.sales", "SELECT FROM shop.item"]);
 }

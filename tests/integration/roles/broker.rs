@@ -10,7 +10,10 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldArray, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use salesync::broker::{Broker, BrokerAddress, ConnectOptions};
+use salesync::domain::BundleId;
 
+use crate::company::Company;
+use crate::forge::forged;
 use crate::servers::{as_branch, fresh_vhost};
 
 const BUNDLES: &str = "salesync.bundles";
@@ -25,22 +28,35 @@ fn talk<T>(url: &str, talk: impl AsyncFnOnce(Channel) -> Result<T, lapin::Error>
             let connection = Connection::connect(url, ConnectionProperties::default()).await?;
             talk(connection.create_channel().await?).await
         };
-        tokio::time::timeout(Duration::from_mins(1), talking).await.expect("the broker answers within a minute")
+        tokio::time::timeout(Duration::from_mins(1), talking)
+            .await
+            .expect("the broker answers within a minute")
     });
     done.map_err(|error| error.to_string())
 }
 
 /// Publishes one message and waits until the broker has answered for it. True if a queue has it.
+async fn send(
+    channel: &Channel,
+    exchange: &str,
+    routing_key: &str,
+    properties: BasicProperties,
+    payload: &[u8],
+) -> Result<bool, lapin::Error> {
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let sent =
+        channel.basic_publish(exchange.into(), routing_key.into(), options, payload, properties).await?;
+    Ok(matches!(sent.await?, lapin::Confirmation::Ack(None)))
+}
+
 async fn publish(
     channel: &Channel,
     exchange: &str,
     routing_key: &str,
     properties: BasicProperties,
 ) -> Result<bool, lapin::Error> {
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-    let sent = channel.basic_publish(exchange.into(), routing_key.into(), options, b"x", properties).await?;
-    Ok(matches!(sent.await?, lapin::Confirmation::Ack(None)))
+    send(channel, exchange, routing_key, properties, b"x").await
 }
 
 fn is_refused<T>(url: &str, what: &str, talking: impl AsyncFnOnce(Channel) -> Result<T, lapin::Error>) {
@@ -70,7 +86,10 @@ fn a_branch_can_send_its_own_bundles_and_read_its_own_answers_and_nothing_else()
 
     // Its own things it may still do, and nothing else has come or gone.
     let own = talk(&east, async |channel| {
-        assert!(publish(&channel, BUNDLES, "east", BasicProperties::default().with_user_id("east".into())).await?);
+        assert!(
+            publish(&channel, BUNDLES, "east", BasicProperties::default().with_user_id("east".into()))
+                .await?
+        );
         let queue = queue_of(RECEIPTS, "east");
         channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await
     });
@@ -107,7 +126,9 @@ fn writes_nothing_else(east: &str) {
 }
 
 fn reads_nothing_else(east: &str) {
-    for queue in [queue_of(RECEIPTS, "west"), queue_of(BUNDLES, "east"), queue_of(BUNDLES, "west"), DEAD.into()] {
+    for queue in
+        [queue_of(RECEIPTS, "west"), queue_of(BUNDLES, "east"), queue_of(BUNDLES, "west"), DEAD.into()]
+    {
         is_refused(east, &format!("get from {queue}"), async |channel| {
             channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await
         });
@@ -131,7 +152,9 @@ fn changes_nothing(east: &str) {
         });
         is_refused(east, &format!("bind the queue {queue}"), async |channel| {
             let options = QueueBindOptions::default();
-            channel.queue_bind(queue.into(), BUNDLES.into(), "west".into(), options, FieldTable::default()).await
+            channel
+                .queue_bind(queue.into(), BUNDLES.into(), "west".into(), options, FieldTable::default())
+                .await
         });
         is_refused(east, &format!("unbind the queue {queue}"), async |channel| {
             channel.queue_unbind(queue.into(), BUNDLES.into(), "east".into(), FieldTable::default()).await
@@ -156,17 +179,31 @@ fn changes_nothing(east: &str) {
     }
 }
 
-/// The broker asks for the right to the routing key, and not for that to further ones in the headers: docs/security.md.
+/// The broker asks for the right to the routing key, and not to further ones in the headers.
 #[test]
-fn what_comes_by_a_second_routing_key_is_no_bundle_of_an_enrolled_branch() {
-    let all = fresh_vhost();
-    let mut head = Broker::connect(&BrokerAddress::parse(&all).unwrap(), &ConnectOptions::default()).unwrap();
-    head.declare_topology(&["east", "west"]).unwrap();
+fn what_a_branch_slips_into_anothers_queue_is_not_taken_as_the_others_even_without_signatures() {
+    let company = Company::of_sales(&["east", "west"]);
+    let (west, head) = (&company.branches[1], &company.head_office);
+    west.sell("Ink");
+    west.run(&["bundle", "--offline"]).ok();
+    let forged = forged(&west.bundles()[0], |manifest| manifest.bundle_id = BundleId::generate());
     let mut headers = FieldTable::default();
     let keys = FieldArray::from(vec![AMQPValue::LongString("west".into())]);
     headers.insert("CC".into(), AMQPValue::FieldArray(keys));
-    let sent = talk(&as_branch(&all, "east"), async |channel| {
-        publish(&channel, BUNDLES, "east", BasicProperties::default().with_headers(headers)).await
+    let sent = talk(&as_branch(&company.broker_url, "east"), async |channel| {
+        send(&channel, BUNDLES, "east", BasicProperties::default().with_headers(headers), &forged).await
     });
-    eprintln!("CC: {sent:?} west has {:?}", head.queue_depth("west"));
+    assert_eq!(sent, Ok(true), "the broker has become stricter: docs/security.md");
+    assert_eq!(company.broker().queue_depth("west").unwrap(), Some(1));
+    let rejected = head.run(&["apply", "--json"]).exits(3).json()["rejected"].clone();
+    let reasons: Vec<_> =
+        rejected.as_array().unwrap().iter().map(|one| one["reason"].as_str().unwrap()).collect();
+    assert!(
+        reasons.len() == 2 && reasons.contains(&"it was published as \"east\", and not as west"),
+        "{reasons:?}"
+    );
+    assert_eq!(head.value("SELECT to_regclass('public.sales')"), "");
+    west.run(&["bundle"]).exits_with_any(&[0, 3]);
+    head.run(&["apply"]).ok();
+    assert_eq!(head.rows("public.sales", "branch = 'west'"), west.rows("public.sales", "true"));
 }

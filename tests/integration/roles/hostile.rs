@@ -10,7 +10,7 @@ const TRAP: &str = "
         $$ BEGIN INSERT INTO public.caught VALUES (current_user, what); RETURN true; END $$;";
 
 /// Fits what salesync asks better than what PostgreSQL has, wherever a search path leads here.
-const SNARES: &str = r#"
+const SNARES: &str = r"
     CREATE FUNCTION {s}.to_regclass(text) RETURNS regclass LANGUAGE sql AS $$SELECT public.trap('to_regclass'); SELECT NULL::regclass$$;
     CREATE FUNCTION {s}.to_regnamespace(text) RETURNS regnamespace LANGUAGE sql AS $$SELECT public.trap('to_regnamespace'); SELECT NULL::regnamespace$$;
     CREATE FUNCTION {s}.format(text, text, text) RETURNS text LANGUAGE sql AS $$SELECT public.trap('format'); SELECT 'true'$$;
@@ -40,7 +40,7 @@ const SNARES: &str = r#"
     CREATE TABLE {s}.pg_class (oid oid, relname name); CREATE TABLE {s}.pg_namespace (oid oid, nspname name);
     CREATE VIEW {s}.pg_roles AS SELECT public.trap('pg_roles'); CREATE VIEW {s}.pg_type AS SELECT public.trap('pg_type');
     CREATE VIEW {s}.pg_attribute AS SELECT public.trap('pg_attribute'); CREATE VIEW {s}.pg_database AS SELECT public.trap('pg_database');
-    GRANT ALL ON SCHEMA {s} TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA {s} TO PUBLIC;"#;
+    GRANT ALL ON SCHEMA {s} TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA {s} TO PUBLIC;";
 
 /// Lays the snares in a schema of their own and in public, and lets every role's search path lead there first.
 fn ensnare(node: &Node) {
@@ -52,7 +52,9 @@ fn ensnare(node: &Node) {
     node.sql(&format!("ALTER DATABASE {database} SET search_path = evil, public, pg_catalog"));
     for role in ["bundle", "init", "sell", "page", "apply"] {
         let role = format!("salesync_{role}");
-        node.sql(&format!("ALTER ROLE {role} IN DATABASE {database} SET search_path = evil, public, pg_catalog"));
+        node.sql(&format!(
+            "ALTER ROLE {role} IN DATABASE {database} SET search_path = evil, public, pg_catalog"
+        ));
     }
 }
 
@@ -141,7 +143,10 @@ fn what_the_owner_of_a_table_plants_on_it_never_runs_with_salesyncs_rights() {
     assert_eq!(east.value(rights), "dba salesync_sell");
     company.sync();
     company.assert_equal("public.sales");
-    assert_eq!(head.value("SELECT count(*) FROM public.sales"), east.value("SELECT count(*) FROM public.sales"));
+    assert_eq!(
+        head.value("SELECT count(*) FROM public.sales"),
+        east.value("SELECT count(*) FROM public.sales")
+    );
 }
 
 /// A cast is found by the types alone, whatever the search path is, and keys are compared as text.

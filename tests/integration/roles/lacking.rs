@@ -23,7 +23,11 @@ fn a_table_that_may_not_be_read_is_told_before_anything_is_cut() {
     east.run(&["init"]).ok();
     east.sql("ALTER TABLE public.sales ENABLE ROW LEVEL SECURITY");
     for command in ["bundle", "status", "init"] {
-        is_told(east, &[command], &["row-level security can hide rows", "ALTER ROLE salesync_bundle BYPASSRLS"]);
+        is_told(
+            east,
+            &[command],
+            &["row-level security can hide rows", "ALTER ROLE salesync_bundle BYPASSRLS"],
+        );
     }
     assert_eq!(east.value("SELECT last_sequence FROM salesync.node"), "0");
     east.sql("ALTER TABLE public.sales DISABLE ROW LEVEL SECURITY");
@@ -40,13 +44,18 @@ fn whoever_may_not_prepare_a_branch_is_told_who_may() {
     };
     let owned = "it belongs to salesync_bundle, and salesync_status is no member";
     init_as(&east.database_url, "salesync_status").says(&[owned, "GRANT salesync_bundle TO salesync_status"]);
-    init_as(&fresh_database(), "salesync_status").says(&["may not make one", "GRANT CREATE ON DATABASE test_"]);
+    init_as(&fresh_database(), "salesync_status")
+        .says(&["may not make one", "GRANT CREATE ON DATABASE test_"]);
 
     east.sql("CREATE TABLE public.other (id int PRIMARY KEY)");
     let tables = format!("{SALES}[[table]]\nname = \"public.other\"\n");
     east.configure("role = \"branch\"", &company.broker_url, &tables);
     let grant = "GRANT SELECT ON public.other TO salesync_bundle";
-    init_as(&east.database_url, "salesync_bundle").says(&["public.other", "as the owner of the table", grant]);
+    init_as(&east.database_url, "salesync_bundle").says(&[
+        "public.other",
+        "as the owner of the table",
+        grant,
+    ]);
     east.sql(grant);
     init_as(&east.database_url, "salesync_bundle").says(&["public.other", "the role that owns the table"]);
     assert_eq!(east.value("SELECT count(*) FROM salesync.tracked_table"), "1");

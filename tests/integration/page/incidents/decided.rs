@@ -5,11 +5,11 @@ use salesync::sandbox::wait_until;
 use super::{
     LIMIT, comes_to_show, form, press, question, send, with_a_held_deletion, with_a_rejected_bundle,
 };
-use crate::rights::as_role;
 use crate::company::Node;
 use crate::contested::apply_is_busy;
 use crate::decisions::sell_many;
 use crate::page::site::Site;
+use crate::rights::as_role;
 use crate::running::Running;
 
 const CARRIED_OUT: &str = "SELECT string_agg(verdict || ' ' || coalesce(sequence::text, '-') || ' by ' || split_part(decided_by, ' as ', 1)
