@@ -19,7 +19,7 @@ BEGIN;
 
 -- salesync_bundle  runs `bundle`, `sync`, `resend`, `prune`, `status`. Owns the schema salesync, reads the tables that
 --                  travel, writes to none of them.
--- salesync_init    runs `init` and `replay --into-branch`, both now and then and by a person: makes triggers, which only
+-- salesync_init    runs `init`, `leave` and `replay --into-branch`, now and then and by a person: makes triggers, which only
 --                  the owner of a table may enable always. So it is a member of the roles that own the tables.
 -- salesync_sell    runs `import`, and `serve` where nobody presses Sync now: works on public.sales.
 -- salesync_page    runs `serve`: both salesync_sell and salesync_bundle.

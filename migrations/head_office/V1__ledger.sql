@@ -140,6 +140,15 @@ CREATE INDEX ON salesync.decision (branch, decision_id);
 CREATE INDEX ON salesync.decision (decided_at);
 CREATE INDEX ON salesync.decision (request_id);
 
+-- The keys that branches have shown by a probe, whether they count or not: the configuration says that.
+CREATE TABLE salesync.presented_key (
+    branch        text NOT NULL REFERENCES salesync.branch,
+    public_key    text NOT NULL,
+    key_id        text NOT NULL,
+    presented_at  timestamptz NOT NULL DEFAULT clock_timestamp(), -- the last time
+    PRIMARY KEY (branch, public_key)
+);
+
 -- The branch's last word on its business days: what its bundles have stated of each, the latest of it.
 CREATE TABLE salesync.day_total (
     branch       text NOT NULL REFERENCES salesync.branch,

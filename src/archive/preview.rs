@@ -8,7 +8,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use crate::bundle::{Bundle, PourError, ReadError, RowReader, fields_of_row};
-use crate::domain::{Digest, Manifest, MemberKind};
+use crate::domain::{Column, Digest, Manifest, MemberKind};
 
 /// Rows of each member that are shown.
 pub const PREVIEW_ROWS: usize = 50;
@@ -52,8 +52,8 @@ pub struct Preview {
     pub kind: MemberKind,
     /// How many it has.
     pub rows: u64,
-    /// The names of its columns.
-    pub columns: Vec<String>,
+    /// Its columns.
+    pub columns: Vec<Column>,
     /// The first rows; NULL is none.
     pub first: Vec<Vec<Option<String>>>,
     /// Why there are none, if they cannot be read.
@@ -112,7 +112,7 @@ fn glimpse(mut bundle: Bundle<File>, file_sha256: Digest) -> Glimpse {
                 table: table.name.to_string(),
                 kind: member.kind,
                 rows: member.rows,
-                columns: columns.into_iter().map(|column| column.name).collect(),
+                columns,
                 first: if trouble.is_none() { sink.rows() } else { Vec::new() },
                 trouble,
             });

@@ -71,6 +71,11 @@ pub fn cut(client: &mut Client, cutter: &Cutter<'_>, options: &CutOptions) -> Re
     archive.remove_drafts()?;
     discard_unrecorded(archive, &node)?;
     let tracked = tracked_tables(client)?;
+    if tracked.is_empty() {
+        // Nothing would be noticed, and nobody would notice that.
+        return Err(Failure::new(Kind::Configuration, "cutting", "no table is captured here")
+            .hint("this branch has left; `salesync join` or `salesync init` captures its tables again"));
+    }
     tracked.iter().try_for_each(|table| check_day(table, &options.tables))?;
     tracked.iter().try_for_each(|table| check_readable(client, &table.name))?;
     let base = Base::of(client, &node, options)?;

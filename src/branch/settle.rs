@@ -10,7 +10,8 @@ use super::tracking::tracked_tables;
 use crate::broker::Broker;
 use crate::database::database_failure;
 use crate::domain::{
-    Failure, KeyRing, REQUEST_FORMAT, Receipt, ReceiptOutcome, Request, Signable, Signature,
+    ANSWER_FORMAT, Failure, KeyRing, ProbeAnswer, REQUEST_FORMAT, Receipt, ReceiptOutcome, Request, Signable,
+    Signature,
 };
 use crate::halt::{self, Step};
 
@@ -26,12 +27,14 @@ pub struct Unapplied {
 }
 
 /// What came from head office.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
     /// Receipts that were taken in.
     pub receipts: u64,
-    /// Receipts and requests that are not proven to be head office's. They are kept, and change nothing.
+    /// What is not proven to be head office's. Receipts and requests are kept, and change nothing.
     pub refused: u64,
+    /// Answers to probes that are head office's.
+    pub answers: Vec<ProbeAnswer>,
 }
 
 /// Takes in every receipt and request that waits for this branch and is proven to be head office's, by its
@@ -45,19 +48,24 @@ pub fn settle(
 ) -> Result<Settled, Failure> {
     let mut settled = Settled::default();
     while let Some(delivery) = broker.next_receipt(node.name.as_str())? {
-        let is_request = delivery.message_type.as_deref() == Some(REQUEST_FORMAT);
-        let signable = if is_request { Signable::Request } else { Signable::Receipt };
+        let signable = match delivery.message_type.as_deref() {
+            Some(REQUEST_FORMAT) => Signable::Request,
+            Some(ANSWER_FORMAT) => Signable::Answer,
+            _ => Signable::Receipt,
+        };
         let (body, signature) = (&delivery.payload[..], delivery.headers.signature);
         let doubt = head_office.check(signable, body, signature.as_ref(), Utc::now()).err();
         let answer = Answer { body, signature, refusal: doubt.map(|doubt| doubt.to_string()) };
         if answer.refusal.is_some() {
             settled.refused += 1;
         }
-        if is_request {
-            take_request(client, node, &answer)?;
-            halt::after(Step::RequestRecorded);
-        } else if take_receipt(client, node, &answer)? {
-            settled.receipts += 1;
+        match signable {
+            Signable::Request => {
+                take_request(client, node, &answer)?;
+                halt::after(Step::RequestRecorded);
+            }
+            Signable::Answer => settled.answers.extend(take_answer(node, &answer)),
+            _ => settled.receipts += u64::from(take_receipt(client, node, &answer)?),
         }
         broker.acknowledge(delivery)?;
         halt::after(Step::ReceiptTaken);
@@ -139,6 +147,22 @@ fn take_request(client: &mut Client, node: &Node, answer: &Answer<'_>) -> Result
         Err(why) => tracing::warn!("a request cannot be read and is not followed: {why}"),
     }
     Ok(())
+}
+
+/// The answer to a probe, if it is believed. Nothing is recorded of it: whoever wants another asks again.
+fn take_answer(node: &Node, answer: &Answer<'_>) -> Option<ProbeAnswer> {
+    if let Some(why) = &answer.refusal {
+        tracing::warn!("an answer to a probe is not used: {why}");
+        return None;
+    }
+    match ProbeAnswer::from_bytes(answer.body) {
+        Ok(found) if found.branch == node.name => return Some(found),
+        Ok(found) => {
+            tracing::warn!("an answer to a probe of {} came to this branch and is not used", found.branch);
+        }
+        Err(why) => tracing::warn!("an answer to a probe cannot be read and is not used: {why}"),
+    }
+    None
 }
 
 /// Adds a receipt to those that came.

@@ -207,7 +207,7 @@ fn uncaptured(name: &TableName, error: &postgres::Error) -> Failure {
     )
 }
 
-fn untrack(transaction: &mut Transaction<'_>, table: &TrackedTable) -> Result<(), Failure> {
+pub(super) fn untrack(transaction: &mut Transaction<'_>, table: &TrackedTable) -> Result<(), Failure> {
     let failed = |error: postgres::Error| uncaptured(&table.name, &error);
     let sql = "SELECT to_regclass($1) IS NOT NULL";
     let exists: bool = transaction.query_one(sql, &[&table.name.sql()]).map_err(failed)?.get(0);

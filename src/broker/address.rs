@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv6Addr};
 
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use zeroize::Zeroizing;
 
 use crate::domain::{Failure, Kind};
 
@@ -72,6 +73,32 @@ impl BrokerAddress {
         &self.user
     }
 
+    /// The virtual host.
+    #[must_use]
+    pub fn vhost(&self) -> &str {
+        &self.vhost
+    }
+
+    /// The same broker for another login.
+    #[must_use]
+    pub fn for_login(&self, user: &str, password: &str) -> Self {
+        Self { user: user.to_owned(), ..self.clone() }.with_password(password)
+    }
+
+    /// The same broker as others call it: `host[:port]`.
+    pub fn at(self, place: &str) -> Result<Self, Failure> {
+        let (host, port) = split_place(place)?;
+        Ok(Self { host, port: port.unwrap_or(self.port), ..self })
+    }
+
+    /// The whole URL with the password, for a configuration file and nothing else.
+    #[must_use]
+    pub fn secret_url(&self) -> Zeroizing<String> {
+        let password = self.password.as_ref().map(|password| format!(":{}@", encode(password)));
+        let shown = self.to_string();
+        Zeroizing::new(password.map_or(shown.clone(), |password| shown.replacen('@', &password, 1)))
+    }
+
     /// Host and port, for sentences about the network.
     pub(super) fn place(&self) -> String {
         if self.host.contains(':') {
@@ -86,7 +113,8 @@ impl BrokerAddress {
     }
 
     /// Whether the bytes stay on this machine.
-    pub(super) fn is_loopback(&self) -> bool {
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }

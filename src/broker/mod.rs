@@ -20,6 +20,7 @@
 //! sees it. Nothing is acknowledged by that; the queue's delivery limit removes the message in the end.
 
 mod address;
+mod branch_user;
 mod connection;
 mod consume;
 mod deadlines;
@@ -31,6 +32,7 @@ mod receive;
 mod topology;
 
 pub use address::BrokerAddress;
+pub use branch_user::{branch_definitions, branch_rights};
 pub use connection::{Broker, ConnectOptions};
 pub use consume::Wake;
 pub use deadlines::Deadlines;

@@ -9,7 +9,10 @@ use lapin::{BasicProperties, Confirmation};
 use super::connection::Broker;
 use super::failure;
 use super::topology::{BUNDLES, RECEIPTS, name};
-use crate::domain::{BUNDLE_FORMAT, Failure, Kind, RECEIPT_FORMAT, REQUEST_FORMAT, Signable};
+use crate::domain::{
+    ANSWER_FORMAT, BUNDLE_FORMAT, Failure, Kind, PROBE_FORMAT, RECEIPT_FORMAT, REQUEST_FORMAT, Signable,
+    Signature,
+};
 use crate::halt::{self, Step};
 
 const PERSISTENT: u8 = 2;
@@ -76,6 +79,34 @@ impl Broker {
     pub fn publish_request(&mut self, branch: &str, request_id: &str, payload: &[u8]) -> Result<(), Failure> {
         let doing = format!("publishing a request to {branch}");
         self.publish_to_branch(doing, branch, request_id, (REQUEST_FORMAT, Signable::Request), payload)
+    }
+
+    /// Publishes a branch's question whether it is heard, with the same promise. It goes with the bundles.
+    pub fn publish_probe(
+        &mut self,
+        branch: &str,
+        nonce: &str,
+        payload: &[u8],
+        signature: &Signature,
+    ) -> Result<(), Failure> {
+        let mut headers = FieldTable::default();
+        headers.insert("branch".into(), text(branch));
+        headers.insert("signature".into(), text(&signature.to_string()));
+        self.publish(Letter {
+            doing: format!("publishing a probe of {branch}"),
+            exchange: BUNDLES,
+            routing_key: branch,
+            message_id: Some(name(nonce)?),
+            message_type: PROBE_FORMAT.into(),
+            headers,
+            payload,
+        })
+    }
+
+    /// Publishes head office's answer to a probe of `branch`, with the same promise. It comes with the receipts.
+    pub fn publish_answer(&mut self, branch: &str, nonce: &str, payload: &[u8]) -> Result<(), Failure> {
+        let doing = format!("publishing the answer to a probe of {branch}");
+        self.publish_to_branch(doing, branch, nonce, (ANSWER_FORMAT, Signable::Answer), payload)
     }
 
     fn publish_to_branch(

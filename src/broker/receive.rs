@@ -8,7 +8,7 @@ use super::connection::{Broker, round_trip};
 use super::failure;
 use super::publish::{Letter, text};
 use super::topology::{BUNDLES, DEAD, RECEIPTS, queue_of};
-use crate::domain::{Failure, Kind, Signature};
+use crate::domain::{Failure, Kind, PROBE_FORMAT, Signature};
 use crate::halt::{self, Step};
 
 /// The longest reason a buried message carries, in bytes: headers share one frame with everything
@@ -201,6 +201,12 @@ impl Delivery {
             acker: message.acker,
             channel,
         }
+    }
+
+    /// Whether its sender calls it a probe, and no bundle.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.message_type.as_deref() == Some(PROBE_FORMAT)
     }
 
     /// Whether it can still be answered for, as far as is known without asking the broker. If not, it comes

@@ -20,11 +20,11 @@ use crate::domain::{Failure, Kind};
 use crate::head_office::{Arrival, Receiver};
 
 pub(super) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
+    if args.follow {
+        return daemon::run(context, args.workers);
+    }
     let settings = context.settings_of(Role::HeadOffice)?;
     let workers = settings.workers(args.workers);
-    if args.follow {
-        return daemon::run(context, &settings, workers);
-    }
     let mut client = settings.connect_prepared_database("apply")?;
     take_lock(&mut client, Lock::Apply)?;
     let verdicts = if args.check { Verdicts::of_rehearsal() } else { Verdicts::default() };

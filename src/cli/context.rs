@@ -77,6 +77,11 @@ impl Context {
         Self::write(text.as_bytes())
     }
 
+    /// Prints a line of the result to stdout at once, where a person reads it.
+    pub(super) fn tell(&self, line: &str) -> Result<(), Failure> {
+        if self.json || self.quiet { Ok(()) } else { Self::write(format!("{}\n", legible(line)).as_bytes()) }
+    }
+
     /// Writes to stdout.
     pub(super) fn write(text: &[u8]) -> Result<(), Failure> {
         match io::stdout().lock().write_all(text) {

@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::intake::{self, Feed, Intake, Manner, Plan};
 use crate::cli::progress::Progress;
-use crate::cli::settings::Settings;
+use crate::cli::settings::{Role, Settings, Source};
 use crate::cli::unattended::retry::{Retry, is_lasting};
 use crate::cli::unattended::service::{self, BUNDLE, STEP, Service};
 use crate::cli::unattended::stop::Stop;
@@ -17,22 +17,33 @@ use crate::domain::{Count, Failure, Kind};
 /// How often to look for what nobody hands over.
 const LOOK: Duration = Duration::from_mins(1);
 
+/// How often to look whether the configuration has changed.
+const READ: Duration = Duration::from_secs(1);
+
 /// How often to look whether somebody has decided something, while bundles come: a look takes a moment.
 const LISTEN: Duration = Duration::from_millis(100);
 
-pub(in crate::cli) fn run(context: &Context, settings: &Settings, workers: usize) -> Result<Exit, Failure> {
-    let plan = Plan { settings, manner: Manner::Stay, workers };
-    let daemon =
-        Daemon { plan, stop: Stop::listen()?, service: Service::start(), progress: context.progress() };
-    let outcome = daemon.run();
+pub(in crate::cli) fn run(context: &Context, workers: Option<usize>) -> Result<Exit, Failure> {
+    let mut settings = context.settings_of(Role::HeadOffice)?;
+    let (stop, service, mut past) = (Stop::listen()?, Service::start(), Past::default());
+    let outcome = loop {
+        let workers = settings.workers(workers);
+        let plan = Plan { settings: &settings, manner: Manner::Stay, workers };
+        let daemon = Daemon { context, plan, stop: &stop, service: &service, progress: context.progress() };
+        match daemon.run(&mut past) {
+            Ok(Some(renewed)) => settings = renewed,
+            ended => break ended,
+        }
+    };
     service::stopping();
-    outcome.map(|()| Exit::Done)
+    outcome.map(|_| Exit::Done)
 }
 
 struct Daemon<'a> {
+    context: &'a Context,
     plan: Plan<'a>,
-    stop: Stop,
-    service: Service,
+    stop: &'a Stop,
+    service: &'a Service,
     progress: Progress,
 }
 
@@ -47,9 +58,11 @@ struct Past {
 }
 
 impl<'a> Daemon<'a> {
-    /// Serves, and connects again where a server was away.
-    fn run(&self) -> Result<(), Failure> {
-        let (mut past, mut retry, mut is_ready) = (Past::default(), Retry::new(), false);
+    /// Serves until it is asked to stop, and connects again where a server was away; or until the configuration has
+    /// changed: then the new one is returned.
+    fn run(&self, past: &mut Past) -> Result<Option<Settings>, Failure> {
+        let (mut retry, mut is_ready) = (Retry::new(), false);
+        let mut source = self.plan.settings.source();
         let mut feeds: Vec<Feed<'a>> = self.plan.settings.branches.keys().map(Feed::new).collect();
         loop {
             let mut connected = || {
@@ -60,7 +73,10 @@ impl<'a> Daemon<'a> {
                 }
                 is_ready = true;
             };
-            let Err(failure) = self.serve(&mut feeds, &mut past, &mut connected) else { return Ok(()) };
+            let failure = match self.serve(&mut feeds, past, &mut source, &mut connected) {
+                Ok(renewed) => return Ok(renewed),
+                Err(failure) => failure,
+            };
             self.progress.clear();
             let is_refused = failure.kind() == Kind::Postponed && !past.had_lock;
             if is_refused || is_lasting(&failure, past.was_up) {
@@ -75,40 +91,77 @@ impl<'a> Daemon<'a> {
             let pause = retry.after(&failure);
             self.service.step(pause + STEP);
             if self.stop.wait(pause) {
-                return Ok(());
+                return Ok(None);
+            }
+            if let Some(renewed) = self.renewed(&mut source) {
+                return Ok(Some(renewed));
             }
         }
     }
 
-    /// Serves until it is asked to stop, or a connection is lost.
+    /// The configuration, if it has changed and can be read.
+    fn renewed(&self, source: &mut Source) -> Option<Settings> {
+        if !source.has_changed() {
+            return None;
+        }
+        // Of one that cannot be read it is told once.
+        *source = source.renewed();
+        match self.context.settings_of(Role::HeadOffice) {
+            Ok(settings) => {
+                tracing::info!("the configuration has changed, and is read again");
+                Some(settings)
+            }
+            Err(failure) => {
+                tracing::warn!("{failure}; it goes on with the configuration that it had");
+                None
+            }
+        }
+    }
+
+    /// Serves until it is asked to stop, or a connection is lost, or the configuration has changed.
     fn serve(
         &self,
         feeds: &mut [Feed<'a>],
         past: &mut Past,
+        source: &mut Source,
         connected: &mut dyn FnMut(),
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Settings>, Failure> {
         self.service.step(STEP);
         let mut client = self.plan.settings.connect_prepared_database("apply")?;
         take_lock(&mut client, Lock::Apply)?;
         past.had_lock = true;
-        let mut verdicts = Verdicts::default();
+        let (mut verdicts, mut renewed) = (Verdicts::default(), None);
         let outcome = intake::run(self.plan, &mut client, feeds, &mut verdicts, |intake| {
             past.was_up = true;
             intake.receiver.listen_for_decisions()?;
             connected();
-            let outcome = self.work(intake, past);
+            let outcome = self.work(intake, past, &mut || {
+                renewed = self.renewed(source);
+                renewed.is_some()
+            });
             // For the bundles that are being applied.
             self.service.step(BUNDLE);
             outcome
         });
         self.tell(&verdicts, past);
-        outcome
+        outcome.map(|()| renewed)
     }
 
-    fn work(&self, intake: &mut Intake<'a, '_>, past: &mut Past) -> Result<(), Failure> {
+    fn work(
+        &self,
+        intake: &mut Intake<'a, '_>,
+        past: &mut Past,
+        is_renewed: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Failure> {
         let mut idle = Retry::new();
-        let (mut look, mut listen) = (Instant::now(), Instant::now());
+        let (mut look, mut listen, mut read) = (Instant::now(), Instant::now(), Instant::now());
         while !self.stop.is_asked() {
+            if Instant::now() >= read {
+                read = Instant::now() + READ;
+                if is_renewed() {
+                    break;
+                }
+            }
             self.step(intake, BUNDLE);
             let mut is_time = Instant::now() >= look;
             if Instant::now() >= listen {

@@ -1,12 +1,13 @@
 //! A private key in its file, which nobody but its owner may read.
 
-use std::fs::{File, Permissions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
+
+use super::private_file::{Readers, write_new};
 
 use crate::domain::{Failure, Kind, SigningKey};
 
@@ -53,26 +54,8 @@ pub(super) fn read_key(path: &Path) -> Result<SigningKey, Failure> {
     }
 }
 
-/// Writes the key to a new file: whole and on disk, or not at all, and never over another.
+/// Writes the key to a new file, and never over another.
 pub(super) fn write_key(path: &Path, key: &SigningKey) -> Result<(), Failure> {
-    let failed = |error: &io::Error| Failure::file("writing the private key", path, error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // For its owner only, from the first moment on.
-    let mut draft = NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-    let write = |file: &mut File| {
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(key.to_pem().map_err(io::Error::other)?.as_bytes())?;
-        file.sync_all()
-    };
-    write(draft.as_file_mut()).map_err(|error| failed(&error))?;
-    draft.persist_noclobber(path).map_err(|refused| match refused.error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            let doing = format!("writing the private key {}", path.display());
-            Failure::new(Kind::Failed, doing, "there is a file already, and a key is never overwritten").hint(
-                "`salesync keygen --public FILE` prints its public key; for another key name another file",
-            )
-        }
-        _ => failed(&refused.error),
-    })?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(&error))
+    let instead = "`salesync keygen --public FILE` prints its public key; for another key name another file";
+    write_new("the private key", path, key.to_pem()?.as_bytes(), Readers::Owner, instead)
 }

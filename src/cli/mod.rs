@@ -8,6 +8,7 @@ mod context;
 mod daemon;
 mod decide;
 mod demo;
+mod enroll;
 mod exchange;
 mod exit;
 mod hash_password;
@@ -15,15 +16,19 @@ mod import;
 mod init;
 mod inspect;
 mod intake;
+mod join;
 mod key_file;
 mod keygen;
+mod leave;
 mod manual;
+mod private_file;
 mod progress;
 mod prune;
 mod rebuild;
 mod replay;
 mod request;
 mod resend;
+mod revoke;
 mod serve;
 mod settings;
 mod status;
@@ -83,6 +88,10 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Keygen(args) => keygen::run(context, &args),
+        Command::Enroll(args) => enroll::run(context, &args),
+        Command::Join(args) => join::run(context, &args),
+        Command::Leave(args) => leave::run(context, &args),
+        Command::Revoke(args) => revoke::run(context, &args),
         Command::Serve(args) => serve::run(context, &args),
         Command::HashPassword(_) => hash_password::run(),
         Command::Demo(args) => demo::run(&args),

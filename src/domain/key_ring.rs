@@ -16,9 +16,13 @@ pub struct TrustedKey {
 }
 
 /// The keys of one node, as another node knows them. Without any the node is not enrolled, and has to sign
-/// nothing.
+/// nothing, unless it is said from when on it has to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeyRing(Vec<TrustedKey>);
+pub struct KeyRing {
+    keys: Vec<TrustedKey>,
+    /// From then on nothing is believed that no key has signed, also while there is none.
+    signs_from: Option<DateTime<Utc>>,
+}
 
 /// Why a text is not believed to be the node's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,23 +47,35 @@ pub enum Distrust {
 impl KeyRing {
     /// These keys.
     pub fn new(keys: Vec<TrustedKey>) -> Self {
-        Self(keys)
+        Self { keys, signs_from: None }
+    }
+
+    /// The same; from this moment on everything has to be signed, whether there is a key yet or not.
+    #[must_use]
+    pub fn signing_from(self, moment: Option<DateTime<Utc>>) -> Self {
+        Self { signs_from: moment, ..self }
     }
 
     /// Keys that are believed for ever.
     pub fn of(keys: impl IntoIterator<Item = PublicKey>) -> Self {
         let forever = |key| TrustedKey { key, not_before: None, revoked_at: None };
-        Self(keys.into_iter().map(forever).collect())
+        Self::new(keys.into_iter().map(forever).collect())
     }
 
     /// The keys, as they are configured.
     pub fn keys(&self) -> &[TrustedKey] {
-        &self.0
+        &self.keys
+    }
+
+    /// Whether nothing has ever to be signed.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.signs_from.is_none()
     }
 
     /// Whether the node has to sign what is received at this time: whether it has a key by then, revoked or not.
     pub fn is_enrolled_at(&self, received: DateTime<Utc>) -> bool {
-        self.0.iter().any(|trusted| trusted.not_before.is_none_or(|from| from <= received))
+        self.signs_from.is_some_and(|from| from <= received)
+            || self.keys.iter().any(|trusted| trusted.not_before.is_none_or(|from| from <= received))
     }
 
     /// Whether this text, which was `received` at this time by the clock of the one who asks, is the node's. The
@@ -76,7 +92,8 @@ impl KeyRing {
         }
         let signature = signature.ok_or(Distrust::Unsigned)?;
         let id = signature.key();
-        let trusted = self.0.iter().find(|trusted| trusted.key.id() == id).ok_or(Distrust::UnknownKey(id))?;
+        let trusted =
+            self.keys.iter().find(|trusted| trusted.key.id() == id).ok_or(Distrust::UnknownKey(id))?;
         if !trusted.key.has_signed(what, text, signature) {
             return Err(Distrust::Forged(id));
         }
@@ -127,6 +144,16 @@ mod tests {
             let found = ring.check(what, text, Some(&signature), moment(1));
             assert_eq!(found, Err(Distrust::Forged(id)), "{what:?}");
         }
+    }
+
+    #[test]
+    fn who_has_to_sign_and_has_no_key_yet_is_not_believed() {
+        let anybody = SigningKey::generate().unwrap();
+        let ring = KeyRing::default().signing_from(Some(moment(5)));
+        assert!(!ring.is_empty() && KeyRing::default().is_empty());
+        assert_eq!(said(&ring, None, 4), Ok(None));
+        assert_eq!(said(&ring, None, 5), Err(Distrust::Unsigned));
+        assert_eq!(said(&ring, Some(&anybody), 5), Err(Distrust::UnknownKey(anybody.public().id())));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod legible;
 mod manifest;
 mod manifest_check;
 mod name;
+mod probe;
 mod receipt;
 mod request;
 mod signature;
@@ -32,6 +33,7 @@ pub use manifest::{
     TableChange,
 };
 pub use name::NodeName;
+pub use probe::{ANSWER_FORMAT, KeyStanding, PROBE_FORMAT, Probe, ProbeAnswer};
 pub use receipt::{MemberTotals, RECEIPT_FORMAT, Receipt, ReceiptOutcome, TOLERABLE_SKEW_MS, TableEffect};
 pub use request::{REQUEST_FORMAT, Request, Wanted};
 pub use signature::{KeyId, NotAKey, PublicKey, Signable, Signature, SigningKey};

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::hex::{parse_hex, write_hex};
-use super::{BUNDLE_FORMAT, Failure, Kind, RECEIPT_FORMAT, REQUEST_FORMAT};
+use super::{ANSWER_FORMAT, BUNDLE_FORMAT, Failure, Kind, PROBE_FORMAT, RECEIPT_FORMAT, REQUEST_FORMAT};
 
 /// What can be signed. A signature of one is none of another, whatever the bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub enum Signable {
     Receipt,
     /// What head office asks of a branch.
     Request,
+    /// A branch's question whether it is heard.
+    Probe,
+    /// Head office's answer to that.
+    Answer,
 }
 
 impl Signable {
@@ -33,6 +37,8 @@ impl Signable {
             Self::Manifest => BUNDLE_FORMAT,
             Self::Receipt => RECEIPT_FORMAT,
             Self::Request => REQUEST_FORMAT,
+            Self::Probe => PROBE_FORMAT,
+            Self::Answer => ANSWER_FORMAT,
         };
         [format.as_bytes(), b"\n", text].concat()
     }
@@ -237,7 +243,7 @@ mod tests {
         let signature = ours.sign(Signable::Manifest, text);
         assert!(ours.public().has_signed(Signable::Manifest, text, &signature));
         assert!(!theirs.public().has_signed(Signable::Manifest, text, &signature));
-        for other in [Signable::Receipt, Signable::Request] {
+        for other in [Signable::Receipt, Signable::Request, Signable::Probe, Signable::Answer] {
             assert!(!ours.public().has_signed(other, text, &signature), "{other:?}");
         }
         for at in 0..text.len() {

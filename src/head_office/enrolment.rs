@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::verdict::Postmark;
 use crate::bundle::Bundle;
-use crate::domain::{Distrust, KeyId, KeyRing, NodeName};
+use crate::domain::{Distrust, KeyId, KeyRing, KeyStanding, NodeName, PublicKey};
 
 /// The keys of the branches. One without keys is not enrolled: what comes in its name is taken as its own.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,12 @@ impl Enrolment {
 
     /// The keys of a branch, if it has any.
     pub fn keys_of(&self, branch: &NodeName) -> Option<&KeyRing> {
-        self.0.get(branch).filter(|ring| !ring.keys().is_empty())
+        self.0.get(branch).filter(|ring| !ring.is_empty())
+    }
+
+    /// How a key that the branch has shown stands at this moment.
+    pub(super) fn standing_of(&self, branch: &NodeName, key: &PublicKey, now: DateTime<Utc>) -> KeyStanding {
+        self.0.get(branch).map_or(KeyStanding::Waiting, |ring| ring.standing_of(key, now))
     }
 
     /// Whether the branch has sealed this bundle, which head office received at this time; if not, why that is

@@ -38,7 +38,7 @@ pub struct Receiver<'a> {
     pub(super) client: &'a mut Client,
     pub(super) archive: &'a Archive,
     policy: Policy,
-    enrolment: &'a Enrolment,
+    pub(super) enrolment: &'a Enrolment,
     /// Whether what waits in the archive for a bundle is applied with it.
     takes_followers: bool,
     /// Asked before each bundle that waited in the archive: whether it may be its turn now.

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::broker::branch_rights;
+
 /// The user with all rights in every virtual host.
 pub(super) const USER: &str = "salesync";
 pub(super) const PASSWORD: &str = "sandbox";
@@ -45,15 +47,12 @@ impl Definitions {
     /// under its own name only, and read only its own receipts. In all of them it has the password it was first given.
     #[must_use]
     pub fn with_branch(mut self, vhost: &str, branch: &str, password: &str) -> Self {
-        let receipts = format!(r"^salesync\.receipts\.{branch}$");
         if !self.users.iter().any(|known| known["name"] == branch) {
             self.users.push(user(branch, password));
         }
-        self.permissions.push(permission(vhost, branch, ["^$", r"^salesync\.bundles$", &receipts]));
-        self.topic_permissions.push(json!({
-            "vhost": vhost, "user": branch, "exchange": "salesync.bundles",
-            "write": "^{username}$", "read": "^$",
-        }));
+        let (rights, topic) = branch_rights(vhost, branch);
+        self.permissions.push(rights);
+        self.topic_permissions.push(topic);
         self
     }
 

@@ -86,3 +86,32 @@ pub(super) fn attachment(name: &str) -> String {
     let is_harmless = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
     format!("attachment; filename=\"{}\"", name.chars().filter(is_harmless).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    #[test]
+    fn a_file_whose_making_panics_is_never_taken_for_a_whole_one() {
+        let runtime = Runtime::new().unwrap();
+        let all = |body: Body| runtime.block_on(to_bytes(body, 100));
+        let at_once = runtime.block_on(download(|_| panic!("row 17: secret")));
+        assert_eq!(at_once.unwrap_err().to_string(), "making a file: the program has a fault");
+        let in_the_middle = runtime.block_on(download(|outlet| {
+            outlet.send(b"half".to_vec()).unwrap();
+            panic!("row 17: secret")
+        }));
+        assert!(all(in_the_middle.unwrap()).is_err());
+        let whole = runtime.block_on(download(|outlet| {
+            outlet.send(b"who".to_vec()).unwrap();
+            outlet.send(b"le".to_vec()).unwrap();
+            Ok(())
+        }));
+        assert_eq!(all(whole.unwrap()).unwrap(), "whole");
+        let empty = runtime.block_on(download(|_| Ok(())));
+        assert_eq!(all(empty.unwrap()).unwrap(), "");
+    }
+}

@@ -158,6 +158,19 @@ fn everything_that_is_printed_as_json_is_described_and_the_other_way_round() {
     new.run(&["init", "--with-sales"]).ok();
     printed.by(&new, "replay --into-branch", &["replay", "--into-branch", "../head/bundles"], "");
 
+    let known = "[signing]\nkey = \"head.key\"\n[branches.east]\n";
+    head.configure("role = \"head-office\"", &company.broker_url, known);
+    head.run(&["keygen"]).ok();
+    printed.by(head, "enroll", &["enroll", "west", "--out", "west.toml"], "");
+    printed.by(
+        &new,
+        "join",
+        &["join", "../head/west.toml", "--dir", "west", "--database", &new.database_url],
+        "",
+    );
+    printed.by(head, "revoke", &["revoke", "west", "--dry-run"], "");
+    printed.by(east, "leave", &["leave", "--dry-run"], "");
+
     for (title, seen) in &printed.0 {
         assert_eq!(*seen, described(title), "docs/json.md, {title}, describes what nobody prints");
     }

@@ -37,6 +37,7 @@ mod delivery;
 mod demo;
 mod disks;
 mod documents;
+mod enrolment;
 mod golden;
 mod hostile;
 mod import;

@@ -105,8 +105,8 @@ fn prepare(client: &mut Client, side: Side) {
 /// The role that runs a command at a branch, if not the one that runs nearly all.
 pub fn role_for(arguments: &[&str]) -> Option<&'static str> {
     let is = |word: &str| arguments.contains(&word);
-    let roles = [("init", "salesync_init"), ("--into-branch", "salesync_init"), ("import", "salesync_sell")];
-    let roles = roles.into_iter().chain([("serve", "salesync_page")]);
+    let roles = [("init", "salesync_init"), ("leave", "salesync_init"), ("--into-branch", "salesync_init")];
+    let roles = roles.into_iter().chain([("import", "salesync_sell"), ("serve", "salesync_page")]);
     roles.into_iter().find_map(|(word, role)| is(word).then_some(role))
 }
 

@@ -1,6 +1,7 @@
 //! The arguments, as clap reads them. Their documentation is the help.
 
 mod branch;
+mod enrolment;
 mod head_office;
 mod values;
 
@@ -13,6 +14,7 @@ use clap::{Args as Arguments, Parser, Subcommand};
 use crate::domain::PublicKey;
 
 pub(super) use self::branch::{Bundle, Import, Resend, Sync};
+pub(super) use self::enrolment::{Enroll, Join, Leave, Revoke};
 pub(super) use self::head_office::{Apply, Approve, Compare, Reject, Replay, Request, Retry};
 
 /// Store-and-forward replication for PostgreSQL over links that are up one hour a day.
@@ -75,6 +77,10 @@ pub(super) enum Command {
     Inspect(Inspect),
     Prune(Prune),
     Keygen(Keygen),
+    Enroll(Enroll),
+    Join(Join),
+    Leave(Leave),
+    Revoke(Revoke),
     Serve(Serve),
     HashPassword(HashPassword),
     Demo(Demo),

@@ -1,4 +1,4 @@
-//! The company of the demo: four database servers, a broker, a folder and a configuration file per node.
+//! The company of the demo: four database servers, a broker, a folder per node.
 
 use std::env;
 use std::panic::resume_unwind;
@@ -18,11 +18,8 @@ pub(super) const BRANCHES: [&str; 3] = ["east", "west", "north"];
 /// Where the exchanges and queues are.
 const VHOST: &str = "salesync";
 
-/// Of the branches' logins at a broker that nobody else can reach and that is gone in a minute.
-const PASSWORD: &str = "demo";
-
-/// What a branch adds to its configuration file.
-const TRACKED_TABLES: &str = "[[table]]\nname = \"public.sales\"\nday = \"date\"\n";
+/// What head office adds to its configuration file: it signs.
+const SIGNING: &str = "[signing]\nkey = \"signing.key\"\n";
 
 /// Head office, its branches and the broker between them, all running. Everything ends and is removed
 /// when it is dropped, or when this process ends in any other way.
@@ -34,8 +31,7 @@ pub(super) struct Company {
 }
 
 impl Company {
-    /// Starts all servers at the same time, each with an empty database, and writes the configuration
-    /// files.
+    /// Starts all servers at the same time, each with an empty database, and makes the folders.
     pub(super) fn start(sandbox: &Sandbox) -> Result<Self, Failure> {
         let (broker, head_office, branches) = thread::scope(|scope| {
             let broker = scope.spawn(|| start_broker(sandbox));
@@ -54,23 +50,16 @@ impl Company {
         self.broker.url(VHOST)
     }
 
-    /// Every branch logs in at the broker as itself, and may do there what a branch has to do, no more.
+    /// Head office is configured; it has yet to enrol its branches, who get their configuration by that.
     fn configure(&self) -> Result<(), Failure> {
-        let known: Vec<String> =
-            BRANCHES.iter().map(|name| format!("[branches.{name}]\nexpect_every = \"26h\"\n")).collect();
-        self.head_office.configure("head-office", &self.broker_url(), &known.join("\n"))?;
-        self.branches.iter().try_for_each(|branch| {
-            let broker = self.broker.url_for(&branch.name, PASSWORD, VHOST);
-            branch.configure("branch", &broker, TRACKED_TABLES)
-        })
+        self.head_office.make_folder()?;
+        self.head_office.configure("head-office", &self.broker_url(), SIGNING)?;
+        self.branches.iter().try_for_each(Node::make_folder)
     }
 }
 
 fn start_broker(sandbox: &Sandbox) -> Result<BrokerServer, Failure> {
-    let definitions = BRANCHES
-        .iter()
-        .fold(Definitions::with_vhosts([VHOST]), |all, branch| all.with_branch(VHOST, branch, PASSWORD));
-    BrokerServer::start(sandbox, "broker", &definitions)
+    BrokerServer::start(sandbox, "broker", &Definitions::with_vhosts([VHOST]))
 }
 
 fn start_node(sandbox: &Sandbox, name: &str) -> Result<Node, Failure> {

@@ -2,10 +2,12 @@
 
 use super::company::Company;
 use super::compare::{compare, head_office_checksum};
+use super::enrolment::{KEYS, enrol};
 use super::node::Node;
 use super::sales::FILE;
 use super::story::Story;
 use crate::domain::{Failure, Kind};
+use crate::sandbox::Sandbox;
 
 /// How a branch's `bundle` ends when the broker is away.
 const POSTPONED: i32 = 75;
@@ -20,8 +22,8 @@ SELECT coalesce(branch, 'all') AS branch, count(*) AS sales, sum(qty) AS qty,
 FROM public.sales GROUP BY ROLLUP (branch) ORDER BY sales.branch NULLS LAST";
 
 /// Plays the day.
-pub(super) fn play(story: &Story, company: &Company) -> Result<(), Failure> {
-    prepare(story, company)?;
+pub(super) fn play(story: &Story, sandbox: &Sandbox, company: &Company) -> Result<(), Failure> {
+    prepare(story, sandbox, company)?;
     sell(story, company)?;
     sync(story, company)?;
     lose_the_line(story, company)?;
@@ -31,23 +33,9 @@ pub(super) fn play(story: &Story, company: &Company) -> Result<(), Failure> {
     prove(story, company)
 }
 
-fn prepare(story: &Story, company: &Company) -> Result<(), Failure> {
-    let [east, west, north] = &company.branches;
+fn prepare(story: &Story, sandbox: &Sandbox, company: &Company) -> Result<(), Failure> {
     story.chapter(1, "Four databases that do not know each other")?;
-    story.tell(
-        "Head office and each branch have a PostgreSQL server of their own. What salesync has to know \
-         is in one file per node. This is East's:",
-    )?;
-    east.show_configuration(story)?;
-    story.tell(
-        "`init` declares the queues at head office and installs the capture of changes at a branch. \
-         --with-sales makes the table, as these databases are empty.",
-    )?;
-    company.head_office.salesync(story, &["init"])?.exits(0)?;
-    for branch in [east, west, north] {
-        branch.salesync(story, &["init", "--with-sales"])?.exits(0)?;
-    }
-    Ok(())
+    enrol(story, sandbox, company)
 }
 
 fn sell(story: &Story, company: &Company) -> Result<(), Failure> {
@@ -205,8 +193,9 @@ fn must_be_unchanged(doing: &str, before: &str, company: &Company) -> Result<(),
 
 fn prove(story: &Story, company: &Company) -> Result<(), Failure> {
     story.chapter(8, "Is it all there, once, unchanged?")?;
-    story.tell("The files: format, checksums, totals, and the chain from each to the one before it.")?;
-    company.head_office.salesync(story, &["verify", "bundles"])?.exits(0)?;
+    story.tell("The files: format, checksums, totals, signatures, and the chain from each to the one before it. The branches' three public \
+         keys are in a file; no server is needed.")?;
+    company.head_office.salesync(story, &["verify", "--keys", KEYS, "bundles"])?.exits(0)?;
     company.head_office.salesync(story, &["status"])?.exits(0)?;
     story.tell(
         "The tables: rows, sum, and a checksum over every value of every row. This query runs at each \

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::thread;
 
 use super::company::Company;
+use super::enrolment::KEYS;
 use super::node::Node;
 use super::story::Story;
 use super::table::Table;
@@ -33,7 +34,7 @@ pub(super) fn keep(story: &Story, company: &Company) -> Result<(), Failure> {
     story.tell("Look around:")?;
     let looks = [
         salesync(head_office, "status"),
-        salesync(head_office, "verify bundles"),
+        salesync(head_office, &format!("verify --keys {KEYS} bundles")),
         salesync(east, "inspect --rows bundles/east/*/0000000002.bundle"),
         salesync(east, "resend 1..2"),
         format!("psql {}", head_office.url()),

@@ -3,13 +3,14 @@
 //! Nothing is staged: every step is this program, run at a node as a person would run it, or SQL at a
 //! node's database, and a step that does not do what the story says of it ends the demo with a failure.
 //!
-//! `story` prints, `node` is where commands are typed, `company` starts the servers, `day` is what
-//! happens, `compare` the proof at the end,
+//! `story` prints, `node` is where commands are typed, `company` starts the servers, `enrolment` is how the branches join,
+//! `day` what happens then, `compare` the proof at the end,
 //! `keep` and `pages` what one can try afterwards.
 
 mod company;
 mod compare;
 mod day;
+mod enrolment;
 mod keep;
 mod node;
 mod pages;
@@ -50,7 +51,7 @@ pub(super) fn run(args: &Demo) -> Result<Exit, Failure> {
         }
     }
     story.tell(format!("They run, after {:.1} s.", began.elapsed().as_secs_f32()))?;
-    day::play(&story, &company)?;
+    day::play(&story, &sandbox, &company)?;
     story.tell(format!(
         "Every branch and head office are equal. The day took {:.0} s.",
         began.elapsed().as_secs_f32()

@@ -1,6 +1,7 @@
 //! A node of the demo's company: what is typed there is shown, done and judged.
 
-use std::fs;
+use std::fs::{self, DirBuilder, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -36,21 +37,22 @@ impl Node {
         self.server.url(&self.database)
     }
 
-    /// Makes the folder and writes the configuration file. `sections` are added to what every node has.
+    /// Makes its folder. The broker's administrator, who may be another user, may pass through it.
+    pub(super) fn make_folder(&self) -> Result<(), Failure> {
+        let made = DirBuilder::new().create(&self.folder);
+        made.and_then(|()| fs::set_permissions(&self.folder, Permissions::from_mode(0o711)))
+            .map_err(|error| Failure::file("making", &self.folder, &error))
+    }
+
+    /// Writes the configuration file. `sections` are added to what every node has.
     pub(super) fn configure(&self, role: &str, broker: &str, sections: &str) -> Result<(), Failure> {
         let text = format!(
             "node = \"{}\"\nrole = \"{role}\"\n\n[database]\nurl = \"{}\"\n\n[broker]\nurl = \"{broker}\"\n\n{sections}",
             self.name,
             self.url(),
         );
-        fs::create_dir(&self.folder).map_err(|error| Failure::file("making", &self.folder, &error))?;
         let file = self.folder.join(CONFIGURATION);
         fs::write(&file, text).map_err(|error| Failure::file("writing", &file, &error))
-    }
-
-    /// Types `cat salesync.toml`.
-    pub(super) fn show_configuration(&self, story: &Story) -> Result<(), Failure> {
-        self.show_file(story, CONFIGURATION, usize::MAX)
     }
 
     /// Types `cat file`, or `head -n lines file` if the file has more lines.
@@ -188,7 +190,8 @@ impl Ran {
         Err(self.failure(&format!("it did not say {words:?}")))
     }
 
-    fn printed(&self) -> String {
+    /// What it has printed and said.
+    pub(super) fn printed(&self) -> String {
         let [stdout, stderr] = [&self.output.stdout, &self.output.stderr].map(|b| String::from_utf8_lossy(b));
         format!("{stdout}{stderr}")
     }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod feed;
+mod probes;
 mod workers;
 
 use std::io::Write as _;
@@ -143,9 +144,9 @@ impl Intake<'_, '_> {
     /// Waits for a moment, or until something happens.
     pub(in crate::cli) fn wait(&mut self) -> Result<(), Failure> {
         if let Some(delivery) = self.broker.wait_for_bundle(SLICE)?
-            && let Some(feed) = self.feeds.iter_mut().find(|feed| feed.branch.as_str() == delivery.branch)
+            && let Some(index) = self.feeds.iter().position(|feed| feed.branch.as_str() == delivery.branch)
         {
-            feed.waiting.push_back(delivery);
+            self.come(index, delivery)?;
         }
         Ok(())
     }
@@ -273,11 +274,25 @@ impl Intake<'_, '_> {
     fn fetch(&mut self, index: usize) -> Result<(), Failure> {
         let feed = &mut self.feeds[index];
         match self.broker.next_bundle(feed.branch.as_str()) {
-            Ok(Some(delivery)) => feed.waiting.push_back(delivery),
+            Ok(Some(delivery)) => return self.come(index, delivery),
             Ok(None) => feed.is_dry = true,
             Err(failure) => return self.meet(index, failure.into()),
         }
         Ok(())
+    }
+
+    /// A message has come. A bundle waits for its turn; a probe is answered at once.
+    fn come(&mut self, index: usize, delivery: Delivery) -> Result<(), Failure> {
+        let feed = &mut self.feeds[index];
+        if !delivery.is_probe() {
+            feed.waiting.push_back(delivery);
+            return Ok(());
+        }
+        let answered = probes::answer(&mut self.receiver, &mut self.broker, feed.branch, delivery);
+        answered.or_else(|failure| {
+            let trouble = Trouble::receiving(failure, &mut self.receiver);
+            self.meet(index, trouble)
+        })
     }
 
     /// A branch has met with trouble. Fails only where all would.

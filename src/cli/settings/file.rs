@@ -1,6 +1,6 @@
 //! The configuration file as it is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,9 +8,11 @@ use bytesize::ByteSize;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
+use super::branches::{self, BranchSettings};
 use super::keys::{HeadOfficeSection, enrolment, key_ring};
 use super::serve::ServeSection;
-use super::{BranchSettings, MOST_WORKERS, Role, Settings};
+use super::source::Source;
+use super::{MOST_WORKERS, Role, Settings};
 use crate::archive::Archive;
 use crate::branch::{PartLimits, SMALLEST_BUNDLE};
 use crate::broker::ConnectOptions;
@@ -134,7 +136,12 @@ enum SchemaChangesWord {
 
 impl File {
     /// What it says, checked. Relative paths are meant from the folder `base`.
-    pub(super) fn into_settings(self, base: &Path) -> Result<Settings, Failure> {
+    pub(super) fn into_settings(mut self, base: &Path) -> Result<Settings, Failure> {
+        let branch_folder = branches::folder(base);
+        let own_files = match self.role {
+            Role::HeadOffice => branches::add(&branch_folder, &mut self.branches)?,
+            Role::Branch => BTreeSet::new(),
+        };
         let (limits, policy) = (self.bundle.limits()?, self.apply.policy()?);
         let (workers, head_office) = (self.apply.workers()?, self.head_office);
         let mut tables = BTreeMap::new();
@@ -163,6 +170,9 @@ impl File {
             enrolment: enrolment(&self.branches)?,
             tax_rate: self.sales.tax_rate()?,
             branches: self.branches,
+            own_files,
+            branch_folder,
+            source: Source::default(),
             head_office: key_ring("head_office", head_office.public_key, &head_office.public_keys)?,
             signing_key: self.signing.key.map(|file| base.join(file)),
             policy,

@@ -14,11 +14,11 @@ use crate::head_office::Enrolment;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeySection {
-    key: PublicKey,
+    pub(super) key: PublicKey,
     #[serde(default, deserialize_with = "moment")]
-    not_before: Option<DateTime<Utc>>,
+    pub(super) not_before: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "moment")]
-    revoked_at: Option<DateTime<Utc>>,
+    pub(super) revoked_at: Option<DateTime<Utc>>,
 }
 
 /// The section about head office, at a branch.
@@ -77,13 +77,13 @@ pub(super) fn enrolment(branches: &BTreeMap<NodeName, BranchSettings>) -> Result
                     .hint("every branch makes a key of its own with `salesync keygen`"));
             }
         }
-        rings.insert(name.clone(), ring);
+        rings.insert(name.clone(), ring.signing_from(settings.enrolled_at));
     }
     Ok(Enrolment::new(rings))
 }
 
 /// Reads a time with its zone, in quotes or without.
-fn moment<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+pub(super) fn moment<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let text = match toml::Value::deserialize(source)? {
         toml::Value::String(text) => text,
         toml::Value::Datetime(time) => time.to_string(),

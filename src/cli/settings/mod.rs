@@ -1,10 +1,12 @@
 //! The configuration file, with what the environment overrides.
 
+mod branches;
 mod file;
 mod keys;
 mod serve;
+mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::num::NonZero;
@@ -16,14 +18,15 @@ use postgres::Client;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use self::file::{File, duration};
-use self::keys::KeySection;
+pub(super) use self::branches::BranchSettings;
+use self::file::File;
+pub(super) use self::source::Source;
 use crate::archive::Archive;
 use crate::branch::PartLimits;
 use crate::broker::{Broker, BrokerAddress, ConnectOptions};
 use crate::cli::key_file::read_key;
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
-use crate::domain::{Failure, KeyRing, Kind, NodeName, PublicKey, SigningKey, TableName};
+use crate::domain::{Failure, KeyRing, Kind, NodeName, SigningKey, TableName};
 use crate::head_office::monitor::Expectations;
 use crate::head_office::{Enrolment, Policy};
 use crate::web::Options;
@@ -45,6 +48,12 @@ pub(super) struct Settings {
     pub(super) tax_rate: Decimal,
     /// Head office's branches.
     pub(super) branches: BTreeMap<NodeName, BranchSettings>,
+    /// Those of them that have files of their own.
+    own_files: BTreeSet<NodeName>,
+    /// Where these are.
+    branch_folder: PathBuf,
+    /// The files that all of this was read from.
+    source: Source,
     /// The branches' keys, at head office.
     pub(super) enrolment: Enrolment,
     /// Head office's keys, at a branch.
@@ -70,21 +79,6 @@ pub(super) enum Role {
     HeadOffice,
 }
 
-/// What head office knows of a branch.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct BranchSettings {
-    /// Silence longer than this is an alarm.
-    #[serde(default, deserialize_with = "duration")]
-    pub(super) expect_every: Option<Duration>,
-    /// Its key, if it has just one.
-    #[serde(default)]
-    public_key: Option<PublicKey>,
-    /// Its keys, each with the time for which it is valid.
-    #[serde(default)]
-    public_keys: Vec<KeySection>,
-}
-
 /// More connections would be held against somebody else.
 pub(super) const MOST_WORKERS: usize = 64;
 /// As many as there are cores, but no more than this where nothing is said: there is a database at work too.
@@ -97,6 +91,7 @@ impl Settings {
     /// Reads the file that `--config` names, or the first there is of the usual ones.
     pub(super) fn load(named: Option<&Path>) -> Result<Self, Failure> {
         let path = find(named)?;
+        let source = Source::of(&path);
         let text = fs::read_to_string(&path).map_err(|error| {
             let failure = Failure::file("reading the configuration", &path, &error);
             if failure.kind() == Kind::Permission { failure } else { in_file(&path, error).hint(NAMED) }
@@ -105,7 +100,8 @@ impl Settings {
             in_file(&path, located(&text, &error)).hint("README, \"Configuration\", has every key")
         })?;
         let base = path.parent().unwrap_or(Path::new("."));
-        file.into_settings(base).map_err(|failure| {
+        let settings = file.into_settings(base).map(|settings| Self { source, ..settings });
+        settings.map_err(|failure| {
             let located = in_file(&path, &failure);
             failure.advice().map_or_else(|| in_file(&path, &failure), |hint| located.hint(hint))
         })
@@ -119,7 +115,18 @@ impl Settings {
 
     /// How long each of head office's branches may be silent.
     pub(super) fn expectations(&self) -> Expectations {
-        self.branches.iter().map(|(name, branch)| (name.clone(), branch.expect_every)).collect()
+        let of = |branch: &BranchSettings| branch.expect_every.filter(|_| branch.left_at.is_none());
+        self.branches.iter().map(|(name, branch)| (name.clone(), of(branch))).collect()
+    }
+
+    /// The files that this was read from.
+    pub(super) fn source(&self) -> Source {
+        self.source.clone()
+    }
+
+    /// The configuration file.
+    pub(super) fn file(&self) -> &Path {
+        self.source.file()
     }
 
     fn database_url(&self) -> Result<DatabaseUrl, Failure> {
@@ -139,7 +146,23 @@ impl Settings {
         self.broker_url().is_some()
     }
 
-    fn broker_address(&self) -> Result<BrokerAddress, Failure> {
+    /// Whether something says which database the node has.
+    pub(super) fn has_database(&self) -> bool {
+        self.database_is_configured() || env::var_os("SALESYNC_DATABASE_URL").is_some()
+    }
+
+    /// Whether that is the configuration file.
+    pub(super) fn database_is_configured(&self) -> bool {
+        self.database_url.is_some()
+    }
+
+    /// Whether the broker may be spoken to in plain text over a network.
+    pub(super) fn allows_plaintext(&self) -> bool {
+        self.broker_options.allow_plaintext
+    }
+
+    /// Where the node's broker is, and its login there.
+    pub(super) fn broker_address(&self) -> Result<BrokerAddress, Failure> {
         let missing = || Failure::new(Kind::Configuration, "looking for the broker", "no URL is configured");
         BrokerAddress::parse(
             &self

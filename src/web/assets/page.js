@@ -13,6 +13,7 @@
   let known = new Map();
   let underWay = false;
   let again = false;
+  let behind = false;
 
   // Whoever answers a question comes back to what has asked it.
   const isBusy = (region) =>
@@ -41,9 +42,12 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const region of regions()) {
         const fresh = page.getElementById(region.id);
-        if (!fresh || isBusy(region)) continue;
-        const text = fresh.innerHTML;
-        if (text === (known.get(region.id) ?? region.innerHTML)) continue;
+        const text = fresh?.innerHTML;
+        if (!fresh || text === (known.get(region.id) ?? region.innerHTML)) continue;
+        if (isBusy(region)) {
+          behind = true;
+          continue;
+        }
         fill(region, fresh);
         known.set(region.id, text);
         region.dispatchEvent(new CustomEvent("live", { bubbles: true }));
@@ -101,7 +105,13 @@
       }
     });
     addEventListener("pagehide", rest);
-    document.addEventListener("close", refresh, true);
+    // What could not be filled anew is, as soon as nobody is there any more.
+    const catchUp = () => {
+      if (behind) refresh();
+      behind = false;
+    };
+    document.addEventListener("close", catchUp, true);
+    document.addEventListener("focusout", catchUp);
     if (document.visibilityState === "visible") look();
   }
 

@@ -3,25 +3,31 @@
 use std::collections::BTreeMap;
 
 use crate::archive::{PREVIEW_ROWS, Preview};
-use crate::domain::{ColumnTotal, Manifest, Receipt};
+use crate::domain::{ColumnTotal, Manifest, Receipt, is_summed};
 use crate::web::words::grouped;
 
 /// The first rows of a member.
 pub(in crate::web) struct PreviewView {
     pub(in crate::web) title: String,
-    pub(in crate::web) columns: Vec<String>,
+    /// Their names, and whether they are numbers.
+    pub(in crate::web) columns: Vec<(String, bool)>,
     pub(in crate::web) rows: Vec<Vec<Option<String>>>,
     pub(in crate::web) more: Option<String>,
     pub(in crate::web) trouble: Option<String>,
 }
 
 impl PreviewView {
+    /// Whether the values of this column are numbers.
+    pub(in crate::web) fn is_number(&self, column: usize) -> bool {
+        self.columns.get(column).is_some_and(|(_, is_number)| *is_number)
+    }
+
     pub(in crate::web) fn of(preview: Preview) -> Self {
         let Preview { table, kind, rows, columns, first, trouble } = preview;
         let left = rows.saturating_sub(first.len() as u64);
         Self {
             title: format!("{table}, {}: {}", kind.as_str(), grouped(&rows)),
-            columns,
+            columns: columns.into_iter().map(|column| (column.name, is_summed(&column.type_name))).collect(),
             more: (left > 0 && trouble.is_none())
                 .then(|| format!("{} more; a page shows {PREVIEW_ROWS} at most.", grouped(&left))),
             rows: first,

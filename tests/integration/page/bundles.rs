@@ -173,6 +173,7 @@ fn the_first_rows_are_shown_and_are_no_script() {
     page.shows(&[
         "&#60;script&#62;alert(1)&#60;/script&#62;",
         "<td>Tea 46</td>",
+        "<td class=\"num\">1.00</td>",
         "14 more; a page shows 50 at most",
     ]);
 }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::domain::{Epoch, Failure, Kind, NodeName, Sequence};
 use crate::head_office::history::{ArrivalFilter, ArrivalTurn, ArrivedAs};
+use crate::web::bundle::place;
 use crate::web::head_office::sales::{day, given};
 use crate::web::trouble::Trouble;
 
@@ -89,11 +90,8 @@ impl BundlesQuery {
 pub(super) fn whose(
     (branch, epoch, sequence): &(String, String, String),
 ) -> Result<(NodeName, Epoch, Sequence), Trouble> {
-    let found = || {
-        let number = sequence.parse().ok().filter(|number| i64::try_from(*number).is_ok());
-        Some((branch.parse().ok()?, Epoch(Uuid::parse_str(epoch).ok()?), Sequence::new(number?)?))
-    };
-    found().ok_or(Trouble::NotFound)
+    let (epoch, sequence) = place(epoch, sequence)?;
+    Ok((branch.parse().map_err(|_| Trouble::NotFound)?, epoch, sequence))
 }
 
 fn sequence(text: &str) -> Result<i64, Failure> {

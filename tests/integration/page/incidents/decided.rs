@@ -107,6 +107,9 @@ fn a_rejection_wants_a_reason_which_the_branch_is_told() {
     send(&site, &reject, &[("reason", "wrong button")]).is(303);
     comes_to_show(&site, &["bundle 2 was rejected", "wrong button"], &["under way", "waits for a decision"]);
     assert_eq!(head.value("SELECT count(*) FROM public.sales"), "6000");
+    // It is written down first, and then sent.
+    let unsent = "SELECT count(*) FROM salesync.receipt WHERE published_at IS NULL";
+    wait_until(LIMIT, "the answer to be sent", || Ok((head.value(unsent) == "0").then_some(()))).unwrap();
     let told = east.run(&["bundle"]).exits(3).stdout();
     assert!(told.contains("local (page)") && told.contains("has rejected it: wrong button"), "{told}");
 

@@ -48,6 +48,7 @@ fn a_dialog_asks_first_and_the_page_shows_by_itself_what_has_become_of_it() {
     assert_eq!(browser.script("return window.asker.isConnected"), true);
     browser.press("Cancel");
     browser.sees_no_more("Approve bundle 3 of west?");
+    browser.script("document.activeElement.blur()");
     browser.sees("harbour: asked for a bundle");
     assert_eq!(browser.path(), "/incidents");
     assert_eq!(head.value("SELECT count(*) FROM salesync.decision WHERE verdict <> 'request'"), "0");
