@@ -84,6 +84,16 @@ fn a_branch_can_send_its_own_bundles_and_read_its_own_answers_and_nothing_else()
     reads_nothing_else(&east);
     changes_nothing(&east);
 
+    // What the broker permits besides, as docs/security.md says: to look how many wait elsewhere.
+    let asked = talk(&east, async |channel| {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+        channel.queue_declare(queue_of(BUNDLES, "west").as_str().into(), options, FieldTable::default()).await
+    });
+    assert_eq!(
+        asked.map(|queue| queue.message_count()),
+        Ok(0),
+        "the broker has become stricter: docs/security.md"
+    );
     // Its own things it may still do, and nothing else has come or gone.
     let own = talk(&east, async |channel| {
         assert!(
