@@ -82,7 +82,11 @@ pub fn program_url(url: &str, side: Side) -> String {
     }
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Ok(mut client) = Client::connect(url, NoTls) {
-        prepare(&mut client, side);
+        let row = client.query_one("SELECT pg_catalog.pg_is_in_recovery()", &[]).unwrap();
+        // A standby has what its primary has.
+        if !row.get::<_, bool>(0) {
+            prepare(&mut client, side);
+        }
     }
     as_role(url, side.role())
 }
