@@ -15,7 +15,7 @@ CREATE TABLE salesync.branch (
     last_manifest    text,                       -- SHA-256 of the last applied manifest.json
     last_applied_at  timestamptz,
     is_at_cut        boolean NOT NULL DEFAULT false, -- the last applied bundle was the last part of its cut
-    cut_made_at      timestamptz,                -- when that cut was made, the branch's clock
+    cut_taken_at     timestamptz,                -- when that cut was taken: what was committed before is in it; the branch's clock
     data_as_of       timestamptz,                -- the same of the last finished cut: what is here is as of then
     applied_bundles  bigint NOT NULL DEFAULT 0,  -- all that was ever applied: bundles,
     applied_rows     bigint NOT NULL DEFAULT 0,  -- rows and tombstones in them,

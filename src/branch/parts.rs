@@ -6,7 +6,7 @@ use chrono::{SubsecRound, Utc};
 
 use super::changes::TableCut;
 use super::node::{Node, expect_new};
-use super::record::Recorder;
+use super::record::{Recorder, Snapshot};
 use crate::archive::Archive;
 use crate::bundle::{Draft, SIGNATURE_MEMBER, key_of_row};
 use crate::domain::{
@@ -219,6 +219,7 @@ impl<'a> Parts<'a> {
 
     fn manifest(&mut self, last: bool) -> Manifest {
         let tables = self.table_changes(last);
+        let Snapshot { watermark, taken_at } = self.recorder.snapshot.clone();
         Manifest {
             format: BUNDLE_FORMAT.to_owned(),
             bundle_id: BundleId::generate(),
@@ -226,10 +227,9 @@ impl<'a> Parts<'a> {
             epoch: self.node.epoch,
             sequence: self.node.last_sequence.map_or(Sequence::FIRST, Sequence::next),
             previous: self.node.last_manifest,
-            cut: Cut { watermark: self.recorder.snapshot.watermark.clone(), part: self.sealed + 1, last },
-            // The cut's own moment, with its first part: to seal that may take until the next business day.
-            created_at: if self.sealed == 0 { self.recorder.snapshot.taken_at } else { Utc::now() }
-                .trunc_subsecs(6),
+            cut: Cut { watermark, taken_at, part: self.sealed + 1, last },
+            // The server's clock, which tells when the cut was taken, may be ahead, and this one set back meanwhile.
+            created_at: Utc::now().trunc_subsecs(6).max(taken_at),
             tool: concat!("salesync ", env!("CARGO_PKG_VERSION")).to_owned(),
             tables,
         }

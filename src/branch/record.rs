@@ -15,7 +15,7 @@ use crate::domain::{Failure, Mode};
 use crate::halt::{self, Step};
 
 /// What a cut sees.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Snapshot {
     /// As `pg_snapshot` prints it: the new watermark.
     pub(super) watermark: String,

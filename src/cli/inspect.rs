@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::args::Inspect;
@@ -73,12 +74,9 @@ impl fmt::Display for Report {
             None => writeln!(f, "  signed    not")?,
         }
         let last = if cut.last { ", the last" } else { "" };
-        writeln!(f, "  cut       {}, part {}{last}", cut.watermark, cut.part)?;
-        writeln!(
-            f,
-            "  sealed    {} by {tool}",
-            created_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
-        )?;
+        let time = |at: &DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        writeln!(f, "  cut       {}, part {}{last}, taken {}", cut.watermark, cut.part, time(&cut.taken_at))?;
+        writeln!(f, "  sealed    {} by {tool}", time(created_at))?;
         for table in &self.manifest.tables {
             writeln!(f, "  table {}, {}", table.name, table.mode.as_str())?;
             for member in &table.members {

@@ -33,7 +33,7 @@ pub struct Manifest {
     pub previous: Option<Digest>,
     /// The cut this bundle is a part of.
     pub cut: Cut,
-    /// The branch's clock when the bundle was sealed; of the first part, when the cut was made. No bundle depends on it.
+    /// The branch's clock when the bundle was sealed, not before the cut was taken. Nothing depends on it.
     pub created_at: DateTime<Utc>,
     /// The program that wrote it, `salesync 0.1.0`.
     pub tool: String,
@@ -47,6 +47,8 @@ pub struct Manifest {
 pub struct Cut {
     /// The snapshot, as `pg_snapshot` prints it.
     pub watermark: String,
+    /// The branch's clock right before the snapshot was taken: what was committed by then is in the cut.
+    pub taken_at: DateTime<Utc>,
     /// Which part of the cut this bundle is, from 1.
     pub part: u32,
     /// True for the last part: with it head office stands at the cut.

@@ -24,6 +24,9 @@ impl Manifest {
             "the first bundle of an epoch, and no other, has no previous one".to_owned()
         })?;
         check_cut(&self.cut, self.sequence)?;
+        require(self.cut.taken_at <= self.created_at, || {
+            "it was sealed before its cut was taken".to_owned()
+        })?;
         let is_shown = |c: char| c.is_ascii_graphic() || c == ' ';
         require(self.tool.len() <= LONGEST_TOOL && self.tool.chars().all(is_shown), || {
             "the name of its tool is none".to_owned()

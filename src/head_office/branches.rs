@@ -22,8 +22,8 @@ pub struct BranchState {
     pub last_applied_at: Option<DateTime<Utc>>,
     /// True if it was the last part of its cut.
     pub is_at_cut: bool,
-    /// When the branch made its last cut that is here to the end: what head office has of it is as of then, by the
-    /// branch's clock as its first bundle was sealed.
+    /// When the branch took its last cut that is here to the end: what head office has of it is as of then, by the
+    /// branch's clock, or this one as the cut's first bundle came if that is earlier.
     pub data_as_of: Option<DateTime<Utc>>,
     /// The epoch of `held`: the current one, or one that has yet to begin here.
     pub held_epoch: Option<Epoch>,

@@ -156,19 +156,20 @@ pub(super) fn record_bundle(
     Ok(received_at)
 }
 
-/// The branch is as far as this bundle. What head office has is as of the moment when the cut was made, which the first
-/// part says. A branch's clock that is ahead does not make it newer than the day it came.
+/// The branch is as far as this bundle. What head office has is as of the moment when the cut was taken: what was
+/// committed later, while it was being sealed, is not in it. A branch's clock that is ahead does not make it newer
+/// than the day it came.
 fn advance_branch(
     client: &mut impl GenericClient,
     incoming: Incoming<'_>,
     received_at: DateTime<Utc>,
 ) -> Result<(), postgres::Error> {
     let manifest = incoming.manifest;
-    let began = (manifest.cut.part == 1).then(|| manifest.created_at.min(received_at));
+    let taken_at = (manifest.cut.part == 1).then(|| manifest.cut.taken_at.min(received_at));
     client.execute(
         "UPDATE salesync.branch SET epoch = $2, last_sequence = $3, last_manifest = $4, is_at_cut = $5,
-                last_applied_at = clock_timestamp(), cut_made_at = coalesce($6, cut_made_at),
-                data_as_of = CASE WHEN $5 THEN coalesce($6, cut_made_at) ELSE data_as_of END,
+                last_applied_at = clock_timestamp(), cut_taken_at = coalesce($6, cut_taken_at),
+                data_as_of = CASE WHEN $5 THEN coalesce($6, cut_taken_at) ELSE data_as_of END,
                 applied_bundles = applied_bundles + 1, applied_rows = applied_rows + $7,
                 applied_bytes = applied_bytes + $8
          WHERE name = $1",
@@ -178,7 +179,7 @@ fn advance_branch(
             &manifest.sequence.as_bigint(),
             &incoming.digest.to_string(),
             &manifest.cut.last,
-            &began,
+            &taken_at,
             &(manifest.rows() + manifest.tombstones()).cast_signed(),
             &incoming.size.cast_signed(),
         ],

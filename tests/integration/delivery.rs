@@ -380,7 +380,11 @@ fn nonsense_that_only_the_database_finds_is_rejected_and_not_tried_for_ever() {
     head.run(&["apply", text(first)]).ok();
     let late: Vec<Change> = vec![
         Box::new(move |manifest| manifest.bundle_id = first_id),
-        Box::new(|manifest| manifest.created_at = chrono::DateTime::<chrono::Utc>::MIN_UTC),
+        Box::new(|manifest| manifest.cut.taken_at = chrono::DateTime::<chrono::Utc>::MIN_UTC),
+        Box::new(|manifest| {
+            manifest.cut.taken_at = chrono::DateTime::<chrono::Utc>::MIN_UTC;
+            manifest.created_at = chrono::DateTime::<chrono::Utc>::MIN_UTC;
+        }),
     ];
     for change in late {
         enqueue(&company, "east", &forged(second, change));

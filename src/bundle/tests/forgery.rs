@@ -68,6 +68,11 @@ fn one_way_only_to_write_a_value_is_a_manifest() {
     assert_eq!(manifest_error_of(&upper), ManifestError::NotCanonical);
     let local = forged(|manifest| manifest["created_at"] = "2024-03-01T18:30:00.123456+01:00".into());
     assert_eq!(manifest_error_of(&local), ManifestError::NotCanonical);
+    for taken_at in ["2024-03-01T18:29:59.500+01:00", "2024-03-01T17:29:59.5Z", "2024-03-01T17:29:59.500000Z"]
+    {
+        let other = forged(|manifest| manifest["cut"]["taken_at"] = taken_at.into());
+        assert_eq!(manifest_error_of(&other), ManifestError::NotCanonical, "{taken_at}");
+    }
     let null = forged(|manifest| manifest["tables"][0]["range"] = Value::Null);
     assert_eq!(manifest_error_of(&null), ManifestError::NotCanonical);
 }
@@ -85,7 +90,7 @@ fn a_manifest_without_its_seal_or_with_another_fails_its_checksum() {
 
 #[test]
 fn fields_that_are_unknown_missing_or_of_another_type_cannot_be_read() {
-    let changes: [fn(&mut Value); 13] = [
+    let changes: [fn(&mut Value); 15] = [
         |manifest| manifest["unknown"] = 1.into(),
         |manifest| manifest["cut"]["unknown"] = 1.into(),
         |manifest| manifest["tables"][0]["unknown"] = 1.into(),
@@ -93,6 +98,8 @@ fn fields_that_are_unknown_missing_or_of_another_type_cannot_be_read() {
         |manifest| manifest["tables"][0]["members"][0]["unknown"] = 1.into(),
         |manifest| manifest["tables"][0]["members"][0]["totals"]["id"]["unknown"] = 1.into(),
         |manifest| drop(manifest.as_object_mut().unwrap().remove("epoch")),
+        |manifest| drop(manifest["cut"].as_object_mut().unwrap().remove("taken_at")),
+        |manifest| manifest["cut"]["taken_at"] = "yesterday".into(),
         |manifest| manifest["sequence"] = 0.into(),
         |manifest| manifest["sequence"] = 1.0.into(),
         |manifest| manifest["sequence"] = (1_u64 << 63).into(),
@@ -132,6 +139,8 @@ fn heads_that_contradict_themselves_make_no_sense() {
         ("parts count", |manifest| manifest["cut"]["part"] = 2.into()),
         ("watermark", |manifest| manifest["cut"]["watermark"] = "now()".into()),
         ("watermark", |manifest| manifest["cut"]["watermark"] = "".into()),
+        ("before its cut", |manifest| manifest["cut"]["taken_at"] = "2024-03-01T17:30:00.123457Z".into()),
+        ("before its cut", |manifest| manifest["created_at"] = "2024-03-01T17:29:59.499999Z".into()),
         ("tool", |manifest| manifest["tool"] = "\u{1b}[2J".into()),
         ("tool", |manifest| manifest["tool"] = "x".repeat(101).into()),
         ("no table", |manifest| manifest["tables"] = json!([])),

@@ -22,15 +22,15 @@ const GOLDEN: [(&str, [&str; 2]); 2] = [
     (
         "v1",
         [
-            "45d28429260668cdbbf6d7258c63dcabe5036c63eb7dd509f8e92306031835be",
-            "5bc28896de33558a610e0315fc37b6f6a58130ac396b6322b43317e6d4a8c40e",
+            "66f7dae4c5e217192ff4263d1ba653f5358d765699ab8c4fd362721a15c82449",
+            "bca8aec63ed34166fc9fef643545c51ea135e9499315c52a0c25c80b369aa991",
         ],
     ),
     (
         "v1-signed",
         [
-            "5968675ee73370a05a4bf02b50974e9835697f58610b2f389c7e5cc868e7f6fa",
-            "c25f780d70b42db78b3da20a70d327f11e73567879d5ea7697affe9b20cbc49b",
+            "66f7dae4c5e217192ff4263d1ba653f5358d765699ab8c4fd362721a15c82449",
+            "bca8aec63ed34166fc9fef643545c51ea135e9499315c52a0c25c80b369aa991",
         ],
     ),
 ];

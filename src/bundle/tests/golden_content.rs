@@ -16,12 +16,15 @@ pub(super) fn bundles(key: Option<&SigningKey>) -> Vec<(Manifest, Digest, Vec<u8
         Some(key) => write_signed(key, head, tables),
         None => write(head, tables),
     };
-    let first = write(head(1, None, "742:742:", "2024-03-01T17:30:00.123456Z"), &whole());
-    let second = write(head(2, Some(first.1), "748:751:748,750", "2024-03-02T17:30:00Z"), &changes());
+    let times = ["2024-03-01T17:29:57Z", "2024-03-01T17:30:00.123456Z"];
+    let first = write(head(1, None, "742:742:", times), &whole());
+    let times = ["2024-03-02T17:29:59.75Z", "2024-03-02T17:30:00Z"];
+    let second = write(head(2, Some(first.1), "748:751:748,750", times), &changes());
     vec![first, second]
 }
 
-fn head(number: u8, previous: Option<Digest>, watermark: &str, created_at: &str) -> Manifest {
+fn head(number: u8, previous: Option<Digest>, watermark: &str, times: [&str; 2]) -> Manifest {
+    let [taken_at, created_at] = times.map(|time| time.parse().unwrap());
     Manifest {
         format: BUNDLE_FORMAT.to_owned(),
         bundle_id: BundleId(Uuid::from_u128(0x018d_fb5e_0000_7000_8000_0000_0000_0000 + u128::from(number))),
@@ -29,8 +32,8 @@ fn head(number: u8, previous: Option<Digest>, watermark: &str, created_at: &str)
         epoch: Epoch(Uuid::from_u128(0x018d_fb5d_0000_7000_8000_0000_0000_0000)),
         sequence: Sequence::new(number.into()).unwrap(),
         previous,
-        cut: Cut { watermark: watermark.to_owned(), part: 1, last: true },
-        created_at: created_at.parse().unwrap(),
+        cut: Cut { watermark: watermark.to_owned(), taken_at, part: 1, last: true },
+        created_at,
         tool: "salesync 0.1.0".to_owned(),
         tables: Vec::new(),
     }

@@ -44,7 +44,12 @@ pub(super) fn head() -> Manifest {
         epoch: Epoch(Uuid::from_u128(0x018d_f000_0000_7000_8000_0000_0000_0000)),
         sequence: Sequence::FIRST,
         previous: None,
-        cut: Cut { watermark: "742:745:742,743".to_owned(), part: 1, last: true },
+        cut: Cut {
+            watermark: "742:745:742,743".to_owned(),
+            taken_at: "2024-03-01T17:29:59.5Z".parse().unwrap(),
+            part: 1,
+            last: true,
+        },
         created_at: "2024-03-01T17:30:00.123456Z".parse().unwrap(),
         tool: "salesync 0.1.0".to_owned(),
         tables: Vec::new(),

@@ -4,8 +4,8 @@
 //! sums. It was written in the transaction that applied the bundle which says so, after head office had counted its own
 //! rows of that day and found the same; else the bundle would have been rejected. Each later change set that touches the
 //! day states it anew, with its last bundle. So while head office stands at a finished change set, the last word holds for
-//! every day. What it says nothing of had no rows. And if the change set was made after the day was over, it is the
-//! whole day.
+//! every day. What it says nothing of had no rows. And if the change set's snapshot was taken after the day was over,
+//! it is the whole day: all that was committed by then.
 
 use std::collections::BTreeMap;
 
@@ -148,7 +148,7 @@ pub struct Cell {
 pub struct BoardRow {
     /// The branch.
     pub branch: NodeName,
-    /// When it made its last change set that is here to the end.
+    /// When it took its last change set that is here to the end.
     pub data_as_of: Option<DateTime<Utc>>,
     /// Its days, as in [`Board::days`].
     pub cells: Vec<Cell>,

@@ -55,6 +55,12 @@ fn a_bundle_tells_its_whole_life() {
         "salesync-receipt/1",
         "public.sales, inserts: 1",
     ]);
+    let taken_at = company.branch().value(
+        "SELECT to_char(cut_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')
+         FROM salesync.bundle WHERE sequence = 2",
+    );
+    let station = "<th scope=\"row\">Cut</th>\n<td data-label=\"When\"><time datetime=";
+    let page = page.shows(&[&format!("{station}\"{taken_at}\"")]);
     // Rows and six sums of each of both ends, and the chain.
     assert_eq!(page.text.matches("<span class=\"badge ok\">equal</span>").count(), 8, "{}", page.text);
     assert!(!page.text.contains(">different<"), "{}", page.text);

@@ -1,6 +1,7 @@
 //! The store-day board: what its words mean, that its sums are exact, and a day looked at anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::site::{Page, Site};
 use crate::company::{Company, Node, SALES};
@@ -169,9 +170,44 @@ fn in_the_middle_of_a_cut_no_day_is_complete_and_nothing_is_compared() {
         head.run(&["apply", part.to_str().unwrap()]).ok();
     }
     assert_eq!(states(&site, "east", 2), ["so far", "complete"]);
-    // As of the cut, and not of the last part of it.
-    let first_part = head.value("SELECT created_at FROM salesync.bundle WHERE sequence = 2");
-    assert_eq!(head.value("SELECT data_as_of FROM salesync.branch"), first_part);
+    // As of the snapshot, and not of any part of it. All of them say so.
+    let taken_at = east.value("SELECT DISTINCT cut_at FROM salesync.bundle WHERE sequence > 1");
+    assert_eq!(head.value("SELECT data_as_of FROM salesync.branch"), taken_at);
+    let said = |part: &PathBuf| {
+        let json = east.run(&["inspect", "--json", part.to_str().unwrap()]).ok().json();
+        json["manifest"]["cut"]["taken_at"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(parts.iter().map(said).collect::<BTreeSet<_>>().len(), 1);
+}
+
+#[test]
+fn a_sale_that_is_committed_between_the_snapshot_and_the_seal_keeps_its_day_from_being_complete() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    sell(east, 1);
+    let halted = east.halted(&["bundle"], "SnapshotTaken");
+    let later = east.value("SELECT clock_timestamp()");
+    sell(east, 1);
+    halted.go_on().ok();
+    head.run(&["apply"]).ok();
+    assert_eq!(head.value(&format!("SELECT created_at > '{later}' FROM salesync.bundle")), "true");
+    // As if it had been midnight just before that sale.
+    head.sql(&format!(
+        "UPDATE salesync.branch
+         SET data_as_of = data_as_of - ('{later}' - date_trunc('day', timestamptz '{later}'))"
+    ));
+    let site = Site::of(head);
+    assert_eq!(states(&site, "east", 2), ["not yet", "partial"]);
+    assert_eq!(rows_of_yesterday(&site, head), "1");
+    site.get("/").is(200).hides(&["complete up to yesterday"]);
+    company.sync();
+    assert_eq!(states(&site, "east", 2), ["so far", "complete"]);
+    assert_eq!(rows_of_yesterday(&site, head), "2");
+    site.get("/").is(200).shows(&["complete up to yesterday"]);
+}
+
+fn rows_of_yesterday(site: &Site, head: &Node) -> String {
+    cells(site, "")[&("east".to_owned(), day(head, 1))][1].clone()
 }
 
 /// What stands in these elements, without thin spaces.

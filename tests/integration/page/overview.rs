@@ -199,7 +199,10 @@ fn data_is_as_of_the_cut_and_never_newer_than_the_day_it_came() {
     east.sell("Ink");
     east.run(&["bundle", "--offline"]).ok();
     // A branch whose clock is a day ahead.
-    let bundle = forged(&east.bundles()[0], |manifest| manifest.created_at += TimeDelta::days(1));
+    let bundle = forged(&east.bundles()[0], |manifest| {
+        manifest.cut.taken_at += TimeDelta::days(1);
+        manifest.created_at += TimeDelta::days(1);
+    });
     let file = east.folder.join("ahead.bundle");
     fs::write(&file, bundle).unwrap();
     head.run(&["apply", file.to_str().unwrap()]).ok();
@@ -208,4 +211,24 @@ fn data_is_as_of_the_cut_and_never_newer_than_the_day_it_came() {
     let page = Site::of(head).get("/").is(200);
     shows_all(line(&page, "east"), &["just now", "Its clock is ahead by"]);
     assert_eq!(headline(&page), "east is complete up to yesterday");
+}
+
+#[test]
+fn a_server_whose_clock_is_ahead_does_not_keep_the_branch_from_cutting() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    east.sql(
+        "ALTER FUNCTION pg_catalog.transaction_timestamp() RENAME TO right_transaction_timestamp;
+         CREATE FUNCTION pg_catalog.transaction_timestamp() RETURNS timestamptz STABLE LANGUAGE sql
+         RETURN pg_catalog.clock_timestamp() + interval '1 hour'",
+    );
+    east.sell("Ink");
+    east.run(&["bundle", "--offline"]).ok();
+    let file = &east.bundles()[0];
+    let manifest = &east.run(&["inspect", "--json", file.to_str().unwrap()]).ok().json()["manifest"];
+    assert_eq!(manifest["created_at"], manifest["cut"]["taken_at"]);
+    head.run(&["apply", file.to_str().unwrap()]).ok();
+    let sql = "SELECT r.data_as_of = b.received_at AND b.created_at > b.received_at
+               FROM salesync.branch r JOIN salesync.bundle b ON b.branch = r.name";
+    assert_eq!(head.value(sql), "true");
 }

@@ -33,11 +33,11 @@ pub(super) fn stations(
 }
 
 fn cut(manifest: Option<&Manifest>) -> Station {
-    let words = manifest.map_or_else(String::new, |manifest| {
-        let cut = &manifest.cut;
-        cut_in_words(cut.part, cut.last, &cut.watermark)
-    });
-    Station { name: "Cut", when: None, clock: NOT_HERE, words }
+    let Some(Manifest { cut, .. }) = manifest else {
+        return Station { name: "Cut", when: None, clock: "its manifest says it", words: String::new() };
+    };
+    let words = cut_in_words(cut.part, cut.last, &cut.watermark);
+    Station { name: "Cut", when: Some(Moment(cut.taken_at)), clock: BRANCH, words }
 }
 
 fn sealed(recorded: &Recorded) -> Station {
