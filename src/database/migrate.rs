@@ -45,10 +45,7 @@ pub fn migrate(client: &mut Client, node: &NodeName, role: Role) -> Result<usize
     };
     runner.set_migration_table_name("salesync.migration");
     let report = as_schema_owner(client, |client| {
-        runner.set_grouped(true).run(client).map_err(|error| {
-            Failure::new(Kind::Failed, doing, cause_of(&error))
-                .hint("nothing was changed; an older salesync cannot go back")
-        })
+        runner.set_grouped(true).run(client).map_err(|error| unmigrated(doing, &error))
     })?;
     Ok(report.applied_migrations().len())
 }
@@ -77,11 +74,14 @@ pub fn is_prepared(client: &mut Client, node: &NodeName, role: Role) -> Result<b
     .hint("correct `node`, `role` or `database.url`; a database belongs to one node only"))
 }
 
-/// The innermost words: the crate's own only say that something went wrong.
-fn cause_of(error: &refinery::Error) -> String {
+/// The database's own error, or the innermost words: the crate's own only say that something went wrong.
+fn unmigrated(doing: &str, error: &refinery::Error) -> Failure {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
+        if let Some(error) = source.downcast_ref::<postgres::Error>() {
+            return database_failure(doing, error);
+        }
         cause = source;
     }
-    cause.to_string()
+    Failure::new(Kind::Failed, doing, cause).hint("nothing was changed; an older salesync cannot go back")
 }

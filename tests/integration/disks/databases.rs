@@ -199,8 +199,8 @@ fn a_server_that_dies_because_its_log_has_no_room_is_unreachable_and_then_goes_o
         company.head_office.sql("SELECT pg_logical_emit_message(true, 'test', 'x'), pg_switch_wal()");
     }
     let room = "SELECT 16 - (pg_current_wal_lsn() - '0/0') % (16 * 1024 * 1024) / (1024 * 1024)";
-    while company.head_office.value(room).parse::<f64>().unwrap() > 2.0 {
-        company.head_office.sql("SELECT pg_logical_emit_message(true, 'test', repeat('x', 500000))");
+    while company.head_office.value(room).parse::<f64>().unwrap() > 1.0 {
+        company.head_office.sql("SELECT pg_logical_emit_message(true, 'test', repeat('x', 200000))");
     }
     match &disk {
         Some(disk) => disk.fill(),
