@@ -30,6 +30,8 @@ CREATE TABLE salesync.tracked_table (
     is_complete  boolean NOT NULL DEFAULT false, -- true once its whole content has been in a cut
     shape        text[],                         -- its columns when it last travelled; NULL if not known
     whole_in     bigint NOT NULL DEFAULT 0,      -- the last bundle of the cut in which it last travelled whole
+    unlogged     bigint,                         -- what PostgreSQL's statistics had counted in the table then and not in its log
+    counted      bigint,                         -- what they had counted in the table: fewer now means that they were reset
     UNIQUE (schema_name, table_name)
 );
 

@@ -4,6 +4,7 @@
 //! temporary name, synced, renamed without overwriting, and the folder is synced. Whatever a killed
 //! process leaves behind has a temporary name, and the next run removes it.
 
+mod condition;
 mod preview;
 mod prune;
 mod survey;

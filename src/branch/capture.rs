@@ -21,6 +21,7 @@ use crate::domain::{Column, TableName, quote_identifier, quote_literal};
 const NOTIFY: &str = "IF salesync.is_followed() THEN PERFORM pg_catalog.pg_notify('salesync', ''); END IF;";
 
 const FIXED_PATH: &str = "SET search_path = pg_catalog, pg_temp";
+const FIXED_PATH_AND_ALL_ROWS: &str = "SET search_path = pg_catalog, pg_temp SET row_security = off";
 
 /// What can be done to a row: trigger and function, event, the letter in the log, and the rows it was done to.
 const OPERATIONS: [Operation; 3] = [
@@ -35,6 +36,24 @@ struct Operation {
     event: &'static str,
     op: char,
     image: &'static str,
+}
+
+/// A function that a trigger calls.
+#[derive(Debug, Clone)]
+pub(super) struct Function {
+    /// Without the table's number.
+    name: &'static str,
+    /// The trigger.
+    pub(super) trigger: &'static str,
+    settings: &'static str,
+    /// As PostgreSQL keeps it.
+    pub(super) source: String,
+}
+
+impl Function {
+    fn new(name: &'static str, trigger: &'static str, settings: &'static str, body: &str) -> Self {
+        Self { name, trigger, settings, source: format!("BEGIN {body} RETURN NULL; END") }
+    }
 }
 
 /// The capture of one table.
@@ -75,10 +94,7 @@ impl<'a> Capture<'a> {
     pub(super) fn log_and_functions(&self) -> String {
         [
             self.log(),
-            OPERATIONS.map(|operation| self.statement_function(&operation)).join("\n"),
-            self.rekey_function(),
-            self.redate_function().unwrap_or_default(),
-            self.truncate_function(),
+            self.functions().iter().map(|function| self.create(function)).collect::<Vec<_>>().join("\n"),
         ]
         .join("\n")
     }
@@ -93,9 +109,18 @@ impl<'a> Capture<'a> {
         format!("{triggers}\n{}\nDROP TABLE IF EXISTS salesync.log_{id};", functions.join("\n"))
     }
 
-    /// The trigger functions, as `regprocedure` reads them.
-    pub(super) fn functions(&self) -> Vec<String> {
-        Self::FUNCTIONS.map(|what| format!("salesync.{what}_{}()", self.id)).to_vec()
+    /// The trigger functions, each with the trigger that calls it.
+    pub(super) fn functions(&self) -> Vec<Function> {
+        let mut functions = OPERATIONS.map(|operation| self.statement_function(&operation)).to_vec();
+        functions.push(self.rekey_function());
+        functions.extend(self.redate_function());
+        functions.push(self.truncate_function());
+        functions
+    }
+
+    /// A function, as `regprocedure` reads it.
+    pub(super) fn signature(&self, function: &Function) -> String {
+        format!("salesync.{}_{}()", function.name, self.id)
     }
 
     /// Wide columns first: the order in which they need the least padding.
@@ -135,41 +160,43 @@ impl<'a> Capture<'a> {
 
     /// Nobody else may put it on a table of theirs, which would write into this log. A trigger that is there fires
     /// whoever changes the table.
-    fn function(&self, what: &str, settings: &str, body: &str) -> String {
-        let name = format!("salesync.{what}_{}()", self.id);
-        let body = quote_literal(&format!("BEGIN {body} RETURN NULL; END"));
+    fn create(&self, function: &Function) -> String {
+        let name = self.signature(function);
         format!(
-            "CREATE FUNCTION {name} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {settings} AS {body}; \
-             REVOKE ALL ON FUNCTION {name} FROM PUBLIC;"
+            "CREATE FUNCTION {name} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {} AS {}; \
+             REVOKE ALL ON FUNCTION {name} FROM PUBLIC;",
+            function.settings,
+            quote_literal(&function.source),
         )
     }
 
-    fn statement_function(&self, operation: &Operation) -> String {
+    fn statement_function(&self, operation: &Operation) -> Function {
         let body = format!(
             "{} SELECT {} FROM changed_rows r; {NOTIFY}",
             self.insert(),
             self.entry("r", operation.op)
         );
-        self.function(operation.function, "", &body)
+        Function::new(operation.function, operation.trigger, "", &body)
     }
 
-    fn rekey_function(&self) -> String {
+    fn rekey_function(&self) -> Function {
         let (old, new) = (self.entry("OLD", 'D'), self.entry("NEW", 'I'));
-        self.function("rekeyed", FIXED_PATH, &format!("{} VALUES ({old}), ({new});", self.insert()))
+        let body = format!("{} VALUES ({old}), ({new});", self.insert());
+        Function::new("rekeyed", "salesync_rekey", FIXED_PATH, &body)
     }
 
     /// One more update of the key changes nothing but that the day it has left is known.
-    fn redate_function(&self) -> Option<String> {
+    fn redate_function(&self) -> Option<Function> {
         self.day?;
         let body = format!("{} VALUES ({});", self.insert(), self.entry("OLD", 'U'));
-        Some(self.function("redated", FIXED_PATH, &body))
+        Some(Function::new("redated", Self::DAY_TRIGGER, FIXED_PATH, &body))
     }
 
     /// TRUNCATE removes also what its own snapshot cannot see, and only a snapshot taken after its lock
     /// sees everything: in the stricter isolation levels there is none. Rows that a policy hides make it
     /// fail, for they would go without a log. The table is read by its name, and what has been put in its place,
     /// a view perhaps, is not read with the function's rights.
-    fn truncate_function(&self) -> String {
+    fn truncate_function(&self) -> Function {
         let body = format!(
             "IF TG_RELID IS DISTINCT FROM to_regclass({}) THEN \
              RAISE EXCEPTION 'this table is captured under another name' USING HINT = 'Run `salesync init`.'; END IF; \
@@ -182,7 +209,7 @@ impl<'a> Capture<'a> {
             self.entry("r", 'D'),
             self.table,
         );
-        self.function("truncated", &format!("{FIXED_PATH} SET row_security = off"), &body)
+        Function::new("truncated", "salesync_truncate", FIXED_PATH_AND_ALL_ROWS, &body)
     }
 
     /// The statements that put the functions on the table.

@@ -5,6 +5,8 @@ pub mod import;
 mod biography;
 mod capture;
 mod changes;
+mod condition;
+mod counts;
 mod cut;
 mod days;
 mod follow;
@@ -26,6 +28,7 @@ mod status;
 mod tracking;
 
 pub use biography::{BundleBiography, ReceiptTaken, bundle_biography};
+pub use condition::{BranchSubject, EXAMINATIONS};
 pub use cut::{CutOptions, Cutter, Since, cut};
 pub use follow::{follow_changes, is_followed, unfollow_changes, wait_for_change};
 pub use leave::{Remains, leave};

@@ -49,6 +49,16 @@ impl Node {
         Ok(node)
     }
 
+    /// The same for somebody who only looks: the marker is left as it is.
+    pub(super) fn look(
+        client: &mut impl GenericClient,
+        name: &NodeName,
+        archive: &Archive,
+    ) -> Result<Self, Failure> {
+        let node = Self::read(client, name)?;
+        Marker::is_current(archive, &node).map(|_| node)
+    }
+
     fn read(client: &mut impl GenericClient, name: &NodeName) -> Result<Self, Failure> {
         let row = client
             .query_opt(
@@ -203,24 +213,25 @@ impl Marker {
     /// Refuses a database that knows less than the marker. If it knows more, the marker was only not
     /// written any more, and is now, before anything can be published.
     fn check(archive: &Archive, node: &Node) -> Result<(), Failure> {
+        if Self::is_current(archive, node)? { Ok(()) } else { Self::write(archive, node) }
+    }
+
+    /// Refuses a database that knows less than the marker. False if it knows more: then the marker is to be written.
+    fn is_current(archive: &Archive, node: &Node) -> Result<bool, Failure> {
         let path = Self::path(archive, &node.name);
         let Some(marker) = Self::read(archive, &node.name)? else {
             // The first cut begins with writing it.
-            return if node.last_sequence.is_none() {
-                Self::write(archive, node)
-            } else {
-                Err(lost(archive))
-            };
+            return if node.last_sequence.is_none() { Ok(false) } else { Err(lost(archive)) };
         };
         if (node.epoch, node.last_sequence, node.last_manifest)
             == (marker.epoch, marker.sequence, marker.manifest_sha256)
         {
-            return Ok(());
+            return Ok(true);
         }
         let is_behind = node.epoch == marker.epoch && node.last_sequence > marker.sequence;
         let was_replaced = node.last_sequence.is_none() && node.replaces == Some(marker.epoch);
         if is_behind || was_replaced {
-            return Self::write(archive, node);
+            return Ok(false);
         }
         let named = marker
             .sequence

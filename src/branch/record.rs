@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use postgres::{Client, Transaction};
 
 use super::changes::TableCut;
+use super::counts::remember_counts;
 use super::parts::SealedBundle;
 use crate::database::database_failure;
 use crate::domain::{Failure, Mode};
@@ -117,6 +118,9 @@ fn finish(
             "UPDATE salesync.tracked_table SET is_complete = true, shape = $2, whole_in = $3 WHERE table_id = $1",
             &[&cut.table.id, &cut.description.shape, &whole_in],
         )?;
+        if cut.mode == Mode::Range {
+            remember_counts(transaction, &cut.table, &cut.description)?;
+        }
     }
     let sql = "UPDATE salesync.node SET watermark = $1::text::pg_snapshot";
     transaction.execute(sql, &[&snapshot.watermark]).map(drop)

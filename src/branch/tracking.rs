@@ -126,7 +126,10 @@ pub(super) fn check_capture(
     if missing.is_empty() {
         return Ok(description);
     }
-    let why = format!("trigger {} is missing or disabled, so changes may be unrecorded", missing.join(", "));
+    let why = format!(
+        "trigger {} is missing or disabled, or was changed, so changes may be unrecorded",
+        missing.join(", ")
+    );
     Err(Failure::new(Kind::Failed, doing, why)
         .hint("run `salesync init`; the whole table travels again with the next bundle"))
 }
@@ -270,19 +273,26 @@ fn unsuitable(key: &KeyColumn) -> Option<String> {
         .then(|| format!("has {name} of type {type_name}, whose text changes when something is renamed"))
 }
 
+/// The triggers that are not there, not enabled, or call something else than they should.
 fn missing_triggers(
     client: &mut impl GenericClient,
     table: &TableDescription,
     capture: &Capture<'_>,
 ) -> Result<Vec<&'static str>, Failure> {
-    let sql = "SELECT tgname::text FROM pg_trigger
-               WHERE tgrelid = $1 AND tgenabled = 'A'
-                 AND tgfoid IN (SELECT to_regprocedure(name) FROM unnest($2::text[]) AS f(name))";
+    let functions = capture.functions();
+    let names: Vec<&str> = functions.iter().map(|function| function.trigger).collect();
+    let called: Vec<String> = functions.iter().map(|function| capture.signature(function)).collect();
+    let sources: Vec<&str> = functions.iter().map(|function| function.source.as_str()).collect();
+    let sql = "SELECT t.tgname::text
+               FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+               JOIN unnest($2::text[], $3::text[], $4::text[]) AS f(trigger, called, source)
+                 ON t.tgname = f.trigger AND p.oid = to_regprocedure(f.called) AND p.prosrc = f.source
+               WHERE t.tgrelid = $1 AND t.tgenabled = 'A' AND p.prosecdef";
     let rows = client
-        .query(sql, &[&table.oid, &capture.functions()])
+        .query(sql, &[&table.oid, &names, &called, &sources])
         .map_err(|error| database_failure("looking at the capture triggers", &error))?;
     let present: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
-    Ok(capture.trigger_names().filter(|name| !present.contains(name)).collect())
+    Ok(names.into_iter().filter(|name| !present.contains(name)).collect())
 }
 
 fn capture_digest(capture: &Capture<'_>) -> String {

@@ -11,6 +11,9 @@ use lapin::{ErrorKind, Event};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
+/// How long the reason for what has broken may take to be told.
+const REASON: Duration = Duration::from_secs(1);
+
 /// Why a call to the broker did not end well, before it is put into words.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -81,7 +84,17 @@ impl Link {
             });
             timeout(deadline, watched).await.unwrap_or(Err(Trouble::Late(deadline)))
         });
-        result.map_err(|trouble| self.watch.cause(trouble))
+        result.map_err(|trouble| {
+            // A channel is marked as broken a moment before the reason is told.
+            let told = poll_fn(|context| {
+                watch.read(context);
+                if watch.reason().is_some() { Poll::Ready(()) } else { Poll::Pending }
+            });
+            if matches!(&trouble, Trouble::Lapin(error) if is_echo(error)) {
+                let _ = runtime.block_on(async { timeout(REASON, told).await });
+            }
+            watch.cause(trouble)
+        })
     }
 }
 
@@ -120,11 +133,16 @@ impl Watch {
         }
     }
 
+    /// What has broken the connection, or a channel during the current call.
+    fn reason(&self) -> Option<&lapin::Error> {
+        self.fatal.as_ref().or(self.channel_error.as_ref())
+    }
+
     /// `lapin` tells once why a channel or the connection broke; what comes later only says that it
     /// is broken. This puts the reason back in place.
     fn cause(&mut self, trouble: Trouble) -> Trouble {
         self.read(&mut Context::from_waker(Waker::noop()));
-        match (trouble, self.fatal.as_ref().or(self.channel_error.as_ref())) {
+        match (trouble, self.reason()) {
             (Trouble::Lapin(error), Some(cause)) if is_echo(&error) => Trouble::Lapin(cause.clone()),
             (trouble, _) => trouble,
         }

@@ -21,6 +21,7 @@
 
 mod address;
 mod branch_user;
+mod condition;
 mod connection;
 mod consume;
 mod deadlines;
@@ -33,6 +34,7 @@ mod topology;
 
 pub use address::BrokerAddress;
 pub use branch_user::{branch_definitions, branch_rights};
+pub use condition::{BRANCH_EXAMINATIONS, BrokerSubject, HEAD_OFFICE_EXAMINATIONS};
 pub use connection::{Broker, ConnectOptions};
 pub use consume::Wake;
 pub use deadlines::Deadlines;

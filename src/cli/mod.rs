@@ -8,6 +8,7 @@ mod context;
 mod daemon;
 mod decide;
 mod demo;
+mod doctor;
 mod enroll;
 mod exchange;
 mod exit;
@@ -83,6 +84,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Reject(args) => decide::reject(context, &args),
         Command::Retry(args) => decide::retry(context, &args),
         Command::Status(args) => status::run(context, &args),
+        Command::Doctor(args) => doctor::run(context, &args),
         Command::Compare(args) => compare::run(context, &args),
         Command::Prune(args) => prune::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),

@@ -60,6 +60,7 @@ pub fn take_lock(client: &mut Client, lock: Lock) -> Result<(), Failure> {
     match wait(client, lock) {
         Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
             let holder = holder(client, lock).map_err(failed)?;
+            let holder = holder.unwrap_or_else(|| "another one is just ending".to_owned());
             // It may have come as far as to wait for the workers.
             client.execute("SELECT pg_advisory_unlock($1, $2)", &[&CLASS, &lock.key()]).map_err(failed)?;
             Err(Failure::new(Kind::Postponed, doing, holder)
@@ -87,7 +88,12 @@ fn wait(client: &mut Client, lock: Lock) -> Result<(), postgres::Error> {
     transaction.commit()
 }
 
-fn holder(client: &mut impl GenericClient, lock: Lock) -> Result<String, postgres::Error> {
+/// Who holds the lock just now, if anybody does: `salesync apply (server process …) is at work`.
+pub fn at_work(client: &mut impl GenericClient, lock: Lock) -> Result<Option<String>, Failure> {
+    holder(client, lock).map_err(|error| database_failure("looking who is at work", &error))
+}
+
+fn holder(client: &mut impl GenericClient, lock: Lock) -> Result<Option<String>, postgres::Error> {
     let keys = if matches!(lock, Lock::Apply) { vec![lock.key(), WORK] } else { vec![lock.key()] };
     let rows = client.query(
         // Since when is told of one's own sessions only.
@@ -100,7 +106,7 @@ fn holder(client: &mut impl GenericClient, lock: Lock) -> Result<String, postgre
          ORDER BY l.objid",
         &[&CLASS, &keys],
     )?;
-    Ok(rows.first().map_or_else(|| "another one is just ending".to_owned(), |row| row.get(0)))
+    Ok(rows.first().map(|row| row.get(0)))
 }
 
 /// The server's number of this session.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use postgres::Client;
+use refinery::Runner;
 
 use super::failure::database_failure;
 use super::rights::{as_schema_owner, make_schema};
@@ -39,15 +40,27 @@ pub fn migrate(client: &mut Client, node: &NodeName, role: Role) -> Result<usize
     let doing = "preparing the salesync schema";
     is_prepared(client, node, role)?;
     make_schema(client)?;
-    let mut runner = match role {
-        Role::Branch => branch::migrations::runner(),
-        Role::HeadOffice => head_office::migrations::runner(),
-    };
+    let mut runner = runner(role);
     runner.set_migration_table_name("salesync.migration");
     let report = as_schema_owner(client, |client| {
         runner.set_grouped(true).run(client).map_err(|error| unmigrated(doing, &error))
     })?;
     Ok(report.applied_migrations().len())
+}
+
+fn runner(role: Role) -> Runner {
+    match role {
+        Role::Branch => branch::migrations::runner(),
+        Role::HeadOffice => head_office::migrations::runner(),
+    }
+}
+
+/// The versions that this program knows, in their order, each with the checksum that is recorded when it has run.
+pub(super) fn migrations(role: Role) -> Vec<(i64, String)> {
+    let runner = runner(role);
+    let mut known: Vec<_> = runner.get_migrations().iter().collect();
+    known.sort_by_key(|migration| migration.version());
+    known.iter().map(|known| (i64::from(known.version()), known.checksum().to_string())).collect()
 }
 
 /// True if `salesync init` has made this database the node's. A database belongs to one node: it is an error

@@ -3,6 +3,7 @@
 mod count;
 mod day;
 mod failure;
+mod finding;
 mod hex;
 mod identity;
 mod key_ring;
@@ -25,6 +26,7 @@ mod window;
 pub use count::Count;
 pub use day::is_day;
 pub use failure::{Failure, Kind};
+pub use finding::{Check, Examination, Finding, Grade};
 pub use identity::{BundleId, Digest, Epoch, Sequence};
 pub use key_ring::{Distrust, KeyRing, TrustedKey};
 pub use legible::{legible, legible_lines};

@@ -4,6 +4,8 @@
 mod archives;
 mod databases;
 
+pub use archives::archive_on_disk;
+
 use crate::company::{Company, Run};
 
 /// The run failed with this status and a hint, and its last words begin so.

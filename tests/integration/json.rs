@@ -144,6 +144,7 @@ fn everything_that_is_printed_as_json_is_described_and_the_other_way_round() {
     printed.by(east, bundle, &["sync", "--wait", "0s"], "");
     east.sell("Ink");
     printed.by(east, "status", &["status"], "");
+    printed.by(east, "doctor", &["doctor"], "");
     printed.by(head, "compare", &["compare"], "");
     let all = ["prune", "--newest-epoch-too", "--keep", "0s", "--dry-run"];
     printed.by(head, "prune", &all, "");

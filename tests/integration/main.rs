@@ -36,6 +36,7 @@ mod decisions;
 mod delivery;
 mod demo;
 mod disks;
+mod doctor;
 mod documents;
 mod enrolment;
 mod golden;

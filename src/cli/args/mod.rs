@@ -72,6 +72,7 @@ pub(super) enum Command {
     Reject(Reject),
     Retry(Retry),
     Status(Status),
+    Doctor(Doctor),
     Compare(Compare),
     Verify(Verify),
     Inspect(Inspect),
@@ -106,6 +107,22 @@ pub(super) struct Status {
     /// Exit with 3 if anything needs a person
     #[arg(long)]
     pub(super) check: bool,
+}
+
+/// Check everything that can be checked before the line is up: one line each, with what to do
+///
+/// Each line is `ok`, a `note`, a `warning` or `failed`; what follows `->` is the cure. docs/doctor.md tells all of
+/// them. It changes nothing, neither in the database nor at the broker nor in the archive, and gives up waiting for what
+/// does not answer. It ends with 0 if there are but notes, with 3 if somebody should do something, and else with the
+/// status that the next run would have.
+#[derive(Debug, Arguments)]
+#[command(
+    after_help = "Examples:\n  salesync doctor\n  salesync doctor --json | jq '.findings[] | select(.grade != \"ok\")'"
+)]
+pub(super) struct Doctor {
+    /// Do not try whether publishing is allowed (nothing is published in either case)
+    #[arg(long)]
+    pub(super) no_probe: bool,
 }
 
 /// Check bundle files or whole archives: format, checksums, signatures, chain, totals. Needs no server

@@ -35,6 +35,8 @@ pub(super) struct File {
     #[serde(default)]
     tables: Vec<String>,
     #[serde(default)]
+    local_tables: Vec<String>,
+    #[serde(default)]
     table: Vec<TableSection>,
     #[serde(default)]
     database: DatabaseSection,
@@ -154,6 +156,14 @@ impl File {
             amounts.extend(section.amount.map(|amount| (name.clone(), amount)));
             tables.insert(name, section.day);
         }
+        let local_tables = self.local_tables.iter().map(|name| name.parse());
+        let local_tables: BTreeSet<TableName> = local_tables.collect::<Result<_, _>>()?;
+        if let Some(both) = local_tables.iter().find(|name| tables.contains_key(*name)) {
+            let why = format!("{both} is in local_tables, and also among the tables that travel");
+            return Err(
+                Failure::new(Kind::Configuration, "reading local_tables", why).hint("name it in one of them")
+            );
+        }
         // Absolute, because reports and the ledger name files to people who are elsewhere.
         let archive = std::path::absolute(base.join(self.archive.dir)).map_err(|error| {
             Failure::new(Kind::Configuration, "reading archive.dir", error)
@@ -164,6 +174,7 @@ impl File {
             node: self.node,
             role: self.role,
             tables,
+            local_tables,
             amounts,
             limits,
             debounce: self.bundle.debounce,

@@ -38,6 +38,8 @@ pub(super) struct Settings {
     pub(super) role: Role,
     /// Tracked tables, each with its business-day column if it has one.
     pub(super) tables: BTreeMap<TableName, Option<String>>,
+    /// Tables that are meant to stay here.
+    pub(super) local_tables: BTreeSet<TableName>,
     /// The column with the money of the tables that have one.
     pub(super) amounts: BTreeMap<TableName, String>,
     pub(super) archive: Archive,
@@ -107,6 +109,16 @@ impl Settings {
         })
     }
 
+    /// Whether the file itself has something in it that not everybody may know.
+    pub(super) fn holds_secrets(&self) -> bool {
+        let has_password = |url: &String| {
+            let place = url.split_once("://").map_or(url.as_str(), |(_, place)| place);
+            place.split_once('@').is_some_and(|(login, _)| login.contains(':')) || place.contains("password=")
+        };
+        !self.serve.users.is_empty()
+            || [&self.database_url, &self.broker_url].into_iter().flatten().any(has_password)
+    }
+
     /// How many bundles to apply at the same time, if this is `wanted`: never more than there are branches.
     pub(super) fn workers(&self, wanted: Option<usize>) -> usize {
         let cores = || thread::available_parallelism().map_or(1, NonZero::get).min(USUAL_WORKERS);
@@ -129,7 +141,8 @@ impl Settings {
         self.source.file()
     }
 
-    fn database_url(&self) -> Result<DatabaseUrl, Failure> {
+    /// Where the node's database is.
+    pub(super) fn database_url(&self) -> Result<DatabaseUrl, Failure> {
         let url = env::var("SALESYNC_DATABASE_URL").ok().or_else(|| self.database_url.clone());
         let missing =
             || Failure::new(Kind::Configuration, "looking for the database", "no URL is configured");
@@ -197,7 +210,12 @@ impl Settings {
             Role::HeadOffice => self.signing_key()?,
             Role::Branch => None,
         };
-        Ok(Broker::connect(&self.broker_address()?, &self.broker_options)?.signing_with(key))
+        Ok(self.reach_broker()?.signing_with(key))
+    }
+
+    /// The same for somebody who says nothing there.
+    pub(super) fn reach_broker(&self) -> Result<Broker, Failure> {
+        Broker::connect(&self.broker_address()?, &self.broker_options)
     }
 
     /// Where this node's key is, if one is configured.

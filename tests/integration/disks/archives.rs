@@ -48,7 +48,7 @@ impl Full {
 }
 
 /// Moves the node's archive to a disk with little room.
-fn archive_on_disk(node: &Node, size: &str) -> Option<SmallDisk> {
+pub fn archive_on_disk(node: &Node, size: &str) -> Option<SmallDisk> {
     let (archive, aside) = (node.folder.join("bundles"), node.folder.join("on-disk"));
     fs::create_dir(&aside).unwrap();
     let disk = SmallDisk::mounted_on(&aside, size)?;
