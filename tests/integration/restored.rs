@@ -157,7 +157,7 @@ fn a_branch_restored_from_a_dump_is_refused_until_a_person_decides() {
     east.configure("role = \"branch\"", &broker_url, SALES);
     east.sql(
         "DROP TRIGGER IF EXISTS salesync_insert ON public.sales; ALTER TABLE public.sales ADD PRIMARY KEY (id);
-         ALTER TABLE public.sales OWNER TO dba",
+         ALTER TABLE public.sales OWNER TO dba; GRANT USAGE ON SCHEMA public TO PUBLIC",
     );
     east.run(&["init"]).ok();
     is_refused(&world, "last-recorded.json names bundle");
