@@ -11,6 +11,8 @@ pub mod halt;
 
 /// L1. The bundle file: written and read over `Read` and `Write`.
 pub mod bundle;
+/// L1. TLS as a client: whom to believe, as whom to come, what a failed handshake means.
+pub mod tls;
 
 /// L2. Bundles in a folder.
 pub mod archive;

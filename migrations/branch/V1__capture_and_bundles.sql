@@ -47,6 +47,7 @@ CREATE TABLE salesync.bundle (
     row_count        bigint NOT NULL,            -- inserts and updates
     tombstone_count  bigint NOT NULL,
     byte_count       bigint NOT NULL,            -- size of the file
+    file_sha256      text,                       -- of the file, if it is encrypted
     state            text NOT NULL DEFAULT 'sealed'
                      CHECK (state IN ('sealed', 'published', 'applied', 'held', 'rejected')),
     reason           text,                       -- head office's, while it is held or rejected

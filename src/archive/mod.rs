@@ -18,7 +18,8 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
-use crate::domain::{Digest, Epoch, Failure, NodeName, Sequence};
+use crate::bundle::Bundle;
+use crate::domain::{Digest, Epoch, Failure, Identities, NodeName, Sequence};
 use crate::halt::{self, Step};
 
 pub use preview::{Examined, Glimpse, PREVIEW_ROWS, Preview, examine};
@@ -35,6 +36,8 @@ pub struct Archive {
     root: PathBuf,
     /// Where this node's files in the making are. Another node may use the same archive.
     drafts: PathBuf,
+    /// What encrypted bundles are read with.
+    identities: Identities,
 }
 
 /// What became of a file that was to be kept under a name.
@@ -53,7 +56,23 @@ impl Archive {
     pub fn new(root: impl Into<PathBuf>, node: &NodeName) -> Self {
         let root = root.into();
         let drafts = root.join(format!(".drafts-{node}"));
-        Self { root, drafts }
+        Self { root, drafts, identities: Identities::default() }
+    }
+
+    /// The same, read with these keys where bundles are encrypted.
+    #[must_use]
+    pub fn read_with(self, identities: Identities) -> Self {
+        Self { identities, ..self }
+    }
+
+    /// What encrypted bundles are read with.
+    pub fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
+    /// Opens a bundle file as this node can, here or elsewhere: [`open_bundle`].
+    pub fn open(&self, path: &Path) -> Result<Bundle<File>, Failure> {
+        open_bundle(path, &self.identities)
     }
 
     /// The folder itself.
@@ -265,6 +284,12 @@ pub fn arrived_at(path: &Path) -> Result<DateTime<Utc>, Failure> {
 fn sync_folder(folder: &Path) -> Result<(), Failure> {
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|error| Failure::file("syncing the folder", folder, &error))
+}
+
+/// SHA-256 of a whole file.
+pub fn digest_of(path: &Path) -> Result<Digest, Failure> {
+    let digest = File::open(path).and_then(|mut file| content_digest(&mut file));
+    digest.map_err(|error| Failure::file("reading", path, &error))
 }
 
 /// SHA-256 of the rest of a file.

@@ -2,11 +2,10 @@
 //! and no file is read that is larger than any that can be sent.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read as _, Write};
+use std::io::{self, BufReader, Write};
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
-
+use super::{Archive, digest_of};
 use crate::bundle::{Bundle, PourError, ReadError, RowReader, fields_of_row};
 use crate::domain::{Column, Digest, Manifest, MemberKind};
 
@@ -39,6 +38,8 @@ pub struct Glimpse {
     pub file_sha256: Digest,
     /// Whether it is signed.
     pub is_signed: bool,
+    /// Whether it is encrypted.
+    pub is_encrypted: bool,
     /// Its first rows.
     pub previews: Vec<Preview>,
 }
@@ -60,8 +61,8 @@ pub struct Preview {
     pub trouble: Option<String>,
 }
 
-/// Looks into a file.
-pub fn examine(path: &Path) -> Examined {
+/// Looks into a file, as the node with this archive can.
+pub fn examine(archive: &Archive, path: &Path) -> Examined {
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
     let (size, file) = match opened {
         Ok(opened) => opened,
@@ -73,25 +74,15 @@ pub fn examine(path: &Path) -> Examined {
     if size > LARGEST_FILE {
         return Examined::Not(format!("The file has {size} bytes, more than this page looks into."));
     }
-    let file_sha256 = match digest(path) {
+    let file_sha256 = match digest_of(path) {
         Ok(digest) => digest,
-        Err(error) => return Examined::Not(format!("The file cannot be read: {error}.")),
+        Err(failure) => return Examined::Not(format!("The file cannot be read: {}.", failure.why())),
     };
-    match Bundle::open(file) {
+    match Bundle::open_with(file, archive.identities()) {
         Ok(bundle) => Examined::Whole(Box::new(glimpse(bundle, file_sha256))),
         Err(ReadError::Io(error)) => Examined::Not(format!("The file cannot be read: {error}.")),
+        Err(ReadError::Locked(locked)) => Examined::Not(format!("The file cannot be looked into: {locked}.")),
         Err(ReadError::Defect(defect)) => Examined::Not(format!("The file is damaged: {defect}.")),
-    }
-}
-
-fn digest(path: &Path) -> io::Result<Digest> {
-    let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(Digest::from_hasher(hasher)),
-            count => hasher.update(&piece[..count]),
-        }
     }
 }
 
@@ -118,8 +109,14 @@ fn glimpse(mut bundle: Bundle<File>, file_sha256: Digest) -> Glimpse {
             });
         }
     }
-    let (manifest_sha256, is_signed) = (bundle.manifest_sha256(), bundle.signature().is_some());
-    Glimpse { manifest, manifest_sha256, file_sha256, is_signed, previews }
+    Glimpse {
+        manifest,
+        manifest_sha256: bundle.manifest_sha256(),
+        file_sha256,
+        is_signed: bundle.signature().is_some(),
+        is_encrypted: bundle.is_encrypted(),
+        previews,
+    }
 }
 
 /// Takes what is shown and no more.

@@ -7,13 +7,15 @@ use walkdir::WalkDir;
 
 use super::{EXTENSION, REJECTED};
 use crate::bundle::{Bundle, ReadError};
-use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
+use crate::domain::{Digest, Epoch, Failure, Identities, Kind, NodeName, Sequence};
 
-/// Opens a bundle file and checks its shape and checksums. Damage is [`Kind::Damaged`].
-pub fn open_bundle(path: &Path) -> Result<Bundle<File>, Failure> {
+/// Opens a bundle file, with these keys if it is encrypted, and checks its shape and checksums. Damage is
+/// [`Kind::Damaged`], and that there is no key for it never.
+pub fn open_bundle(path: &Path, identities: &Identities) -> Result<Bundle<File>, Failure> {
     let file = File::open(path).map_err(|error| Failure::file("opening the bundle", path, &error))?;
-    Bundle::open(file).map_err(|error| match error {
+    Bundle::open_with(file, identities).map_err(|error| match error {
         ReadError::Io(error) => Failure::file("reading the bundle", path, &error),
+        ReadError::Locked(locked) => locked.failure(format!("opening the bundle {}", path.display())),
         ReadError::Defect(defect) => {
             Failure::new(Kind::Damaged, format!("checking the bundle {}", path.display()), defect)
                 .hint("get the file again from the branch's archive; nothing of it was used")
@@ -69,11 +71,11 @@ pub struct Filed {
 
 /// The bundles below `folder` in the order in which they were sealed: branch by branch, epoch by epoch, by
 /// sequence. Files that are damaged or cannot be read come apart, with what is wrong with them.
-pub fn survey(folder: &Path) -> Result<(Vec<Filed>, Vec<Failure>), Failure> {
+pub fn survey(folder: &Path, identities: &Identities) -> Result<(Vec<Filed>, Vec<Failure>), Failure> {
     let mut bundles = Vec::new();
     let mut damaged = Vec::new();
     for path in find_bundles(folder)? {
-        match open_bundle(&path) {
+        match open_bundle(&path, identities) {
             Ok(bundle) => {
                 let manifest = bundle.manifest();
                 bundles.push(Filed {

@@ -15,13 +15,13 @@ use super::changes::TableCut;
 use super::days::Days;
 use super::node::Node;
 use super::order::parents_first;
-use super::parts::{PartLimits, Parts};
+use super::parts::{PartLimits, Parts, Sealing};
 use super::record::{Recorder, Snapshot};
 use super::tracking::{TrackedTable, check_capture, check_day, tracked_tables};
 use crate::archive::Archive;
 use crate::bundle::RowReader;
 use crate::database::{check_readable, copy_failure, database_failure};
-use crate::domain::{Failure, Kind, MemberKind, Mode, NodeName, Sequence, SigningKey, TableName};
+use crate::domain::{Failure, Kind, MemberKind, Mode, NodeName, Sequence, TableName};
 use crate::halt::{self, Step};
 
 /// What a cut collects.
@@ -54,8 +54,8 @@ pub struct Cutter<'a> {
     pub name: &'a NodeName,
     /// Where its bundles go.
     pub archive: &'a Archive,
-    /// What they are signed with, if the branch has a key.
-    pub key: Option<&'a SigningKey>,
+    /// What they are sealed with.
+    pub sealing: Sealing<'a>,
     /// Opens another connection to its database.
     pub connect: &'a dyn Fn() -> Result<Client, Failure>,
     /// Is told whenever a bundle is recorded that is not the cut's last.
@@ -92,7 +92,7 @@ pub fn cut(client: &mut Client, cutter: &Cutter<'_>, options: &CutOptions) -> Re
     }
     let recorder = Recorder { client, snapshot: &snapshot, tables: &tables, on_part: cutter.on_part };
     let limits = options.limits.within(node.message_limit);
-    let mut parts = Parts::new(archive, limits, node, recorder, cutter.key)?;
+    let mut parts = Parts::new(archive, limits, node, recorder, cutter.sealing)?;
     thread::scope(|scope| {
         let days = Days::begin(scope, &mut transaction, cutter.connect, &tables)?;
         fill(&mut transaction, &mut parts, &tables)?;

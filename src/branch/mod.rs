@@ -34,7 +34,7 @@ pub use follow::{follow_changes, is_followed, unfollow_changes, wait_for_change}
 pub use leave::{Remains, leave};
 pub use mark::branch_mark;
 pub use node::Node;
-pub use parts::{PartLimits, SMALLEST_BUNDLE};
+pub use parts::{PartLimits, SMALLEST_BUNDLE, Sealing};
 pub use probe::send_probe;
 pub use prune::prunable_bundles;
 pub use publish::{RecordedBundle, numbered_bundles, pending_bundles, publish, renew_state};

@@ -1,6 +1,9 @@
 //! Rows of one cut become bundles: as many parts as their size needs.
 
-use std::io::{self, BufWriter};
+use std::env;
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::PathBuf;
 
 use chrono::{SubsecRound, Utc};
 
@@ -8,10 +11,10 @@ use super::changes::TableCut;
 use super::node::{Node, expect_new};
 use super::record::{Recorder, Snapshot};
 use crate::archive::Archive;
-use crate::bundle::{Draft, SIGNATURE_MEMBER, key_of_row};
+use crate::bundle::{Draft, EncryptedFile, SIGNATURE_MEMBER, encryption_overhead, key_of_row};
 use crate::domain::{
     BUNDLE_FORMAT, BundleId, Cut, DayTotals, Digest, Failure, KeyRange, MANIFEST_LIMIT, Manifest, MemberKind,
-    Mode, Sequence, SigningKey, TableChange,
+    Mode, Recipient, Sequence, SigningKey, TableChange,
 };
 
 /// The bounds of a bundle.
@@ -39,8 +42,36 @@ impl PartLimits {
 pub(super) struct SealedBundle {
     pub(super) manifest: Manifest,
     pub(super) manifest_sha256: Digest,
+    /// Of the whole file, if it is encrypted: the branch itself may not be able to read the manifest.
+    pub(super) file_sha256: Option<Digest>,
     /// Of the file, in bytes.
     pub(super) size: u64,
+}
+
+/// What a branch seals its bundles with.
+#[derive(Debug, Clone, Copy)]
+pub struct Sealing<'a> {
+    /// They are signed with this, if the branch has a key.
+    pub key: Option<&'a SigningKey>,
+    /// They are encrypted to these, if there are any.
+    pub recipients: &'a [Recipient],
+}
+
+impl Sealing<'_> {
+    /// Where members wait until their bundle is sealed. They are not encrypted there, and the archive may be on a stick.
+    fn spool_folder(&self, archive: &Archive) -> Result<PathBuf, Failure> {
+        if self.recipients.is_empty() { archive.drafts() } else { Ok(env::temp_dir()) }
+    }
+
+    /// What a bundle of at most so many bytes needs besides tables and rows, at most.
+    fn empty_size(&self, max_bytes: u64) -> u64 {
+        let signature = self.key.map_or(0, |_| SIGNATURE_MEMBER);
+        let encryption = match self.recipients.len() {
+            0 => 0,
+            recipients => encryption_overhead(recipients, max_bytes),
+        };
+        BYTES_PER_BUNDLE + signature + encryption
+    }
 }
 
 /// The first part of a cut is not larger than this, in bytes, and each of the next may have half as much again as the
@@ -66,8 +97,7 @@ pub(super) struct Parts<'a> {
     tables: &'a [TableCut],
     /// Those of this part, one entry per table. They follow the last row.
     day_totals: Vec<Option<DayTotals>>,
-    /// What every part is signed with, if the branch has a key.
-    key: Option<&'a SigningKey>,
+    sealing: Sealing<'a>,
     /// What the rest of this part needs at most, in bytes.
     reserve: u64,
     draft: Draft,
@@ -87,11 +117,11 @@ impl<'a> Parts<'a> {
         limits: PartLimits,
         node: Node,
         recorder: Recorder<'a>,
-        key: Option<&'a SigningKey>,
+        sealing: Sealing<'a>,
     ) -> Result<Self, Failure> {
-        let folder = archive.drafts()?;
-        let draft = Draft::new(&folder, limits.compression_level)
-            .map_err(|error| Failure::file("making a temporary file in", &folder, &error))?;
+        let spool_folder = sealing.spool_folder(archive)?;
+        let draft = Draft::new(&spool_folder, limits.compression_level)
+            .map_err(|error| Failure::file("making a temporary file in", &spool_folder, &error))?;
         Ok(Self {
             archive,
             limits,
@@ -99,8 +129,8 @@ impl<'a> Parts<'a> {
             tables: recorder.tables,
             day_totals: vec![None; recorder.tables.len()],
             recorder,
-            key,
-            reserve: empty_size(key),
+            sealing,
+            reserve: sealing.empty_size(limits.max_bytes),
             draft,
             present: Vec::new(),
             open: None,
@@ -202,19 +232,31 @@ impl<'a> Parts<'a> {
     fn seal(&mut self, last: bool) -> Result<(), Failure> {
         self.draft.end().map_err(|error| self.draft_failure(&error))?;
         let manifest = self.manifest(last);
-        self.reserve = empty_size(self.key);
+        self.reserve = self.sealing.empty_size(self.limits.max_bytes);
         let path = self.archive.file(&self.node.name, self.node.epoch, manifest.sequence);
         let file = self.archive.draft()?;
         let failed = |error: io::Error| Failure::file("writing the bundle", file.path(), &error);
-        let mut writer = BufWriter::new(file.as_file());
-        let manifest_sha256 = self.draft.assemble(&manifest, self.key, &mut writer).map_err(failed)?;
-        writer.into_inner().map_err(|error| failed(error.into_error()))?;
+        let (manifest_sha256, file_sha256) = self.write(&manifest, file.as_file()).map_err(failed)?;
         let size = file.as_file().metadata().map_err(failed)?.len();
         expect_new(self.archive.place(file, &path)?, &path)?;
         self.node.last_sequence = Some(manifest.sequence);
         self.node.last_manifest = Some(manifest_sha256);
         self.sealed += 1;
-        self.recorder.record(&SealedBundle { manifest, manifest_sha256, size })
+        self.recorder.record(&SealedBundle { manifest, manifest_sha256, file_sha256, size })
+    }
+
+    /// Writes the file. The SHA-256 of its manifest and, if it is encrypted, of the whole.
+    fn write(&mut self, manifest: &Manifest, file: &File) -> io::Result<(Digest, Option<Digest>)> {
+        let Sealing { key, recipients } = self.sealing;
+        let mut writer = BufWriter::new(file);
+        if recipients.is_empty() {
+            let manifest_sha256 = self.draft.assemble(manifest, key, &mut writer)?;
+            writer.flush()?;
+            return Ok((manifest_sha256, None));
+        }
+        let mut encrypted = EncryptedFile::begin(recipients, writer)?;
+        let manifest_sha256 = self.draft.assemble(manifest, key, &mut encrypted)?;
+        Ok((manifest_sha256, Some(encrypted.end()?)))
     }
 
     fn manifest(&mut self, last: bool) -> Manifest {
@@ -263,13 +305,10 @@ impl<'a> Parts<'a> {
     }
 
     fn draft_failure(&self, error: &io::Error) -> Failure {
-        Failure::file("writing a bundle in", self.archive.root(), error)
+        let is_elsewhere = !self.sealing.recipients.is_empty();
+        let folder = if is_elsewhere { env::temp_dir() } else { self.archive.root().to_owned() };
+        Failure::file("writing a bundle in", &folder, error)
     }
-}
-
-/// What a bundle needs besides tables and rows, at most.
-fn empty_size(key: Option<&SigningKey>) -> u64 {
-    BYTES_PER_BUNDLE + key.map_or(0, |_| SIGNATURE_MEMBER)
 }
 
 /// What a manifest needs for this table without day totals, at most.

@@ -82,8 +82,8 @@ fn insert(
     let (sequence, digest) = (manifest.sequence.as_bigint(), bundle.manifest_sha256.to_string());
     transaction.execute(
         "INSERT INTO salesync.bundle (epoch, sequence, bundle_id, manifest_sha256, watermark, part, is_last_part,
-                                      row_count, tombstone_count, byte_count, cut_at)
-         VALUES ($1, $2, $3, $4, $5::text::pg_snapshot, $6, $7, $8, $9, $10, $11)",
+                                      row_count, tombstone_count, byte_count, cut_at, file_sha256)
+         VALUES ($1, $2, $3, $4, $5::text::pg_snapshot, $6, $7, $8, $9, $10, $11, $12)",
         &[
             &manifest.epoch.0,
             &sequence,
@@ -96,6 +96,7 @@ fn insert(
             &manifest.tombstones().cast_signed(),
             &bundle.size.cast_signed(),
             &snapshot.taken_at,
+            &bundle.file_sha256.map(|digest| digest.to_string()),
         ],
     )?;
     let sql = "UPDATE salesync.node SET last_sequence = $1, last_manifest = $2";

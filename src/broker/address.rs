@@ -1,16 +1,20 @@
 //! The address of the broker: an AMQP URL, read strictly and shown without its password.
 
 use std::fmt::{self, Write as _};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use zeroize::Zeroizing;
 
 use crate::domain::{Failure, Kind};
+use crate::tls::is_this_machine;
 
 /// Seconds between heartbeats. A dead link is noticed after two to two and a half of them; any
 /// byte counts as one, so a slow upload is not taken for a dead link.
 const HEARTBEAT: u16 = 10;
+
+/// Bytes of a frame. lapin keeps two buffers of 32 frames each, whatever is sent: with the broker's 128 KiB that would be 8 MiB.
+const FRAME: u32 = 32 << 10;
 
 /// The longest user or virtual host: both travel as AMQP short strings.
 const SHORT_STRING: usize = 255;
@@ -99,7 +103,12 @@ impl BrokerAddress {
         Zeroizing::new(password.map_or(shown.clone(), |password| shown.replacen('@', &password, 1)))
     }
 
-    /// Host and port, for sentences about the network.
+    /// Host and port, for connecting.
+    pub(super) fn host_and_port(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    /// The same, for sentences about the network.
     pub(super) fn place(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -115,8 +124,7 @@ impl BrokerAddress {
     /// Whether the bytes stay on this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost")
-            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        is_this_machine(&self.host)
     }
 
     /// The address in lapin's terms. It is built and not parsed there: lapin's parser silently
@@ -134,7 +142,11 @@ impl BrokerAddress {
                 port: self.port,
             },
             vhost: self.vhost.clone(),
-            query: AMQPQueryString { heartbeat: Some(HEARTBEAT), ..AMQPQueryString::default() },
+            query: AMQPQueryString {
+                heartbeat: Some(HEARTBEAT),
+                frame_max: Some(FRAME),
+                ..AMQPQueryString::default()
+            },
         })
     }
 }

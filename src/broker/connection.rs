@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 
 use lapin::options::{BasicQosOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, Connection};
 
 use super::address::BrokerAddress;
 use super::consume::{Subscription, Wake};
 use super::deadlines::Deadlines;
+use super::encryption::{encryption, open};
 use super::failure;
 use super::link::{Link, Trouble};
 use crate::domain::{Failure, Kind, SigningKey};
+use crate::tls::TlsFiles;
 
 /// How to connect.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectOptions {
     /// Whether password and sales may cross a network unencrypted (`amqp://` to another machine).
     pub allow_plaintext: bool,
+    /// Whom to believe, and as whom to come, where the address says `amqps://`.
+    pub tls: TlsFiles,
     /// How long each call may take.
     pub deadlines: Deadlines,
 }
@@ -60,13 +64,11 @@ impl Broker {
                 "use amqps:// (port 5671), or allow plaintext explicitly if the line itself is encrypted",
             ));
         }
-        let uri = address.uri()?;
-        let properties = ConnectionProperties::default()
-            .with_connection_name(format!("salesync {}", address.user()).into());
+        let (uri, tls) = (address.uri()?, encryption(address, &options.tls)?);
         let mut link = Link::new().map_err(|error| Failure::new(Kind::Failed, doing.as_str(), error))?;
         let connection = link
-            .wait(options.deadlines.connect, Connection::connect_uri(uri, properties))
-            .map_err(|trouble| failure::connecting(doing, address, trouble))?;
+            .wait(options.deadlines.connect, open(uri, tls.clone()))
+            .map_err(|trouble| failure::connecting(doing, address, tls, trouble))?;
         link.listen(connection.events_listener());
         Ok(Self {
             publishing: None,

@@ -1,14 +1,18 @@
 //! From what the broker or the network said to what the user reads: the kind, the sentence, the hint.
 
 use std::io;
+use std::sync::Arc;
 
 use lapin::ErrorKind;
 use lapin::protocol::AMQPError;
+use tokio_rustls::rustls::ClientConfig;
 
 use super::address::BrokerAddress;
+use super::encryption::SETTINGS;
 use super::link::Trouble;
 use super::probe::speaks_tls;
 use crate::domain::{Failure, Kind};
+use crate::tls::{handshake_error, late_alert, tls_failure};
 
 const LATER: &str = "nothing is lost; try again when the line is up";
 const CREDENTIALS: &str = "check user and password in broker.url or SALESYNC_BROKER_URL";
@@ -51,11 +55,16 @@ pub(super) fn during(doing: impl Into<String>, trouble: Trouble) -> Failure {
 }
 
 /// A connection that did not come about.
-pub(super) fn connecting(doing: String, address: &BrokerAddress, trouble: Trouble) -> Failure {
+pub(super) fn connecting(
+    doing: String,
+    address: &BrokerAddress,
+    tls: Option<Arc<ClientConfig>>,
+    trouble: Trouble,
+) -> Failure {
     match &trouble {
         Trouble::Lapin(error) => match error.kind() {
             ErrorKind::ParsingError(_) | ErrorKind::InvalidProtocolVersion(_) => no_amqp(doing, address),
-            ErrorKind::IOError(error) => no_connection(doing, address, error),
+            ErrorKind::IOError(error) => no_connection(doing, address, tls, error),
             _ => during(doing, trouble),
         },
         Trouble::Late(_) if !address.is_encrypted() => during(doing, trouble)
@@ -73,35 +82,33 @@ fn no_amqp(doing: String, address: &BrokerAddress) -> Failure {
     Failure::new(Kind::Configuration, doing, "what answers there does not speak AMQP").hint(hint)
 }
 
-fn no_connection(doing: String, address: &BrokerAddress, error: &io::Error) -> Failure {
+fn no_connection(
+    doing: String,
+    address: &BrokerAddress,
+    tls: Option<Arc<ClientConfig>>,
+    error: &io::Error,
+) -> Failure {
+    if let Some(error) = handshake_error(error) {
+        return tls_failure(doing, error, &SETTINGS);
+    }
     let said = error.to_string();
-    // The TLS library is not a direct dependency; its errors are recognised by their text.
-    if said.contains("InvalidContentType") {
-        return Failure::new(Kind::Configuration, doing, "what answers there does not speak TLS")
-            .hint("use the broker's AMQPS port (5671); amqp:// would be unencrypted");
-    }
-    if said.contains("certificate") {
-        return Failure::new(Kind::Configuration, doing, said).hint(
-            "the certificate must be valid for this host name; for a private authority set SSL_CERT_FILE to its PEM file",
-        );
-    }
     match error.kind() {
-        io::ErrorKind::InvalidData => Failure::new(Kind::Configuration, doing, format!("TLS failed: {said}"))
-            .hint("check that the port is the broker's AMQPS port, and its TLS versions"),
         io::ErrorKind::ConnectionRefused => Failure::new(Kind::Unreachable, doing, "nothing listens there")
             .hint(format!("is the broker running, and is {} right? {LATER}", address.place())),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::UnexpectedEof => {
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => match tls {
+            Some(tls) => match late_alert(address.host_and_port(), tls, |_| Ok(())) {
+                Some(error) => tls_failure(doing, &error, &SETTINGS),
+                None => Failure::new(Kind::Unreachable, doing, format!("it hung up: {said}"))
+                    .hint("is this the broker's AMQPS port (5671)? if it is, try again later"),
+            },
             // The alert of a TLS server and the end of the connection come together, and often only the end is seen.
-            if !address.is_encrypted() && speaks_tls(address) {
-                return no_amqp(doing, address);
-            }
-            let hint = if address.is_encrypted() {
-                "is this the broker's AMQPS port (5671)? if it is, try again later"
-            } else {
-                "if this is the broker's TLS port, write amqps://; else try again later"
-            };
-            Failure::new(Kind::Unreachable, doing, format!("it hung up: {said}")).hint(hint)
-        }
+            None if speaks_tls(address) => no_amqp(doing, address),
+            None => Failure::new(Kind::Unreachable, doing, format!("it hung up: {said}"))
+                .hint("if this is the broker's TLS port, write amqps://; else try again later"),
+        },
         _ => Failure::new(Kind::Unreachable, doing, said)
             .hint(format!("if the line is up, check the host in {}; {LATER}", address.place())),
     }

@@ -25,6 +25,7 @@ mod condition;
 mod connection;
 mod consume;
 mod deadlines;
+mod encryption;
 mod failure;
 mod link;
 mod probe;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::domain::ManifestError;
+use crate::domain::{Locked, ManifestError};
 
 /// What is wrong with a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +16,15 @@ pub enum Defect {
     /// The bytes that fill a member up to the next 512 are not zero, or the end mark is not.
     #[error("the padding at byte {0} is damaged")]
     PaddingDamaged(u64),
+    /// What stands before an encrypted content is not as age writes it.
+    #[error("it is encrypted, and the header of the encryption is damaged")]
+    EncryptionHeader,
+    /// It is encrypted in another way.
+    #[error("it is encrypted in a version of age's format that this program does not know")]
+    EncryptionVersion,
+    /// An encrypted content is not the one that was encrypted.
+    #[error("its encrypted content was changed or cut short")]
+    EncryptedContent,
     /// There is something behind the end mark.
     #[error("{0} bytes follow the end of the bundle")]
     TrailingBytes(u64),
@@ -92,15 +101,25 @@ pub enum Defect {
     },
 }
 
-/// Why a bundle could not be read: it is damaged, or the file could not be read at all.
+/// Why a bundle could not be read: it is damaged, there is no key for it, or the file could not be read at all.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The bundle is damaged.
     #[error(transparent)]
     Defect(#[from] Defect),
+    /// It is encrypted.
+    #[error(transparent)]
+    Locked(#[from] Locked),
     /// The disk failed, not the bundle.
     #[error("reading the file failed: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for ReadError {
+    /// What is wrong with an encrypted content is found while it is read.
+    fn from(error: io::Error) -> Self {
+        error.downcast::<Defect>().map_or_else(Self::Io, Self::Defect)
+    }
 }
 
 /// Why a member's rows could not be poured.
@@ -117,11 +136,19 @@ pub enum PourError {
     Sink(io::Error),
 }
 
+impl PourError {
+    /// What reading the bundle's file has failed with.
+    pub(super) fn reading(error: io::Error) -> Self {
+        ReadError::from(error).into()
+    }
+}
+
 impl From<ReadError> for PourError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Defect(defect) => Self::Defect(defect),
             ReadError::Io(error) => Self::Source(error),
+            ReadError::Locked(locked) => Self::Source(io::Error::other(locked)),
         }
     }
 }

@@ -10,19 +10,20 @@ use zstd::stream::read::Decoder;
 
 use super::csv::header_line;
 use super::defect::{Defect, PourError, ReadError};
+use super::encryption::Content;
 use super::layout::{
     BLOCK, MANIFEST_NAME, SIGNATURE_NAME, SIGNATURE_SIZE, padding, read_header, read_padding, read_whole,
 };
 use super::tally::Tally;
 use crate::domain::{
-    Digest, Distrust, KeyId, KeyRing, MANIFEST_LIMIT, Manifest, Member, Signable, Signature, TableChange,
-    Totals,
+    Digest, Distrust, Identities, KeyId, KeyRing, MANIFEST_LIMIT, Manifest, Member, Signable, Signature,
+    TableChange, Totals,
 };
 
 /// A bundle whose shape, sizes and checksums have been found right.
 #[derive(Debug)]
 pub struct Bundle<R> {
-    source: R,
+    source: Content<R>,
     manifest: Manifest,
     /// The bytes of `manifest.json`, which are what is signed.
     manifest_bytes: Vec<u8>,
@@ -42,13 +43,19 @@ const WINDOW_LOG_LIMIT: u32 = 23;
 
 impl<R: Read + Seek> Bundle<R> {
     /// Reads the manifest and checks the whole file against it, without decompressing anything.
-    pub fn open(mut source: R) -> Result<Self, ReadError> {
-        source.seek(SeekFrom::Start(0))?;
-        let mut scan = Scan { source: BufReader::with_capacity(1 << 16, source), offset: 0 };
+    pub fn open(source: R) -> Result<Self, ReadError> {
+        Self::open_with(source, &Identities::default())
+    }
+
+    /// The same; these keys decrypt it on the way, if it is encrypted.
+    pub fn open_with(mut source: R, identities: &Identities) -> Result<Self, ReadError> {
+        let size = source.seek(SeekFrom::End(0))?;
+        let content = Content::of(source, identities)?;
+        let mut scan = Scan { source: BufReader::with_capacity(1 << 16, content), offset: 0 };
         let manifest_bytes = scan.manifest()?;
         let manifest = Manifest::from_bytes(&manifest_bytes).map_err(Defect::from)?;
         let (signature, offsets) = scan.members(&manifest)?;
-        let size = scan.end()?;
+        scan.end()?;
         let source = scan.source.into_inner();
         Ok(Self { source, manifest, manifest_bytes, signature, proven_by: None, offsets, size })
     }
@@ -81,6 +88,11 @@ impl<R: Read + Seek> Bundle<R> {
         self.proven_by
     }
 
+    /// Whether its file is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.source.is_encrypted()
+    }
+
     /// Size of the whole file in bytes.
     pub fn size(&self) -> u64 {
         self.size
@@ -96,7 +108,7 @@ impl<R: Read + Seek> Bundle<R> {
     ) -> Result<Totals, PourError> {
         let missing = || Defect::MemberMissing(member.name.clone());
         let offset = *self.offsets.get(&member.name).ok_or_else(missing)?;
-        self.source.seek(SeekFrom::Start(offset)).map_err(PourError::Source)?;
+        self.source.seek(SeekFrom::Start(offset)).map_err(PourError::reading)?;
         let compressed = BufReader::with_capacity(1 << 16, (&mut self.source).take(member.bytes));
         let mut decoder = Decoder::with_buffer(compressed).map_err(PourError::Source)?.single_frame();
         decoder.window_log_max(WINDOW_LOG_LIMIT).map_err(PourError::Source)?;
@@ -225,10 +237,10 @@ impl<R: Read> Scan<R> {
         Ok(())
     }
 
-    /// Nothing may follow the end mark. Returns the size of the file.
-    fn end(&mut self) -> Result<u64, ReadError> {
+    /// Nothing may follow the end mark.
+    fn end(&mut self) -> Result<(), ReadError> {
         let trailing = io::copy(&mut self.source, &mut io::sink())?;
-        if trailing > 0 { Err(Defect::TrailingBytes(trailing).into()) } else { Ok(self.offset) }
+        if trailing > 0 { Err(Defect::TrailingBytes(trailing).into()) } else { Ok(()) }
     }
 }
 

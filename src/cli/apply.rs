@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::intake;
 use super::settings::{Role, Settings};
 use super::verdicts::Verdicts;
-use crate::archive::{Archive, arrived_at, open_bundle};
+use crate::archive::{Archive, arrived_at};
 use crate::database::{Lock, take_lock};
 use crate::domain::{Failure, Kind};
 use crate::head_office::{Arrival, Receiver};
@@ -123,7 +123,7 @@ fn rehearse(
     path: &Path,
     verdicts: &mut Verdicts,
 ) -> Result<(), Trouble> {
-    match open_bundle(path) {
+    match archive.open(path) {
         Ok(bundle) => {
             let rehearsed = receiver.rehearse(bundle, arrival(archive, path)?);
             verdicts.add(vec![rehearsed.map_err(|failure| Trouble::receiving(failure, receiver))?]);

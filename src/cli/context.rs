@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tracing::Level;
@@ -11,9 +11,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::Global;
+use super::key_file::read_identities;
 use super::progress::Progress;
 use super::settings::{Role, Settings};
-use crate::domain::{Failure, Kind, Onlooker, Stage, legible, legible_lines};
+use crate::domain::{Failure, Identities, Kind, Onlooker, Stage, legible, legible_lines};
 
 /// One run of the program.
 #[derive(Debug)]
@@ -57,6 +58,17 @@ impl Context {
         let settings = self.settings()?;
         settings.require(role)?;
         Ok(settings)
+    }
+
+    /// What encrypted bundles are read with by commands that need no configuration: the keys in this file, or else those of
+    /// this node, if it is configured.
+    pub(super) fn identities(&self, named: Option<&Path>) -> Result<Identities, Failure> {
+        match named {
+            Some(file) => Ok(Identities::new(Ok(read_identities(file)?))),
+            None => {
+                Ok(self.settings().map(|settings| settings.archive.identities().clone()).unwrap_or_default())
+            }
+        }
     }
 
     /// How far it is, where somebody looks on.

@@ -56,12 +56,12 @@ fn confirm(
     key: PublicKey,
 ) -> Result<Report, Failure> {
     let mut known = settings.branch(branch)?;
-    let presented = presented_keys(client, branch)?;
+    let presented = presented_keys(client)?;
     let is_new = known.confirm(key)?;
     if is_new {
         settings.write_branch(branch, &known)?;
     }
-    let is_presented = presented.iter().any(|shown| shown.key == key);
+    let is_presented = presented.iter().any(|shown| shown.branch == *branch && shown.key == key);
     let unseen = || format!("head office has had no probe of {branch} with it: is it the right key?");
     let note = if is_new { (!is_presented).then(unseen) } else { Some("it was in force already".to_owned()) };
     let key_id = Some(key.id().to_string());

@@ -17,6 +17,7 @@ struct Report {
     file: String,
     bytes: u64,
     manifest_sha256: String,
+    is_encrypted: bool,
     is_signed: bool,
     key_id: Option<String>,
     manifest: Manifest,
@@ -31,7 +32,8 @@ struct MemberRows {
 }
 
 pub(super) fn run(context: &Context, args: &Inspect) -> Result<Exit, Failure> {
-    let mut bundle = open_bundle(&args.file)?;
+    let identities = context.identities(args.reading.identity.as_deref())?;
+    let mut bundle = open_bundle(&args.file, &identities)?;
     let manifest = bundle.manifest().clone();
     let mut rows = args.rows.then(Vec::new);
     if let Some(rows) = &mut rows {
@@ -48,6 +50,7 @@ pub(super) fn run(context: &Context, args: &Inspect) -> Result<Exit, Failure> {
         file: args.file.display().to_string(),
         bytes: bundle.size(),
         manifest_sha256: bundle.manifest_sha256().to_string(),
+        is_encrypted: bundle.is_encrypted(),
         is_signed: bundle.signature().is_some(),
         key_id: bundle.signature().map(|signature| signature.key().to_string()),
         manifest,
@@ -72,6 +75,9 @@ impl fmt::Display for Report {
         match &self.key_id {
             Some(key) => writeln!(f, "  signed    with key {key}, not checked")?,
             None => writeln!(f, "  signed    not")?,
+        }
+        if self.is_encrypted {
+            writeln!(f, "  encrypted yes, as a whole")?;
         }
         let last = if cut.last { ", the last" } else { "" };
         let time = |at: &DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);

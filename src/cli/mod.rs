@@ -30,6 +30,7 @@ mod replay;
 mod request;
 mod resend;
 mod revoke;
+mod secrecy;
 mod serve;
 mod settings;
 mod status;
@@ -46,11 +47,17 @@ use clap::error::ErrorKind;
 use self::args::{Args, Command};
 use self::context::Context;
 use self::exit::Exit;
+use self::secrecy::{leave_no_core_dump, refuse_passwords_in_arguments};
 use crate::domain::Failure;
 
 /// Runs the command of this process's arguments and returns its exit status.
 #[must_use]
 pub fn run() -> ExitCode {
+    leave_no_core_dump();
+    if let Err(failure) = refuse_passwords_in_arguments() {
+        Context::complain(&failure);
+        return Exit::of(failure.kind()).into();
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
     let range = ReplayRange { branch: args.branch, from: args.from, to: args.to };
     let mut client = settings.connect_prepared_database("replay")?;
     take_lock(&mut client, Lock::Apply)?;
-    let (files, damaged) = replay_order(&args.folder, &range)?;
+    let (files, damaged) = replay_order(&settings.archive, &args.folder, &range)?;
     if files.is_empty() && damaged.is_empty() {
         let doing = format!("looking for bundles in {}", args.folder.display());
         return Err(Failure::new(Kind::Usage, doing, "there are none, or none of those that were asked for")

@@ -10,8 +10,9 @@ use super::context::Context;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
 use crate::branch::{BranchStatus, branch_status};
-use crate::domain::{Count, Failure, Sequence, TOLERABLE_SKEW_MS};
+use crate::domain::{Count, Failure, KeyStanding, PublicKey, Sequence, TOLERABLE_SKEW_MS};
 use crate::head_office::monitor::{Standing, standings};
+use crate::head_office::{PresentedKey, presented_keys};
 
 pub(super) fn run(context: &Context, args: &Status) -> Result<Exit, Failure> {
     let settings = context.settings()?;
@@ -25,7 +26,12 @@ pub(super) fn run(context: &Context, args: &Status) -> Result<Exit, Failure> {
         }
         Role::HeadOffice => {
             let standings = standings(&mut client, &settings.expectations(), Utc::now())?;
-            context.print(&HeadOfficeReport::new(&settings, &standings))?;
+            let mut keys = presented_keys(&mut client)?;
+            let now = Utc::now();
+            keys.retain(|shown| {
+                settings.enrolment.standing_of(&shown.branch, &shown.key, now) == KeyStanding::Waiting
+            });
+            context.print(&HeadOfficeReport::new(&settings, &standings, &keys))?;
             standings.iter().any(Standing::needs_person)
         }
     };
@@ -95,6 +101,15 @@ struct BranchLine {
     clock_skew_ms: Option<i64>,
     waiting: Vec<WaitingLine>,
     requests: Vec<RequestLine>,
+    keys_waiting: Vec<KeyLine>,
+}
+
+/// A key that the branch has shown, and that nobody has confirmed.
+#[derive(Debug, Serialize)]
+struct KeyLine {
+    key_id: String,
+    public_key: PublicKey,
+    presented_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,14 +129,14 @@ struct RequestLine {
 }
 
 impl HeadOfficeReport {
-    fn new(settings: &Settings, standings: &[Standing]) -> Self {
-        let branches = standings.iter().map(BranchLine::new).collect();
+    fn new(settings: &Settings, standings: &[Standing], keys: &[PresentedKey]) -> Self {
+        let branches = standings.iter().map(|standing| BranchLine::new(standing, keys)).collect();
         Self { node: settings.node.to_string(), role: "head-office", branches }
     }
 }
 
 impl BranchLine {
-    fn new(standing: &Standing) -> Self {
+    fn new(standing: &Standing, keys: &[PresentedKey]) -> Self {
         let state = &standing.state;
         let waiting = state.held.iter().map(|held| WaitingLine {
             sequence: held.sequence,
@@ -134,6 +149,11 @@ impl BranchLine {
             last: request.bundles.map(|(_, last)| last),
             requested_at: request.requested_at,
             sent: request.published_at.is_some(),
+        });
+        let keys = keys.iter().filter(|shown| shown.branch == state.name).map(|shown| KeyLine {
+            key_id: shown.key.id().to_string(),
+            public_key: shown.key,
+            presented_at: shown.presented_at,
         });
         Self {
             branch: state.name.to_string(),
@@ -148,6 +168,7 @@ impl BranchLine {
             clock_skew_ms: state.clock_skew_ms,
             waiting: waiting.collect(),
             requests: requests.collect(),
+            keys_waiting: keys.collect(),
         }
     }
 }
@@ -190,6 +211,14 @@ impl fmt::Display for BranchLine {
             };
             let sent = if *sent { "" } else { ", not sent yet" };
             writeln!(f, "    asked for {wanted}{bundles} at {}{sent}", time(*requested_at))?;
+        }
+        if let Some(KeyLine { key_id, public_key, presented_at }) = self.keys_waiting.first() {
+            writeln!(
+                f,
+                "    has shown key {key_id} at {}, not confirmed; once it was compared:",
+                time(*presented_at)
+            )?;
+            writeln!(f, "      salesync enroll {} --confirm {public_key}", self.branch)?;
         }
         Ok(())
     }

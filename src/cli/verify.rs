@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use serde::Serialize;
 use super::args::Verify;
 use super::context::Context;
 use super::exit::Exit;
-use crate::archive::{find_bundles, open_bundle};
-use crate::bundle::{Bundle, PourError};
+use crate::archive::{digest_of, find_bundles, open_bundle};
+use crate::bundle::{Bundle, PourError, is_encrypted};
 use crate::domain::{
-    Digest, Epoch, Failure, KeyRing, Kind, Manifest, NodeName, NotAKey, PublicKey, Sequence,
+    Digest, Epoch, Failure, Identities, KeyRing, Kind, Manifest, NodeName, NotAKey, PublicKey, Sequence,
 };
 
 #[derive(Debug, Default, Serialize)]
@@ -34,6 +34,13 @@ struct Line {
     signature: Option<Seal>,
     /// The key that it names.
     key_id: Option<String>,
+    /// Whether the file is encrypted; none if there is no such file, or it cannot be read.
+    encrypted: Option<bool>,
+    /// SHA-256 of a file that is.
+    file_sha256: Option<String>,
+    /// Whether nothing is known of it that is wrong.
+    #[serde(skip)]
+    is_unchecked: bool,
 }
 
 /// What is known of a signature.
@@ -53,6 +60,13 @@ type Chain = BTreeMap<(NodeName, Epoch, Sequence), (Digest, Option<Digest>)>;
 
 /// The keys that were named, those of one branch and those that count for all.
 struct Keys(Vec<(Option<NodeName>, PublicKey)>);
+
+/// What files are checked with.
+struct Checker {
+    keys: Keys,
+    identities: Identities,
+    chain: Chain,
+}
 
 impl Keys {
     fn of(args: &Verify) -> Result<Self, Failure> {
@@ -98,9 +112,9 @@ impl Keys {
 }
 
 pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
-    let keys = Keys::of(args)?;
+    let identities = context.identities(args.reading.identity.as_deref())?;
+    let mut checker = Checker { keys: Keys::of(args)?, identities, chain: Chain::new() };
     let mut report = Report::default();
-    let mut chain = Chain::new();
     let mut trouble = Ok(());
     for path in &args.paths {
         let files = find_bundles(path)?;
@@ -111,7 +125,7 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
             );
         }
         for file in &files {
-            let (line, failure) = line(file, &keys, &mut chain);
+            let (line, failure) = checker.line(file);
             report.files.push(line);
             // One that cannot be read is told when all the others have been.
             trouble = trouble.and(failure.map_or(Ok(()), Err));
@@ -123,54 +137,62 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
     Ok(if report.files.iter().all(|line| line.ok) { Exit::Done } else { Exit::Damaged })
 }
 
-/// What is to be said of a file, and why it could not be read if so.
-fn line(path: &Path, keys: &Keys, chain: &mut Chain) -> (Line, Option<Failure>) {
-    let file = path.display().to_string();
-    match check(path, keys, chain) {
-        Ok((manifest, signature, key_id)) => {
-            let (branch, sequence) = (Some(manifest.branch.to_string()), Some(manifest.sequence.get()));
-            let signature = Some(signature);
-            (Line { file, branch, sequence, ok: true, error: None, signature, key_id }, None)
-        }
-        Err(failure) => {
-            let error = Some(failure.to_string());
-            let line = Line::not_ok(file, None, error);
-            (line, (failure.kind() != Kind::Damaged).then_some(failure))
+impl Checker {
+    /// What is to be said of a file, and why it could not be read if so.
+    fn line(&mut self, path: &Path) -> (Line, Option<Failure>) {
+        let encrypted = File::open(path).and_then(|mut file| is_encrypted(&mut file)).ok();
+        let digest = encrypted.filter(|is| *is).and_then(|_| digest_of(path).ok());
+        let file_sha256 = digest.map(|digest| digest.to_string());
+        let empty = Line { encrypted, file_sha256, ..Line::of(path.display().to_string()) };
+        match self.check(path) {
+            Ok((manifest, signature, key_id)) => {
+                let (branch, sequence) = (Some(manifest.branch.to_string()), Some(manifest.sequence.get()));
+                (Line { branch, sequence, ok: true, signature: Some(signature), key_id, ..empty }, None)
+            }
+            Err(failure) => {
+                let is_unchecked = failure.kind() != Kind::Damaged;
+                let line = Line { error: Some(failure.to_string()), is_unchecked, ..empty };
+                (line, is_unchecked.then_some(failure))
+            }
         }
     }
-}
 
-/// Everything: shape, checksums, signature, rows, control totals, and the chain to the bundles before and after it,
-/// as far as they have been seen. Files may have any names, and come in any order.
-fn check(path: &Path, keys: &Keys, chain: &mut Chain) -> Result<(Manifest, Seal, Option<String>), Failure> {
-    let damaged =
-        |why: String| Failure::new(Kind::Damaged, format!("checking the bundle {}", path.display()), why);
-    let mut bundle = open_bundle(path)?;
-    let manifest = bundle.manifest().clone();
-    if number_in_name(path).is_some_and(|number| number != manifest.sequence.get()) {
-        return Err(damaged(format!(
-            "it is bundle {}, and not the one that its name says",
-            manifest.sequence
-        )));
-    }
-    if let Some((branch, epoch)) = place_in_archive(path)
-        && (branch != manifest.branch.as_str() || epoch != manifest.epoch)
-    {
-        let (whose, of) = (&manifest.branch, manifest.epoch);
-        return Err(damaged(format!("it is a bundle of {whose}, epoch {of}, and in a folder of another")));
-    }
-    let seal = keys.check(&mut bundle).map_err(damaged)?;
-    for table in &manifest.tables {
-        for member in &table.members {
-            bundle.pour(table, member, &mut io::sink()).map_err(|error| match error {
-                PourError::Defect(defect) => damaged(defect.to_string()),
-                PourError::Source(error) | PourError::Sink(error) => Failure::file("reading", path, &error),
-            })?;
+    /// Everything: shape, checksums, signature, rows, control totals, and the chain to the bundles before and after it,
+    /// as far as they have been seen. Files may have any names, and come in any order.
+    fn check(&mut self, path: &Path) -> Result<(Manifest, Seal, Option<String>), Failure> {
+        let damaged =
+            |why: String| Failure::new(Kind::Damaged, format!("checking the bundle {}", path.display()), why);
+        let mut bundle = open_bundle(path, &self.identities)?;
+        let manifest = bundle.manifest().clone();
+        if number_in_name(path).is_some_and(|number| number != manifest.sequence.get()) {
+            return Err(damaged(format!(
+                "it is bundle {}, and not the one that its name says",
+                manifest.sequence
+            )));
         }
+        if let Some((branch, epoch)) = place_in_archive(path)
+            && (branch != manifest.branch.as_str() || epoch != manifest.epoch)
+        {
+            let (whose, of) = (&manifest.branch, manifest.epoch);
+            return Err(damaged(format!(
+                "it is a bundle of {whose}, epoch {of}, and in a folder of another"
+            )));
+        }
+        let seal = self.keys.check(&mut bundle).map_err(damaged)?;
+        for table in &manifest.tables {
+            for member in &table.members {
+                bundle.pour(table, member, &mut io::sink()).map_err(|error| match error {
+                    PourError::Defect(defect) => damaged(defect.to_string()),
+                    PourError::Source(error) | PourError::Sink(error) => {
+                        Failure::file("reading", path, &error)
+                    }
+                })?;
+            }
+        }
+        check_chain(&manifest, bundle.manifest_sha256(), &mut self.chain).map_err(damaged)?;
+        let key_id = bundle.signature().map(|signature| signature.key().to_string());
+        Ok((manifest, seal, key_id))
     }
-    check_chain(&manifest, bundle.manifest_sha256(), chain).map_err(damaged)?;
-    let key_id = bundle.signature().map(|signature| signature.key().to_string());
-    Ok((manifest, seal, key_id))
 }
 
 fn check_chain(manifest: &Manifest, digest: Digest, chain: &mut Chain) -> Result<(), String> {
@@ -199,7 +221,7 @@ fn gap(before: &Path, after: &Path) -> Option<Line> {
     }
     let file = after.with_file_name(format!("{:010}.bundle", last + 1)).display().to_string();
     let error = Some(format!("it is missing, and so is everything before bundle {next}"));
-    Some(Line::not_ok(file, Some(last + 1), error))
+    Some(Line { sequence: Some(last + 1), error, ..Line::of(file) })
 }
 
 /// Branch and epoch of the folder, if it is one of an archive.
@@ -216,25 +238,44 @@ fn number_in_name(path: &Path) -> Option<u64> {
 }
 
 impl Line {
-    fn not_ok(file: String, sequence: Option<u64>, error: Option<String>) -> Self {
-        Self { file, branch: None, sequence, ok: false, error, signature: None, key_id: None }
+    /// Of a file of which nothing is known.
+    fn of(file: String) -> Self {
+        Self {
+            file,
+            branch: None,
+            sequence: None,
+            ok: false,
+            error: None,
+            signature: None,
+            key_id: None,
+            encrypted: None,
+            file_sha256: None,
+            is_unchecked: false,
+        }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Line { file, branch, sequence, error, signature, key_id, .. } in &self.files {
+        for line in &self.files {
+            let Line { file, branch, sequence, error, signature, key_id, file_sha256, .. } = line;
             let key = key_id.as_deref().unwrap_or_default();
             let signed = match signature {
                 Some(Seal::Good) => format!("signed with key {key}"),
                 Some(Seal::Unchecked) => format!("signed with key {key}, not checked"),
                 Some(Seal::None) | None => "not signed".to_owned(),
             };
+            let encrypted = if file_sha256.is_some() { ", encrypted" } else { "" };
+            let digest = file_sha256.iter().map(|digest| format!("; its SHA-256 is {digest}"));
             match (branch, sequence, error) {
                 (Some(branch), Some(sequence), None) => {
-                    writeln!(f, "{file}: {branch} {sequence}, ok, {signed}")?;
+                    writeln!(f, "{file}: {branch} {sequence}, ok{encrypted}, {signed}")?;
                 }
-                (_, _, error) => writeln!(f, "{file}: DAMAGED, {}", error.as_deref().unwrap_or_default())?,
+                (_, _, error) => {
+                    let word = if line.is_unchecked { "NOT CHECKED" } else { "DAMAGED" };
+                    let error = error.as_deref().unwrap_or_default();
+                    writeln!(f, "{file}: {word}, {error}{}", digest.collect::<String>())?;
+                }
             }
         }
         Ok(())

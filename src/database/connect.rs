@@ -1,21 +1,14 @@
 //! Opens connections that print and read every value the same way on every server.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use postgres::config::Host;
-use postgres::{Client, Config, NoTls};
+use postgres::{Client, Config};
 
+use super::encryption::open;
 use super::failure::database_failure;
 use super::password::{Login, find};
+use super::url::DatabaseUrl;
 use crate::domain::{Failure, Kind};
-
-/// Where the database is. Shown without its password.
-#[derive(Clone)]
-pub struct DatabaseUrl(Config);
-
-const FORM: &str = "write it as postgres://user@host:5432/database";
 
 /// Both sides must print and read a value alike, whatever the server's or the role's defaults are.
 const TEXT_FORM: &str = "
@@ -39,66 +32,20 @@ const NO_COMPILING: &str = "SET jit = off";
 
 const OLDEST_SERVER: &str = "140000";
 
-impl FromStr for DatabaseUrl {
-    type Err = Failure;
-
-    fn from_str(text: &str) -> Result<Self, Failure> {
-        let config = text.parse::<Config>().map_err(|error| {
-            // The crate's words can contain the text, and with it the password.
-            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            let why = if source.contains('@') || source.is_empty() {
-                "it is not a connection URL".into()
-            } else {
-                source
-            };
-            Failure::new(Kind::Configuration, "reading database.url", why).hint(FORM)
-        })?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(
-                Failure::new(Kind::Configuration, "reading database.url", "it names no host").hint(FORM)
-            );
-        }
-        Ok(Self(config))
-    }
-}
-
-impl DatabaseUrl {
-    fn host(&self) -> String {
-        match self.0.get_hosts().first() {
-            Some(Host::Tcp(host)) => host.clone(),
-            Some(Host::Unix(path)) => path.display().to_string(),
-            None => "localhost".to_owned(),
-        }
-    }
-
-    fn port(&self) -> u16 {
-        self.0.get_ports().first().copied().unwrap_or(5432)
-    }
-
-    /// The database's name.
-    pub fn database(&self) -> &str {
-        self.0.get_dbname().or_else(|| self.0.get_user()).unwrap_or_default()
-    }
-}
-
-/// `postgres://east@localhost:5432/east`, never with a password.
-impl fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = self.0.get_user().unwrap_or_default();
-        write!(f, "postgres://{user}@{}:{}/{}", self.host(), self.port(), self.database())
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 /// Connects, as the program named `application` in the server's list of sessions.
 pub fn connect(url: &DatabaseUrl, application: &str) -> Result<Client, Failure> {
-    let doing = || format!("connecting to {url}");
-    let mut config = url.0.clone();
+    let doing = format!("connecting to {url}");
+    url.check_privacy(&doing)?;
+    let mut client = open(&with_password(url, application), url, &doing)?;
+    client
+        .batch_execute(&[TEXT_FORM, NO_TIMEOUTS, NO_COMPILING].join(";"))
+        .map_err(|error| database_failure(doing, &error))?;
+    check_version(&mut client)?;
+    Ok(client)
+}
+
+fn with_password(url: &DatabaseUrl, application: &str) -> Config {
+    let mut config = url.config();
     if config.get_password().is_none() {
         let (host, user) = (url.host(), config.get_user().unwrap_or_default().to_owned());
         let login = Login { host: &host, port: url.port(), database: url.database(), user: &user };
@@ -108,12 +55,7 @@ pub fn connect(url: &DatabaseUrl, application: &str) -> Result<Client, Failure> 
     }
     config.application_name(application).connect_timeout(Duration::from_secs(10));
     config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(Duration::from_mins(1));
-    let mut client = config.connect(NoTls).map_err(|error| database_failure(doing(), &error))?;
-    client
-        .batch_execute(&[TEXT_FORM, NO_TIMEOUTS, NO_COMPILING].join(";"))
-        .map_err(|error| database_failure(doing(), &error))?;
-    check_version(&mut client)?;
-    Ok(client)
+    config
 }
 
 /// The server answers.
@@ -135,18 +77,4 @@ fn check_version(client: &mut Client) -> Result<(), Failure> {
     }
     Err(Failure::new(Kind::Configuration, doing, format!("PostgreSQL {version} is too old"))
         .hint("salesync needs PostgreSQL 14 or later"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_database_url_is_never_shown_with_its_password() {
-        let url: DatabaseUrl = "postgres://east:s3cret@db:5433/sales".parse().unwrap();
-        assert_eq!(url.to_string(), "postgres://east@db:5433/sales");
-        assert!(!format!("{url:?}").contains("s3cret"));
-        let wrong = "postgres://east:s3cret@db:port/sales".parse::<DatabaseUrl>().unwrap_err();
-        assert!(!wrong.to_string().contains("s3cret"), "{wrong}");
-    }
 }

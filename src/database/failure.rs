@@ -9,6 +9,14 @@ use crate::domain::{Failure, Kind};
 
 const WHEN_WELL: &str = "nothing was changed; run again when the database server is well";
 
+const RIGHTS: &str =
+    "grant the role in database.url what the message names; migrations/roles.sql has what each role needs";
+
+const PASSWORD: &str = "set SALESYNC_DATABASE_URL, PGPASSWORD or .pgpass, and check pg_hba.conf";
+
+const ENTRY: &str = "check database.url and the server's pg_hba.conf: it may not know this user, database or address, or want TLS \
+                     (sslmode=verify-full in the URL) or a client certificate (sslcert and sslkey)";
+
 /// Bytes of each part of a server's message that are shown, at most.
 const LONGEST_PART: usize = 1000;
 
@@ -46,6 +54,11 @@ pub fn is_passing(error: &Error) -> bool {
 fn without_answer(doing: String, error: &Error) -> Failure {
     let cause = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
     if !is_lost(error) {
+        // The client library has no other sign for what fails in a login than its words.
+        let is_login = cause.starts_with("authentication error") || cause.ends_with("password missing");
+        if is_login {
+            return Failure::new(Kind::Permission, doing, cause).hint(PASSWORD);
+        }
         return Failure::new(Kind::Failed, doing, cause);
     }
     Failure::new(Kind::Unreachable, doing, cause)
@@ -58,16 +71,9 @@ fn is_lost(error: &Error) -> bool {
 
 fn meaning(db: &DbError) -> (Kind, Option<&'static str>) {
     match db.code().code() {
-        "28P01" | "28000" => (
-            Kind::Permission,
-            Some("set SALESYNC_DATABASE_URL, PGPASSWORD or .pgpass, and check pg_hba.conf"),
-        ),
-        "42501" => (
-            Kind::Permission,
-            Some(
-                "grant the role in database.url what the message names; migrations/roles.sql has what each role needs",
-            ),
-        ),
+        "28P01" => (Kind::Permission, Some(PASSWORD)),
+        "28000" => (Kind::Permission, Some(ENTRY)),
+        "42501" => (Kind::Permission, Some(RIGHTS)),
         "25006" => (
             Kind::Configuration,
             Some("this server is a standby or read-only; database.url must name the one that is written to"),

@@ -2,6 +2,7 @@
 
 mod count;
 mod day;
+mod encryption;
 mod failure;
 mod finding;
 mod hex;
@@ -25,6 +26,7 @@ mod window;
 
 pub use count::Count;
 pub use day::is_day;
+pub use encryption::{Identities, Identity, Locked, NotAnAgeKey, Recipient};
 pub use failure::{Failure, Kind};
 pub use finding::{Check, Examination, Finding, Grade};
 pub use identity::{BundleId, Digest, Epoch, Sequence};

@@ -16,7 +16,7 @@ use super::policy::Policy;
 use super::receive::Receiver;
 use super::refusal::Refusal;
 use super::verdict::{Arrival, Verdict};
-use crate::archive::{Archive, arrived_at, open_bundle};
+use crate::archive::{Archive, arrived_at};
 use crate::bundle::Bundle;
 use crate::database::{Lock, database_failure, release_lock, take_lock};
 use crate::domain::{Epoch, Failure, Kind, NodeName, Sequence, legible};
@@ -205,13 +205,13 @@ impl Receiver<'_> {
         let refusal = || Err(Refusal::Rejected(words.to_owned()));
         let path = self.archive.file(branch, epoch, sequence);
         if path.exists() {
-            let bundle = open_bundle(&path)?;
+            let bundle = self.archive.open(&path)?;
             self.expect_held(&bundle)?;
             return Ok(vec![self.decide(refusal(), &bundle, &path, Source::Archive)?]);
         }
         let mut is_aside = false;
         for aside in self.archive.rejected_files(branch)? {
-            let Ok(bundle) = open_bundle(&aside) else { continue };
+            let Ok(bundle) = self.archive.open(&aside) else { continue };
             let manifest = bundle.manifest();
             if (&manifest.branch, manifest.epoch, manifest.sequence) == (branch, epoch, sequence) {
                 if self.expect_held(&bundle).is_ok() {
@@ -220,7 +220,7 @@ impl Receiver<'_> {
                 is_aside = true;
             }
         }
-        if is_aside { Ok(Vec::new()) } else { open_bundle(&path).map(|_| Vec::new()) }
+        if is_aside { Ok(Vec::new()) } else { self.archive.open(&path).map(|_| Vec::new()) }
     }
 
     fn retry(&mut self, branch: &NodeName) -> Result<Vec<Verdict>, Failure> {
@@ -256,7 +256,7 @@ impl Receiver<'_> {
             .map_err(|error| database_failure("looking for rejected bundles", &error))?;
         for row in rows {
             let (file, sequence): (String, i64) = (row.get(1), row.get(2));
-            let mut bundle = match open_bundle(Path::new(&file)) {
+            let mut bundle = match self.archive.open(Path::new(&file)) {
                 Ok(bundle) => bundle,
                 Err(failure) => {
                     let again = format!("`salesync request {branch} --resend {sequence}` brings it again");

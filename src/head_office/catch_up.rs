@@ -12,7 +12,7 @@ use super::receive::Receiver;
 use super::refusal::Refusal;
 use super::rejection::Grounds;
 use super::verdict::{Arrival, Outcome, Verdict};
-use crate::archive::{arrived_at, open_bundle};
+use crate::archive::arrived_at;
 use crate::bundle::Bundle;
 use crate::database::database_failure;
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence};
@@ -122,7 +122,7 @@ impl Receiver<'_> {
             (None, None) => return Ok(None),
         };
         let path = self.archive.file(branch, epoch, sequence);
-        let unsound = match open_bundle(&path) {
+        let unsound = match self.archive.open(&path) {
             _ if !path.exists() => format!("{} is gone", path.display()),
             Ok(bundle) => {
                 let Manifest { branch: whose, epoch: of, sequence: number, .. } = bundle.manifest();

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::branches::{BranchState, branch_states};
 use super::hold::{Hold, HoldKind};
-use crate::archive::{Archive, open_bundle};
+use crate::archive::Archive;
 use crate::database::{database_failure, lock_decisions};
 use crate::domain::{Epoch, Failure, Kind, Manifest, NodeName, Sequence, legible};
 use crate::halt::{self, Step};
@@ -89,7 +89,7 @@ pub fn decide(
             return Err(Failure::new(Kind::Usage, doing, format!("nothing is to be decided: {hold}"))
                 .hint("`salesync status` shows what is missing; `salesync request` asks the branch for it"));
         }
-        let file = open_bundle(&archive.file(branch, epoch, sequence))?;
+        let file = archive.open(&archive.file(branch, epoch, sequence))?;
         cut = Some((file.manifest().cut.watermark.clone(), hold.kind));
         bundle = Some((epoch, sequence));
     }

@@ -11,22 +11,33 @@ use crate::domain::{Distrust, KeyId, KeyRing, KeyStanding, NodeName, PublicKey};
 
 /// The keys of the branches. One without keys is not enrolled: what comes in its name is taken as its own.
 #[derive(Debug, Clone, Default)]
-pub struct Enrolment(BTreeMap<NodeName, KeyRing>);
+pub struct Enrolment {
+    keys: BTreeMap<NodeName, KeyRing>,
+    /// From when on a branch's bundles have to be encrypted, where that is so.
+    encrypted_from: BTreeMap<NodeName, DateTime<Utc>>,
+}
 
 impl Enrolment {
     /// These keys.
     pub fn new(keys: BTreeMap<NodeName, KeyRing>) -> Self {
-        Self(keys)
+        Self { keys, encrypted_from: BTreeMap::new() }
+    }
+
+    /// The same; what is received of these branches from then on has to be encrypted.
+    #[must_use]
+    pub fn encrypted_from(self, encrypted_from: BTreeMap<NodeName, DateTime<Utc>>) -> Self {
+        Self { encrypted_from, ..self }
     }
 
     /// The keys of a branch, if it has any.
     pub fn keys_of(&self, branch: &NodeName) -> Option<&KeyRing> {
-        self.0.get(branch).filter(|ring| !ring.is_empty())
+        self.keys.get(branch).filter(|ring| !ring.is_empty())
     }
 
     /// How a key that the branch has shown stands at this moment.
-    pub(super) fn standing_of(&self, branch: &NodeName, key: &PublicKey, now: DateTime<Utc>) -> KeyStanding {
-        self.0.get(branch).map_or(KeyStanding::Waiting, |ring| ring.standing_of(key, now))
+    #[must_use]
+    pub fn standing_of(&self, branch: &NodeName, key: &PublicKey, now: DateTime<Utc>) -> KeyStanding {
+        self.keys.get(branch).map_or(KeyStanding::Waiting, |ring| ring.standing_of(key, now))
     }
 
     /// Whether the branch has sealed this bundle, which head office received at this time; if not, why that is
@@ -37,6 +48,10 @@ impl Enrolment {
         received: DateTime<Utc>,
     ) -> Result<(), String> {
         let branch = bundle.manifest().branch.clone();
+        let is_due = self.encrypted_from.get(&branch).is_some_and(|from| *from <= received);
+        if is_due && !bundle.is_encrypted() {
+            return Err(format!("it is not encrypted, and what comes of {branch} has to be by now"));
+        }
         let Some(ring) = self.keys_of(&branch) else { return Ok(()) };
         bundle.check_signature(ring, received).map_err(|distrust| self.told(&branch, &distrust))
     }
@@ -76,6 +91,6 @@ impl Enrolment {
 
     fn owner_of(&self, id: KeyId) -> Option<&NodeName> {
         let has = |ring: &KeyRing| ring.keys().iter().any(|trusted| trusted.key.id() == id);
-        self.0.iter().find(|(_, ring)| has(ring)).map(|(name, _)| name)
+        self.keys.iter().find(|(_, ring)| has(ring)).map(|(name, _)| name)
     }
 }

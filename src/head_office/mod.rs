@@ -14,6 +14,7 @@ pub mod history;
 mod hold;
 pub mod incidents;
 mod init;
+mod kept;
 mod ledger;
 mod mark;
 pub mod monitor;

@@ -14,6 +14,8 @@ const MOST_KEYS: i64 = 20;
 /// A key that a branch has shown.
 #[derive(Debug, Clone)]
 pub struct PresentedKey {
+    /// The branch.
+    pub branch: NodeName,
     /// The key.
     pub key: PublicKey,
     /// When it did last.
@@ -68,19 +70,16 @@ fn remember(client: &mut impl GenericClient, probe: &Probe) -> Result<(), postgr
     Ok(())
 }
 
-/// The keys that a branch has shown, the newest first.
-pub fn presented_keys(
-    client: &mut impl GenericClient,
-    branch: &NodeName,
-) -> Result<Vec<PresentedKey>, Failure> {
-    let sql = "SELECT public_key, presented_at FROM salesync.presented_key WHERE branch = $1
-               ORDER BY presented_at DESC";
+/// The keys that the branches have shown, the newest first.
+pub fn presented_keys(client: &mut impl GenericClient) -> Result<Vec<PresentedKey>, Failure> {
+    let sql =
+        "SELECT branch, public_key, presented_at FROM salesync.presented_key ORDER BY presented_at DESC";
     let rows = client
-        .query(sql, &[&branch.as_str()])
+        .query(sql, &[])
         .map_err(|error| database_failure("reading the keys that were shown", &error))?;
     let presented = |row: &postgres::Row| {
-        let key = row.get::<_, &str>(0).parse().ok()?;
-        Some(PresentedKey { key, presented_at: row.get(1) })
+        let (branch, key) = (row.get::<_, &str>(0).parse().ok()?, row.get::<_, &str>(1).parse().ok()?);
+        Some(PresentedKey { branch, key, presented_at: row.get(2) })
     };
     Ok(rows.iter().filter_map(presented).collect())
 }

@@ -1,7 +1,7 @@
 //! A bundle arrives: it is kept, checked, put in its place, and applied if its turn has come.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -19,14 +19,14 @@ use super::place::Place;
 use super::policy::Policy;
 use super::receipts::{publish_receipts, record_receipt, repeat_receipt};
 use super::refusal::{Refusal, judged};
-use super::rejection::{Grounds, Rejection};
+use super::rejection::Grounds;
 use super::requests::write_to_branches;
 use super::verdict::{Arrival, Outcome, Verdict};
-use crate::archive::{Archive, Placed, open_bundle};
+use crate::archive::Archive;
 use crate::broker::Broker;
 use crate::bundle::{Bundle, ReadError};
 use crate::database::database_failure;
-use crate::domain::{Digest, Failure, Manifest, Receipt, ReceiptOutcome, Sequence, legible};
+use crate::domain::{Digest, Failure, Locked, Manifest, Receipt, ReceiptOutcome, Sequence, legible};
 use crate::halt::{self, Step};
 
 /// How long a database that has just failed may take to say that it is there.
@@ -99,14 +99,15 @@ impl<'a> Receiver<'a> {
     pub fn receive(&mut self, draft: NamedTempFile, arrival: Arrival<'_>) -> Result<Vec<Verdict>, Failure> {
         halt::after(Step::BundleReceived);
         let file = draft.reopen().map_err(|error| Failure::file("opening", draft.path(), &error))?;
-        let mut bundle = match Bundle::open(file) {
+        let mut bundle = match Bundle::open_with(file, self.archive.identities()) {
             Ok(bundle) => bundle,
             Err(ReadError::Io(error)) => return Err(Failure::file("reading", draft.path(), &error)),
-            Err(ReadError::Defect(defect)) => {
-                let kept = self.archive.keep_rejected(draft, arrival.branch)?;
-                let grounds = Grounds::Content(defect.to_string());
-                return Ok(vec![Rejection { bundle: None, arrival, grounds, kept }.record(self.client)?]);
+            Err(ReadError::Defect(defect)) => return self.reject_unread(draft, arrival, &defect),
+            // Nobody is at hand who could say which key is missing, and it must not stand in the way of others.
+            Err(ReadError::Locked(locked @ Locked::NoneFits(_))) if arrival.source == Source::Queue => {
+                return self.reject_unread(draft, arrival, &locked);
             }
+            Err(ReadError::Locked(locked)) => return Err(locked.failure("receiving a bundle")),
         };
         let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
         if let Some(queue) = arrival.branch.filter(|branch| **branch != manifest.branch) {
@@ -134,17 +135,17 @@ impl<'a> Receiver<'a> {
             Place::Duplicate => {
                 // Whoever has sent it again: what it says is in the tables. Only the archive keeps none but the branch's own.
                 if doubt.is_none() {
-                    self.keep(draft, &manifest)?;
+                    self.keep(draft, &bundle)?;
                 }
                 self.note_duplicate(&manifest, digest, arrival.source)?
             }
             Place::Later(expected) => {
-                let path = self.keep(draft, &manifest)?;
+                let path = self.keep(draft, &bundle)?;
                 let hold = self.gap(&manifest, expected)?;
                 self.decide(Err(Refusal::Held(hold)), &bundle, &path, arrival.source)?
             }
             Place::Next => {
-                let path = self.keep(draft, &manifest)?;
+                let path = self.keep(draft, &bundle)?;
                 self.apply(&mut bundle, &path, arrival.source)?
             }
         };
@@ -260,41 +261,6 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Rejects a bundle that is in its place in the archive.
-    pub(super) fn reject_archived(
-        &mut self,
-        bundle: &Bundle<File>,
-        path: &Path,
-        source: Source,
-        grounds: Grounds,
-    ) -> Result<Verdict, Failure> {
-        let manifest = bundle.manifest();
-        let kept = self.archive.reject(path, Some(&manifest.branch))?;
-        let arrival = Arrival { source, ..Arrival::by_archive(&manifest.branch, Utc::now()) };
-        let bundle = Some((manifest, bundle.manifest_sha256()));
-        Rejection { bundle, arrival, grounds, kept }.record(self.client)
-    }
-
-    /// Keeps the file under its name in the archive. A file that is in its place and that the ledger
-    /// does not know was rejected by a run that was killed before it could put it aside.
-    fn keep(&mut self, draft: NamedTempFile, manifest: &Manifest) -> Result<PathBuf, Failure> {
-        let path = self.archive.file(&manifest.branch, manifest.epoch, manifest.sequence);
-        let spare = draft.reopen().map_err(|error| Failure::file("opening", draft.path(), &error))?;
-        if self.archive.place(draft, &path)? == Placed::Taken {
-            let aside = self.archive.reject(&path, Some(&manifest.branch))?;
-            tracing::warn!(
-                "{} stood in the place of another bundle and is now {}",
-                path.display(),
-                aside.display()
-            );
-            let mut again = self.archive.draft()?;
-            let copied = std::io::copy(&mut &spare, again.as_file_mut());
-            copied.map_err(|error| Failure::file("writing", again.path(), &error))?;
-            self.archive.place(again, &path)?;
-        }
-        Ok(path)
-    }
-
     /// What a bundle waits for that comes before its turn.
     fn gap(&mut self, manifest: &Manifest, expected: Sequence) -> Result<Hold, Failure> {
         let fate = fate_of(self.client, &manifest.branch, manifest.epoch, expected)
@@ -348,28 +314,6 @@ impl<'a> Receiver<'a> {
         halt::after(Step::DuplicateRecorded);
         repeat_receipt(self.client, &manifest.branch, manifest.bundle_id).map_err(failed)?;
         Ok(Verdict::on(manifest, Outcome::Duplicate))
-    }
-
-    /// A run that was killed before it could apply the bundle, or one that held it, has left it in the archive.
-    fn put_copy_aside(&self, manifest: &Manifest, digest: Digest) -> Result<(), Failure> {
-        let path = self.archive.file(&manifest.branch, manifest.epoch, manifest.sequence);
-        if path.exists() && open_bundle(&path).is_ok_and(|kept| kept.manifest_sha256() == digest) {
-            self.archive.reject(&path, Some(&manifest.branch))?;
-        }
-        Ok(())
-    }
-
-    fn reject_draft(
-        &mut self,
-        draft: NamedTempFile,
-        bundle: &Bundle<File>,
-        arrival: Arrival<'_>,
-        grounds: Grounds,
-    ) -> Result<Verdict, Failure> {
-        let manifest = bundle.manifest();
-        let kept = self.archive.keep_rejected(draft, Some(arrival.branch.unwrap_or(&manifest.branch)))?;
-        let bundle = Some((manifest, bundle.manifest_sha256()));
-        Rejection { bundle, arrival, grounds, kept }.record(self.client)
     }
 }
 

@@ -132,6 +132,7 @@ fn a_branch_enrols_joins_is_confirmed_sells_and_is_revoked_beside_a_running_appl
     north.sell("Ink");
     north.run(&["bundle"]).ok();
     apply.has_said("which is none of enrol-north's");
+    assert!(head.run(&["status"]).ok().stdout().contains(&confirm));
     let confirmed = head.run(&["enroll", "enrol-north", "--confirm", &key.to_string(), "--json"]).ok().json();
     assert_eq!((&confirmed["presented"], &confirmed["key_id"]), (&true.into(), &key.id().to_string().into()));
     let waited =
@@ -149,6 +150,7 @@ fn a_branch_enrols_joins_is_confirmed_sells_and_is_revoked_beside_a_running_appl
     assert_eq!(standing(&north), "confirmed", "a dry run changes nothing");
     let run = head.run(&["revoke", "enrol-north"]).ok();
     assert!(run.stdout().contains("rabbitmqctl delete_user enrol-north"), "{}", run.stdout());
+    assert!(!head.run(&["status"]).ok().stdout().contains("not confirmed"));
     wait_until(LIMIT, "the key to be revoked", || Ok((standing(&north) == "revoked").then_some(()))).unwrap();
     north.sell("Tape");
     north.run(&["bundle"]).ok();

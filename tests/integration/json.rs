@@ -132,6 +132,8 @@ fn everything_that_is_printed_as_json_is_described_and_the_other_way_round() {
     printed.by(head, apply, &["apply", second, &damaged], "");
     printed.by(head, apply, &["apply"], "");
     printed.by(head, "request", &["request", "east", "--resend", "1"], "");
+    let shown = "ed25519:8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c";
+    head.sql(&format!("INSERT INTO salesync.presented_key VALUES ('east', '{shown}', '34750f98bd59fcfc')"));
     printed.by(head, "status", &["status"], "");
     printed.by(east, bundle, &["bundle"], "");
     printed.by(head, apply, &["apply", "--check", first], "");
@@ -150,6 +152,7 @@ fn everything_that_is_printed_as_json_is_described_and_the_other_way_round() {
     printed.by(head, "prune", &all, "");
     printed.by(east, "verify", &["verify", "bundles", &damaged], "");
     printed.by(east, "keygen", &["keygen", "--out", "east.key"], "");
+    printed.by(east, "keygen", &["keygen", "--encryption", "--out", "east.age"], "");
     printed.by(east, "inspect", &["inspect", "--rows", first], "");
 
     let lost = east.folder.with_file_name("lost");

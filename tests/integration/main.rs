@@ -8,6 +8,7 @@
 )]
 
 // What the tests stand on.
+mod certificates;
 mod company;
 mod enrolled;
 mod forge;
@@ -31,6 +32,7 @@ mod contract;
 mod crash;
 mod crash_points;
 mod cuts;
+mod database_tls;
 mod days;
 mod decisions;
 mod delivery;
@@ -38,6 +40,7 @@ mod demo;
 mod disks;
 mod doctor;
 mod documents;
+mod encrypted;
 mod enrolment;
 mod golden;
 mod hostile;
@@ -62,6 +65,7 @@ mod restored;
 mod roles;
 mod round_trip;
 mod sandbox;
+mod secrets;
 mod signatures;
 mod split;
 mod types;

@@ -88,6 +88,11 @@ impl Running {
         Run::ended(self.arguments.clone(), std::process::Output { status, stdout, stderr })
     }
 
+    /// Its number in the list of processes.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal: `TERM`, `INT`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::DOING;
-use crate::archive::{Filed, survey};
+use crate::archive::{Archive, Filed, survey};
 use crate::domain::{Epoch, Failure, Kind, NodeName, Sequence};
 
 /// The bundles of an epoch from the first on, each following the one before it.
@@ -16,10 +16,15 @@ pub(super) struct Chain {
 
 impl Chain {
     /// The newest epoch of `branch` in `folder`, up to the bundle `to`.
-    pub(super) fn find(folder: &Path, branch: &NodeName, to: Option<Sequence>) -> Result<Self, Failure> {
+    pub(super) fn find(
+        archive: &Archive,
+        folder: &Path,
+        branch: &NodeName,
+        to: Option<Sequence>,
+    ) -> Result<Self, Failure> {
         // In an archive there may be many others; only this branch's bundles have to be looked at.
         let own_folder = Some(folder.join(branch.as_str())).filter(|own| own.is_dir());
-        let (filed, damaged) = survey(own_folder.as_deref().unwrap_or(folder))?;
+        let (filed, damaged) = survey(own_folder.as_deref().unwrap_or(folder), archive.identities())?;
         let others: Vec<String> = filed.iter().map(|filed| filed.branch.to_string()).collect();
         let own: Vec<Filed> = filed.into_iter().filter(|filed| filed.branch == *branch).collect();
         let Some(epoch) = own.last().map(|newest| newest.epoch) else {
@@ -99,7 +104,8 @@ impl Chain {
         let why = format!("bundle {sequence} of the epoch {} is not there", self.epoch);
         match damaged.first() {
             None => Failure::new(Kind::Failed, DOING, why).hint(HINT),
-            Some(damage) => Failure::new(Kind::Damaged, DOING, format!("{why}; {damage}")).hint(HINT),
+            Some(damage) => Failure::new(damage.kind(), DOING, format!("{why}; {damage}"))
+                .hint(damage.advice().filter(|_| damage.kind() != Kind::Damaged).unwrap_or(HINT)),
         }
     }
 

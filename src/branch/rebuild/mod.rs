@@ -76,7 +76,7 @@ pub fn rebuild(
     archive: &Archive,
     options: &RebuildOptions<'_>,
 ) -> Result<Rebuilt, Failure> {
-    let chain = Chain::find(options.folder, name, options.to)?;
+    let chain = Chain::find(archive, options.folder, name, options.to)?;
     take_lock(client, Lock::Init)?;
     take_lock(client, Lock::Bundle)?;
     migrate(client, name, Role::Branch)?;
@@ -85,7 +85,7 @@ pub fn rebuild(
     let mut transaction = client.transaction().map_err(failed)?;
     let mut scratch = Scratch::default();
     for bundle in &chain.bundles {
-        scratch.add(&mut transaction, bundle)?;
+        scratch.add(&mut transaction, archive, bundle)?;
     }
     let mut live = Vec::with_capacity(scratch.tables.len());
     for (table, columns) in &scratch.tables {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use postgres::Transaction;
 
-use crate::archive::{Filed, open_bundle};
+use crate::archive::{Archive, Filed};
 use crate::database::{Loader, Target, database_failure};
 use crate::domain::{
     Column, Digest, Failure, KeyRange, Kind, Manifest, TableChange, TableName, key_columns, quote_identifier,
@@ -28,8 +28,13 @@ const TARGET: Target<'static> = Target { table: scratch_table, branch: None };
 
 impl Scratch {
     /// Adds what the next bundle says.
-    pub(super) fn add(&mut self, transaction: &mut Transaction<'_>, filed: &Filed) -> Result<(), Failure> {
-        self.load(transaction, filed).map_err(|failure| {
+    pub(super) fn add(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        archive: &Archive,
+        filed: &Filed,
+    ) -> Result<(), Failure> {
+        self.load(transaction, archive, filed).map_err(|failure| {
             let located =
                 Failure::new(failure.kind(), format!("replaying {}", filed.path.display()), &failure);
             match failure.advice() {
@@ -39,8 +44,13 @@ impl Scratch {
         })
     }
 
-    fn load(&mut self, transaction: &mut Transaction<'_>, filed: &Filed) -> Result<(), Failure> {
-        let mut bundle = open_bundle(&filed.path)?;
+    fn load(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        archive: &Archive,
+        filed: &Filed,
+    ) -> Result<(), Failure> {
+        let mut bundle = archive.open(&filed.path)?;
         if bundle.manifest_sha256() != filed.manifest_sha256 {
             return Err(Failure::new(Kind::Failed, "opening it again", "it has been exchanged meanwhile"));
         }

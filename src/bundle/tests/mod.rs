@@ -1,6 +1,7 @@
 //! The format as a whole: what is written reads back, and nothing else does.
 
 mod damage;
+mod encrypted;
 mod forgery;
 mod golden;
 mod golden_content;

@@ -42,7 +42,7 @@ fn whatever_byte_of_a_signed_bundle_is_changed_it_is_refused() {
         changed[at] ^= 1;
         match Bundle::open(Cursor::new(&changed)) {
             Err(ReadError::Defect(_)) => {}
-            Err(ReadError::Io(error)) => panic!("{at}: {error}"),
+            Err(error) => panic!("{at}: {error}"),
             Ok(_) => {
                 assert!(
                     (signature..signature + Signature::SIZE).contains(&at),

@@ -87,7 +87,7 @@ pub(super) fn with_member(file: &[u8], place: usize, content: &[u8], raw_bytes: 
 pub(super) fn defect_of(file: &[u8]) -> Defect {
     match Bundle::open(Cursor::new(file)) {
         Err(ReadError::Defect(defect)) => defect,
-        Err(ReadError::Io(error)) => panic!("taken for a failing disk: {error}"),
+        Err(error) => panic!("taken for something else than damage: {error}"),
         Ok(_) => panic!("the bundle was accepted"),
     }
 }

@@ -143,6 +143,16 @@ pub(super) struct Verify {
     /// A file with a key in each line, behind the name of its branch, or alone where it counts for all
     #[arg(long = "keys", value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) reading: Reading,
+}
+
+/// How encrypted bundles are read where no configuration has to be.
+#[derive(Debug, Arguments)]
+pub(super) struct Reading {
+    /// The private key for encrypted bundles [default: `identity` in the section `[encryption]`]
+    #[arg(long, value_name = "FILE")]
+    pub(super) identity: Option<PathBuf>,
 }
 
 /// Show what a bundle holds. Needs no server
@@ -154,6 +164,8 @@ pub(super) struct Inspect {
     /// The rows too
     #[arg(long)]
     pub(super) rows: bool,
+    #[command(flatten)]
+    pub(super) reading: Reading,
 }
 
 /// Remove archived bundles that are proven to be in head office's database, and are old
@@ -183,11 +195,18 @@ pub(super) struct Prune {
 /// The file can be read by its owner only, and is never overwritten. The public key is no secret: a branch's goes into
 /// head office's configuration, head office's into the branches'. Keep a copy of the private one where only you
 /// can read it, or make another when it is lost.
+///
+/// With --encryption it is a key to read encrypted bundles with, and what is printed is the recipient that they are
+/// encrypted to. Whoever loses the only such key loses what was encrypted to it.
 #[derive(Debug, Arguments)]
 #[command(after_help = "Examples:\n  salesync keygen --out /etc/salesync/east.key\n  \
-    salesync keygen --public /etc/salesync/east.key")]
+    salesync keygen --public /etc/salesync/east.key\n  \
+    salesync keygen --encryption --out /etc/salesync/head-office.age")]
 pub(super) struct Keygen {
-    /// The file [default: `key` in the section `[signing]` of the configuration]
+    /// A key to read encrypted bundles with
+    #[arg(long)]
+    pub(super) encryption: bool,
+    /// The file [default: `key` in the section `[signing]`, `identity` in `[encryption]`]
     #[arg(long, value_name = "FILE", conflicts_with = "public")]
     pub(super) out: Option<PathBuf>,
     /// Make none, print the public key of this private one

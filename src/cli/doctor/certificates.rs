@@ -14,9 +14,10 @@ const SOON: TimeDelta = TimeDelta::days(30);
 
 /// Of those that the configuration names.
 pub(super) fn look(settings: &Settings, now: DateTime<Utc>) -> Vec<Finding> {
-    let named =
-        settings.serve.certificate.iter().map(|certificate| ("the page's certificate", &*certificate.chain));
-    let mut findings: Vec<Finding> = named.map(|(what, path)| of_file(what, path, now)).collect();
+    let page = settings.serve.certificate.iter();
+    let page = page.map(|certificate| ("the page's certificate", certificate.chain.clone()));
+    let named = page.chain(settings.certificates());
+    let mut findings: Vec<Finding> = named.map(|(what, path)| of_file(what, &path, now)).collect();
     if findings.is_empty() {
         findings.push(Finding::ok(Check::Certificates, "the configuration names no certificate"));
     }

@@ -8,7 +8,7 @@ use postgres::Client;
 
 use super::Exchange;
 use super::outgoing::Outgoing;
-use crate::branch::{CutOptions, Cutter, Since, cut};
+use crate::branch::{CutOptions, Cutter, Sealing, Since, cut};
 use crate::cli::settings::Settings;
 use crate::domain::{Failure, Stage};
 
@@ -20,7 +20,8 @@ pub(super) fn with_cutter<R>(
 ) -> Result<R, Failure> {
     let connect = || settings.connect_database("bundle, reading");
     let (name, archive, key) = (&settings.node, &settings.archive, settings.signing_key()?);
-    work(&Cutter { name, archive, key: key.as_ref(), connect: &connect, on_part })
+    let sealing = Sealing { key: key.as_ref(), recipients: &settings.recipients };
+    work(&Cutter { name, archive, sealing, connect: &connect, on_part })
 }
 
 fn cut_and_record(

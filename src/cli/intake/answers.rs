@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::lent::Lent;
 use super::workers::Done;
 use super::{Intake, Trouble};
-use crate::broker::{Broker, Delivery};
+use crate::broker::Broker;
 use crate::cli::unattended::stop::SLICE;
 use crate::domain::Failure;
 use crate::halt::{self, Step};
@@ -14,7 +15,7 @@ use crate::head_office::Outcome;
 pub(super) struct Decided {
     /// The feed it came by.
     index: usize,
-    delivery: Delivery,
+    message: Lent,
     /// What became of its bundle.
     outcome: Option<Outcome>,
 }
@@ -36,25 +37,25 @@ impl<'a> Intake<'a, '_> {
         };
         let feed = &mut self.feeds[index];
         feed.is_at_work = false;
-        let delivery = feed.under_way.take();
+        let message = feed.under_way.take();
         match done.outcome {
             Ok(found) => {
                 // It is decided, and told also if the answer does not get through.
                 let outcome = found.first().map(|own| own.outcome.clone());
                 feed.is_in_order |= !done.is_bundle;
-                self.has_news |= delivery.is_none() && !found.is_empty();
+                self.has_news |= message.is_none() && !found.is_empty();
                 self.verdicts.add(found);
-                if let Some(delivery) = delivery {
+                if let Some(message) = message {
                     // Another may have come meanwhile.
                     feed.is_dry = false;
-                    self.decided.push(Decided { index, delivery, outcome });
+                    self.decided.push(Decided { index, message, outcome });
                     halt::after(Step::MessageDecided);
                 }
                 Ok(())
             }
             Err(failure) => {
-                if let Some(delivery) = delivery {
-                    feed.waiting.push_front(delivery);
+                if let Some(message) = message {
+                    self.put_back(index, message)?;
                 }
                 // The database may have given up on this bundle only: for want of space, of memory, of a lock.
                 let trouble = Trouble::receiving(failure, &mut self.receiver);
@@ -75,12 +76,11 @@ impl<'a> Intake<'a, '_> {
             self.receiver.publish_receipts(&mut self.broker).map(drop)
         };
         let mut outcome = Ok(());
-        for Decided { index, delivery, outcome: own } in decided {
+        for Decided { index, message, outcome: own } in decided {
             let answered = if let Err(failure) = &published {
-                self.feeds[index].waiting.push_front(delivery);
-                Err(failure.clone())
+                self.put_back(index, message).and(Err(failure.clone()))
             } else {
-                let answered = answer(&mut self.broker, delivery, own.as_ref());
+                let answered = answer(&mut self.broker, message, own.as_ref());
                 halt::after(Step::MessageAnswered);
                 answered
             };
@@ -93,6 +93,13 @@ impl<'a> Intake<'a, '_> {
             });
         }
         outcome
+    }
+
+    /// It is the next of its branch again.
+    fn put_back(&mut self, index: usize, message: Lent) -> Result<(), Failure> {
+        let delivery = message.whole(&mut self.broker)?;
+        self.feeds[index].waiting.push_front(delivery);
+        Ok(())
     }
 
     /// Waits for what is being done, and answers for it as far as that goes.
@@ -112,9 +119,12 @@ impl<'a> Intake<'a, '_> {
 }
 
 /// What is decided is taken out of the queue; what is rejected goes to the dead letters.
-fn answer(broker: &mut Broker, delivery: Delivery, outcome: Option<&Outcome>) -> Result<(), Failure> {
+fn answer(broker: &mut Broker, message: Lent, outcome: Option<&Outcome>) -> Result<(), Failure> {
     match outcome {
-        Some(Outcome::Rejected { reason, .. }) => broker.bury(delivery, reason),
-        _ => broker.acknowledge(delivery),
+        Some(Outcome::Rejected { reason, .. }) => {
+            let delivery = message.whole(broker)?;
+            broker.bury(delivery, reason)
+        }
+        _ => message.acknowledge(broker),
     }
 }

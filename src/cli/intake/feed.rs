@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::lent::Lent;
 use crate::broker::Delivery;
 use crate::cli::unattended::retry::Retry;
 use crate::domain::{Failure, NodeName};
@@ -16,7 +17,7 @@ pub(in crate::cli) struct Feed<'a> {
     /// failed deliveries, and end among the dead letters.
     pub(super) waiting: VecDeque<Delivery>,
     /// The bundle that a worker is at.
-    pub(super) under_way: Option<Delivery>,
+    pub(super) under_way: Option<Lent>,
     /// Whether a worker does something for it.
     pub(super) is_at_work: bool,
     /// Nobody has decided anything that is not carried out, and nothing waits in the archive.

@@ -6,9 +6,11 @@
 
 mod answers;
 mod feed;
+mod lent;
 mod probes;
 mod workers;
 
+use std::fs::File;
 use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use postgres::Client;
 
 use self::answers::Decided;
 pub(in crate::cli) use self::feed::Feed;
+use self::lent::Lent;
 use self::workers::{Start, Task, Workers};
 use crate::archive::Archive;
 use crate::broker::{Broker, Delivery, Wake};
@@ -43,7 +46,7 @@ pub(in crate::cli) enum Manner {
 }
 
 /// What the intake works with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(in crate::cli) struct Plan<'a> {
     pub(in crate::cli) settings: &'a Settings,
     pub(in crate::cli) manner: Manner,
@@ -79,8 +82,12 @@ pub(in crate::cli) fn drain(
     let plan = Plan { settings, manner: Manner::Drain, workers };
     let mut feeds: Vec<_> = settings.branches.keys().map(Feed::new).collect();
     run(plan, client, &mut feeds, verdicts, |intake| {
-        while !intake.feeds.iter().all(Feed::is_over) {
+        loop {
             intake.take_turns()?;
+            // With nothing left to do, nobody would end the wait.
+            if intake.feeds.iter().all(Feed::is_over) {
+                break;
+            }
             intake.wait()?;
         }
         // Whoever has decided something meanwhile has left it to this run.
@@ -204,12 +211,11 @@ impl Intake<'_, '_> {
             }
             let index = self.turn;
             self.turn = (index + 1) % self.feeds.len();
-            if let Some(task) = self.task_for(index)? {
+            if let Some((task, body)) = self.task_for(index)? {
                 let feed = &mut self.feeds[index];
-                let is_bundle = matches!(task, Task::Receive(..));
                 feed.is_at_work = self.workers.give(feed.branch, task);
-                if feed.is_at_work && is_bundle {
-                    feed.under_way = feed.waiting.pop_front();
+                if let Some(body) = body.filter(|_| feed.is_at_work) {
+                    feed.under_way = feed.waiting.pop_front().map(|delivery| Lent::new(delivery, body));
                     feed.is_dry = false;
                 }
             }
@@ -217,16 +223,17 @@ impl Intake<'_, '_> {
         Ok(())
     }
 
-    /// What is to be done for a branch. A message that cannot be read costs the connection. If it is fetched, it
-    /// is known whose it is, and only that branch is put off; if it is handed over, that is found out after
-    /// connecting again. So a queue is emptied by fetching before its messages are handed over.
-    fn task_for(&mut self, index: usize) -> Result<Option<Task>, Failure> {
+    /// What is to be done for a branch; if that is a bundle, with the file that has it. A message that cannot be read
+    /// costs the connection. If it is fetched, it is known whose it is, and only that branch is put off; if it is
+    /// handed over, that is found out after connecting again. So a queue is emptied by fetching before its messages are
+    /// handed over.
+    fn task_for(&mut self, index: usize) -> Result<Option<(Task, Option<File>)>, Failure> {
         let feed = &mut self.feeds[index];
         if !feed.is_ready() {
             return Ok(None);
         }
         if !feed.is_in_order {
-            return Ok(Some(Task::PutInOrder));
+            return Ok(Some((Task::PutInOrder, None)));
         }
         feed.forget_lost();
         if feed.waiting.is_empty() && !self.broker.is_subscribed(feed.branch.as_str()) {
@@ -347,10 +354,11 @@ impl Intake<'_, '_> {
     }
 }
 
-fn draft(archive: &Archive, delivery: &Delivery) -> Result<Task, Failure> {
+fn draft(archive: &Archive, delivery: &Delivery) -> Result<(Task, Option<File>), Failure> {
     let draft = archive.draft()?;
     let written = draft.as_file().write_all(&delivery.payload);
     written.map_err(|error| Failure::file("writing", draft.path(), &error))?;
+    let body = Lent::open(&draft)?;
     let postmark = Postmark { user: delivery.user_id.clone(), routing_key: delivery.routing_key.clone() };
-    Ok(Task::Receive(draft, postmark))
+    Ok((Task::Receive(draft, postmark), Some(body)))
 }

@@ -1,6 +1,7 @@
 //! The branch's configuration: from the file that head office has written, or as it is already there.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -51,6 +52,14 @@ fn from_file(args: &Join, file: &Path) -> Result<(Settings, &'static str), Failu
         );
         return Err(Failure::new(Kind::Usage, "looking at what is there", why)
             .hint("name another folder with --dir, or the right file"));
+    }
+    let mode = fs::metadata(file).map_or(0, |metadata| metadata.mode() & 0o7777);
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            "others can read {} (mode {mode:04o}): if somebody may have, `salesync enroll {} --again` makes another password",
+            file.display(),
+            offered.node
+        );
     }
     let text = fs::read_to_string(file).map(Zeroizing::new);
     let text = text.map_err(|error| Failure::file("reading the enrolment", file, &error))?;

@@ -34,6 +34,9 @@ pub(in crate::cli) struct BranchSettings {
     /// Its keys, each with the time for which it is valid.
     #[serde(default)]
     pub(super) public_keys: Vec<KeySection>,
+    /// From then on its bundles have to be encrypted.
+    #[serde(default, deserialize_with = "moment")]
+    pub(super) encrypted_from: Option<DateTime<Utc>>,
     /// From then on it has to sign, also while it has no key.
     #[serde(default, deserialize_with = "moment")]
     pub(in crate::cli) enrolled_at: Option<DateTime<Utc>>,
@@ -155,6 +158,9 @@ impl BranchSettings {
         if let Some(moment) = self.enrolled_at {
             let _ =
                 writeln!(text, "enrolled_at = {}  # from then on everything has to be signed", time(moment));
+        }
+        if let Some(moment) = self.encrypted_from {
+            let _ = writeln!(text, "encrypted_from = {}", time(moment));
         }
         if let Some(moment) = self.left_at {
             let _ = writeln!(text, "left_at = {}", time(moment));

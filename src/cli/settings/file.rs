@@ -12,12 +12,14 @@ use super::branches::{self, BranchSettings};
 use super::keys::{HeadOfficeSection, enrolment, key_ring};
 use super::serve::ServeSection;
 use super::source::Source;
-use super::{MOST_WORKERS, Role, Settings};
+use super::{DatabaseSettings, MOST_WORKERS, Role, Settings};
 use crate::archive::Archive;
 use crate::branch::{PartLimits, SMALLEST_BUNDLE};
 use crate::broker::ConnectOptions;
-use crate::domain::{Failure, Kind, NodeName, TableName};
+use crate::cli::key_file::read_identities;
+use crate::domain::{Failure, Identities, Kind, NodeName, Recipient, TableName};
 use crate::head_office::{Policy, SchemaChanges};
+use crate::tls::{Identity, TlsFiles};
 
 /// A follower that is asked to stop notices it this late at worst.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(10);
@@ -26,8 +28,8 @@ const USUAL_TAX_RATE: Decimal = Decimal::from_parts(7, 0, 0, false, 2);
 /// What no broker takes.
 const LARGEST_BUNDLE: u64 = 512 << 20;
 
-/// The file as it is written.
-#[derive(Debug, Deserialize)]
+/// The file as it is written. Never printed: the URLs may have passwords.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     node: NodeName,
@@ -53,6 +55,8 @@ pub(super) struct File {
     #[serde(default)]
     signing: SigningSection,
     #[serde(default)]
+    encryption: EncryptionSection,
+    #[serde(default)]
     head_office: HeadOfficeSection,
     #[serde(default)]
     serve: ServeSection,
@@ -66,6 +70,14 @@ struct SigningSection {
     key: Option<PathBuf>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncryptionSection {
+    #[serde(default)]
+    recipients: Vec<Recipient>,
+    identity: Option<PathBuf>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TableSection {
@@ -74,18 +86,23 @@ struct TableSection {
     amount: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DatabaseSection {
     url: Option<String>,
+    #[serde(default)]
+    allow_plaintext: bool,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BrokerSection {
     url: Option<String>,
     #[serde(default)]
     allow_plaintext: bool,
+    ca_file: Option<PathBuf>,
+    client_certificate: Option<PathBuf>,
+    client_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,8 +186,11 @@ impl File {
             Failure::new(Kind::Configuration, "reading archive.dir", error)
                 .hint("name a folder for the bundles")
         })?;
+        let identity = self.encryption.identity.as_ref().map(|file| base.join(file));
+        // Why there is none matters to whoever meets an encrypted bundle, and nobody else.
+        let identities = identity.as_deref().map(|file| Identities::new(read_identities(file)));
         Ok(Settings {
-            archive: Archive::new(archive, &self.node),
+            archive: Archive::new(archive, &self.node).read_with(identities.unwrap_or_default()),
             node: self.node,
             role: self.role,
             tables,
@@ -186,15 +206,51 @@ impl File {
             source: Source::default(),
             head_office: key_ring("head_office", head_office.public_key, &head_office.public_keys)?,
             signing_key: self.signing.key.map(|file| base.join(file)),
+            recipients: self.encryption.recipients()?,
+            identity,
             policy,
             workers,
             serve: self.serve.into_options(base)?,
-            broker_options: ConnectOptions {
-                allow_plaintext: self.broker.allow_plaintext,
-                ..ConnectOptions::default()
+            broker_options: self.broker.options(base)?,
+            database: DatabaseSettings {
+                url: self.database.url,
+                allow_plaintext: self.database.allow_plaintext,
+                folder: base.to_owned(),
             },
-            database_url: self.database.url,
             broker_url: self.broker.url,
+        })
+    }
+}
+
+/// More would make every small bundle large.
+const MOST_RECIPIENTS: usize = 50;
+
+impl EncryptionSection {
+    fn recipients(self) -> Result<Vec<Recipient>, Failure> {
+        if self.recipients.len() > MOST_RECIPIENTS {
+            let why = format!("there are more than {MOST_RECIPIENTS} recipients");
+            return Err(Failure::new(Kind::Configuration, "reading [encryption]", why)
+                .hint("head office's key is enough, and the branch's own to read its archive"));
+        }
+        Ok(self.recipients)
+    }
+}
+
+impl BrokerSection {
+    fn options(&self, base: &Path) -> Result<ConnectOptions, Failure> {
+        let identity = match (self.client_certificate.clone(), self.client_key.clone()) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
+            _ => {
+                let why = "client_certificate and client_key belong together";
+                return Err(Failure::new(Kind::Configuration, "reading [broker]", why)
+                    .hint("name both files, or none"));
+            }
+        };
+        Ok(ConnectOptions {
+            allow_plaintext: self.allow_plaintext,
+            tls: TlsFiles { authority: self.ca_file.clone(), identity }.relative_to(base),
+            ..ConnectOptions::default()
         })
     }
 }

@@ -79,7 +79,9 @@ pub(super) fn enrolment(branches: &BTreeMap<NodeName, BranchSettings>) -> Result
         }
         rings.insert(name.clone(), ring.signing_from(settings.enrolled_at));
     }
-    Ok(Enrolment::new(rings))
+    let encrypted_from =
+        branches.iter().filter_map(|(name, settings)| Some((name.clone(), settings.encrypted_from?)));
+    Ok(Enrolment::new(rings).encrypted_from(encrypted_from.collect()))
 }
 
 /// Reads a time with its zone, in quotes or without.

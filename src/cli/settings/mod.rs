@@ -26,13 +26,12 @@ use crate::branch::PartLimits;
 use crate::broker::{Broker, BrokerAddress, ConnectOptions};
 use crate::cli::key_file::read_key;
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
-use crate::domain::{Failure, KeyRing, Kind, NodeName, SigningKey, TableName};
+use crate::domain::{Failure, KeyRing, Kind, NodeName, Recipient, SigningKey, TableName};
 use crate::head_office::monitor::Expectations;
 use crate::head_office::{Enrolment, Policy};
 use crate::web::Options;
 
-/// Everything that is configured.
-#[derive(Debug)]
+/// Everything that is configured. Never printed: the URLs may have passwords.
 pub(super) struct Settings {
     pub(super) node: NodeName,
     pub(super) role: Role,
@@ -62,6 +61,10 @@ pub(super) struct Settings {
     pub(super) head_office: KeyRing,
     /// The file with this node's own key.
     signing_key: Option<PathBuf>,
+    /// What the branch's bundles are encrypted to; none if they are not.
+    pub(super) recipients: Vec<Recipient>,
+    /// The file with the private keys that encrypted bundles are read with.
+    identity: Option<PathBuf>,
     /// What head office does without asking a person.
     pub(super) policy: Policy,
     /// How many bundles head office applies at the same time, if it is said.
@@ -69,8 +72,16 @@ pub(super) struct Settings {
     /// How the page is reached.
     pub(super) serve: Options,
     broker_options: ConnectOptions,
-    database_url: Option<String>,
+    database: DatabaseSettings,
     broker_url: Option<String>,
+}
+
+/// How the database is reached.
+struct DatabaseSettings {
+    url: Option<String>,
+    allow_plaintext: bool,
+    /// From where relative paths are meant.
+    folder: PathBuf,
 }
 
 /// What this node is.
@@ -116,7 +127,7 @@ impl Settings {
             place.split_once('@').is_some_and(|(login, _)| login.contains(':')) || place.contains("password=")
         };
         !self.serve.users.is_empty()
-            || [&self.database_url, &self.broker_url].into_iter().flatten().any(has_password)
+            || [&self.database.url, &self.broker_url].into_iter().flatten().any(has_password)
     }
 
     /// How many bundles to apply at the same time, if this is `wanted`: never more than there are branches.
@@ -143,11 +154,30 @@ impl Settings {
 
     /// Where the node's database is.
     pub(super) fn database_url(&self) -> Result<DatabaseUrl, Failure> {
-        let url = env::var("SALESYNC_DATABASE_URL").ok().or_else(|| self.database_url.clone());
+        let settings = &self.database;
+        let url = env::var("SALESYNC_DATABASE_URL").ok().or_else(|| settings.url.clone());
         let missing =
             || Failure::new(Kind::Configuration, "looking for the database", "no URL is configured");
-        url.ok_or_else(|| missing().hint("set SALESYNC_DATABASE_URL, or `url` in the section [database]"))?
-            .parse()
+        let url = url
+            .ok_or_else(|| missing().hint("set SALESYNC_DATABASE_URL, or `url` in the section [database]"))?;
+        let url: DatabaseUrl = url.parse()?;
+        Ok(url.relative_to(&settings.folder).allowing_plaintext(settings.allow_plaintext))
+    }
+
+    /// The certificates that connections need, with whose they are.
+    pub(super) fn certificates(&self) -> Vec<(&'static str, PathBuf)> {
+        let of_broker = &self.broker_options.tls;
+        let of_database = self.database_url().map(|url| url.tls_files().clone()).unwrap_or_default();
+        let named = [
+            (
+                "the certificate for the broker",
+                of_broker.identity.as_ref().map(|own| own.certificate.clone()),
+            ),
+            ("the broker's authority", of_broker.authority.clone()),
+            ("the certificate for the database", of_database.identity.map(|own| own.certificate)),
+            ("the database's authority", of_database.authority),
+        ];
+        named.into_iter().filter_map(|(what, path)| Some((what, path?))).collect()
     }
 
     fn broker_url(&self) -> Option<String> {
@@ -166,7 +196,7 @@ impl Settings {
 
     /// Whether that is the configuration file.
     pub(super) fn database_is_configured(&self) -> bool {
-        self.database_url.is_some()
+        self.database.url.is_some()
     }
 
     /// Whether the broker may be spoken to in plain text over a network.
@@ -223,6 +253,11 @@ impl Settings {
         self.signing_key.as_deref()
     }
 
+    /// Where the private keys are that encrypted bundles are read with, if that is configured.
+    pub(super) fn identity_file(&self) -> Option<&Path> {
+        self.identity.as_deref()
+    }
+
     /// This node's key, if it has one.
     pub(super) fn signing_key(&self) -> Result<Option<SigningKey>, Failure> {
         self.signing_key.as_deref().map(read_key).transpose()
@@ -265,10 +300,22 @@ fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
 fn located(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let message = match error.message() {
-        message if message.contains("://") => "a URL stands where none belongs, they go into `url`",
-        message => message.trim_end(),
+        message if message.contains("://") => {
+            "a URL stands where none belongs, they go into `url`".to_owned()
+        }
+        message => without_value(message.trim_end()),
     };
     format!("line {}: {message}", before.matches('\n').count() + 1)
+}
+
+/// What the parser says, without the value it objects to.
+fn without_value(message: &str) -> String {
+    let begins = ["unknown variant `", "invalid type: string \"", "invalid value: string \""];
+    let begin = begins.iter().find(|begin| message.starts_with(**begin));
+    match (begin, message.rfind(", expected ")) {
+        (Some(begin), Some(end)) => begin.trim_end_matches([' ', '`', '"']).to_owned() + &message[end..],
+        _ => message.to_owned(),
+    }
 }
 
 fn in_file(path: &Path, why: impl std::fmt::Display) -> Failure {

@@ -3,7 +3,7 @@
 use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 
-use postgres::{Client, NoTls};
+use postgres::Client;
 
 use super::filter::SalesFilter;
 use super::shape::FROM;
@@ -27,18 +27,21 @@ pub enum ExportForm {
 }
 
 /// Writes the sales to `sink`, piece by piece, as RFC 4180 wants them, with a header line, in the order of branches and
-/// numbers. If `sink` fails, the query is ended and `false` returned. It fails if `longest` is not enough: as long as it
-/// reads, nobody can change the table's columns, and no dead row of the database is cleared away.
+/// numbers. If `sink` fails, the query is ended over another connection, which `connect` opens, and `false` returned. It
+/// fails if `longest` is not enough: as long as it reads, nobody can change the table's columns, and no dead row of the
+/// database is cleared away.
 pub fn export_sales(
     client: &mut Client,
+    connect: impl FnOnce() -> Result<Client, Failure>,
     filter: &SalesFilter,
     form: ExportForm,
     longest: Duration,
     mut sink: impl FnMut(Vec<u8>) -> io::Result<()>,
 ) -> Result<bool, Failure> {
     let doing = "reading the sales for a file";
-    let (cancel, begun) = (client.cancel_token(), Instant::now());
+    let begun = Instant::now();
     let mut transaction = client.transaction().map_err(|error| failed(&error))?;
+    let backend = transaction.query_one("SELECT pg_backend_pid()", &[]).map_err(|error| failed(&error))?;
     // The server ends it also if this program has been stopped.
     let limit = format!("SET LOCAL statement_timeout = {}", (longest + GRACE).as_millis());
     transaction.batch_execute(&limit).map_err(|error| failed(&error))?;
@@ -57,7 +60,8 @@ pub fn export_sales(
         let is_late = !is_over && begun.elapsed() > longest;
         if !is_wanted || is_late {
             // Otherwise the server would read on to the end for nobody.
-            cancel.cancel_query(NoTls).map_err(|error| database_failure(doing, &error))?;
+            let ended = connect()?.execute("SELECT pg_cancel_backend($1)", &[&backend.get::<_, i32>(0)]);
+            ended.map_err(|error| database_failure(doing, &error))?;
             return if is_wanted { Err(too_slow(longest)) } else { Ok(false) };
         }
     }

@@ -55,10 +55,14 @@ pub(super) fn failed(error: &postgres::Error) -> Failure {
     database_failure("reading the sales", error)
 }
 
-/// A transaction that sees one moment.
+/// A transaction that sees one moment. A page is read by one process: what others would take over is done before they have
+/// started, and where the server is busy they would make everybody wait.
 pub(super) fn begin(client: &mut Client) -> Result<Transaction<'_>, Failure> {
+    let doing = |error: postgres::Error| failed(&error);
     let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
-    builder.read_only(true).start().map_err(|error| failed(&error))
+    let mut transaction = builder.read_only(true).start().map_err(doing)?;
+    transaction.batch_execute("SET LOCAL max_parallel_workers_per_gather = 0").map_err(doing)?;
+    Ok(transaction)
 }
 
 /// The answer of a query on the sales, whose rows are found by their days: an index of keys would be read to its end for

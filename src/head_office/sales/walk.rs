@@ -18,7 +18,7 @@ const LOOK_LIMIT: i64 = 64_000;
 const FIRST_LOOK: i64 = 8000;
 /// Branches' days that are looked up at a time.
 const MOST_GROUPS: usize = 5000;
-/// How much larger the next window is if one has too few.
+/// How much larger the next window is at most if one has too few.
 const GROWTH: i64 = 8;
 
 /// Which way the pages go.
@@ -143,7 +143,7 @@ impl Walk<'_, '_> {
                 Known::Day(day) if day != reached.day => Start::Day(day),
                 Known::Day(_) | Known::Unsure => Start::After(reached),
             };
-            wanted = wanted.saturating_mul(GROWTH).min(LOOK_LIMIT);
+            wanted = next_look(wanted, looked, self.page.sales.len(), self.limit);
         }
     }
 
@@ -263,4 +263,36 @@ fn end_of(groups: &[Group], wanted: i64) -> Option<&Group> {
     let is_enough =
         groups.iter().map(|group| group.rows).sum::<i64>() >= wanted || groups.len() >= MOST_GROUPS;
     groups.last().filter(|_| is_enough)
+}
+
+/// How many rows the next window has if `looked` were looked through and `found` of more than `limit` are on the page:
+/// twice those among which the others would be if sales stayed as frequent, but enough to come to an end soon if they do not.
+fn next_look(wanted: i64, looked: i64, found: usize, limit: usize) -> i64 {
+    let count = |sales: usize| i64::try_from(sales).unwrap_or(i64::MAX);
+    let missing = count(limit).saturating_add(1).saturating_sub(count(found));
+    let expected = looked.saturating_mul(2).saturating_mul(missing).checked_div(count(found));
+    expected.unwrap_or(i64::MAX).max(looked / 2).min(wanted.saturating_mul(GROWTH)).clamp(1, LOOK_LIMIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_window_is_as_large_as_what_was_found_lets_expect() {
+        // Nearly all that is wanted: few more are read. Nothing at all: as many more as may be.
+        assert_eq!(next_look(8000, 8000, 40, 50), 4400);
+        assert_eq!(next_look(8000, 8000, 5, 50), LOOK_LIMIT);
+        assert_eq!(next_look(100, 100, 0, 50), 100 * GROWTH);
+    }
+
+    #[test]
+    fn windows_end_soon_also_if_nothing_more_is_found() {
+        let (mut wanted, mut looked, mut windows) = (FIRST_LOOK, FIRST_LOOK, 1);
+        while looked < LOOK_LIMIT {
+            wanted = next_look(wanted, looked, 50, 50);
+            (looked, windows) = (looked + wanted, windows + 1);
+        }
+        assert!(windows <= 7, "{windows} windows");
+    }
 }

@@ -59,8 +59,9 @@ pub(super) async fn page(
 ) -> Result<Response, Trouble> {
     let (epoch, sequence) = place(&address.0, &address.1)?;
     let known = find(&state, epoch, sequence).await?;
-    let path = state.archive.file(&state.node, epoch, sequence);
-    let examined = in_thread("looking into the file", move || examine(&path)).await?;
+    let archive = state.archive.clone();
+    let path = archive.file(&state.node, epoch, sequence);
+    let examined = in_thread("looking into the file", move || examine(&archive, &path)).await?;
     let frame = Frame::new(&state, viewer, "Bundle", "/bundles");
     render(&Bundle::of(frame, epoch, known, examined))
 }
@@ -136,6 +137,7 @@ fn facts(epoch: Epoch, known: &BundleBiography, glimpse: Option<&Glimpse>) -> Ve
     facts.extend(known.previous_sha256.clone().map(|hash| ("Follows (SHA-256)", hash)));
     if let Some(glimpse) = glimpse {
         facts.push(("File (SHA-256)", glimpse.file_sha256.to_string()));
+        facts.push(("Encrypted", if glimpse.is_encrypted { "yes" } else { "no" }.to_owned()));
         facts.push(("Signed", if glimpse.is_signed { "yes" } else { "no" }.to_owned()));
         facts.push(("Made by", glimpse.manifest.tool.clone()));
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::bundle::is_encrypted;
 use crate::domain::{Epoch, Failure, NodeName, Sequence};
 use crate::web::download::{attachment, download};
 use crate::web::trouble::Trouble;
@@ -21,8 +22,9 @@ pub(in crate::web) fn file_name(branch: &NodeName, epoch: Epoch, sequence: Seque
 
 /// Sends a file under this name.
 pub(in crate::web) async fn send(path: PathBuf, name: &str) -> Result<Response, Trouble> {
-    let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (size, mut file) = match opened {
+    let opened =
+        File::open(&path).and_then(|mut file| Ok((file.metadata()?.len(), is_encrypted(&mut file)?, file)));
+    let (size, is_encrypted, mut file) = match opened {
         Ok(opened) => opened,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Trouble::NotFound),
         Err(error) => return Err(Failure::file("opening", &path, &error).into()),
@@ -39,8 +41,9 @@ pub(in crate::web) async fn send(path: PathBuf, name: &str) -> Result<Response, 
         }
         Ok(())
     });
+    let content_type = if is_encrypted { "application/octet-stream" } else { "application/x-tar" };
     let headers = [
-        (CONTENT_TYPE, "application/x-tar".to_owned()),
+        (CONTENT_TYPE, content_type.to_owned()),
         (CONTENT_DISPOSITION, attachment(name)),
         (CONTENT_LENGTH, size.to_string()),
     ];

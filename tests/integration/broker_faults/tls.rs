@@ -1,72 +1,88 @@
-//! A broker with TLS, and certificates that are to be trusted or not.
+//! A broker that speaks TLS and wants to know who comes, with certificates that are to be trusted or not.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use salesync::sandbox::free_port;
+use salesync::sandbox::{BrokerServer, free_port};
 
 use super::{
     TROUBLED, assert_goes_on, assert_told, at_branch, at_head_office, company_at, pending, troubled,
 };
+use crate::certificates::{Authority, Certified};
 use crate::company::{Company, Node, Run};
 use crate::running::Running;
 
-/// The broker's certificate for `localhost`, and the authority that vouches for it.
+/// The broker's certificate for `localhost`, and the authority that vouches for it and for its clients.
 pub(super) struct Certificates {
-    authority: PathBuf,
-    certificate: PathBuf,
-    key: PathBuf,
+    authority: Authority,
+    folder: PathBuf,
     pub(super) port: u16,
 }
 
 impl Certificates {
     pub(super) fn made_in(folder: &Path) -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, folder.to_str().unwrap());
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let authority = params.self_signed(&key).unwrap();
-        let issuer = Issuer::new(params, key);
-        let key = KeyPair::generate().unwrap();
-        let certificate =
-            CertificateParams::new(["localhost".into()]).unwrap().signed_by(&key, &issuer).unwrap();
-        let write = |name: &str, text: String| {
-            let path = folder.join(name);
-            fs::write(&path, text).unwrap();
-            path
-        };
-        Self {
-            authority: write("authority.pem", authority.pem()),
-            certificate: write("broker.pem", certificate.pem()),
-            key: write("broker.key", key.serialize_pem()),
-            port: free_port().unwrap(),
-        }
+        let authority = Authority::called("the broker's authority");
+        authority.write(folder.join("authority.pem"));
+        let ours = Self { authority, folder: folder.to_owned(), port: free_port().unwrap() };
+        ours.present(&ours.authority.server("localhost"));
+        ours
     }
 
     /// Lines of `rabbitmq.conf` that open the TLS port.
     pub(super) fn settings(&self) -> String {
+        let file = |name| self.folder.join(name).display().to_string();
         format!(
             "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.cacertfile = {}\nssl_options.certfile = {}\n\
-             ssl_options.keyfile = {}\nssl_options.verify = verify_none\n",
+             ssl_options.keyfile = {}\nssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n",
             self.port,
-            self.authority.display(),
-            self.certificate.display(),
-            self.key.display(),
+            file("authority.pem"),
+            file("broker.pem"),
+            file("broker.key"),
         )
+    }
+
+    fn present(&self, certified: &Certified) {
+        // The broker runs under another account where the tests are run by root.
+        for (name, text) in [("broker.pem", &certified.certificate), ("broker.key", &certified.key)] {
+            fs::write(self.folder.join(name), text).unwrap();
+        }
+    }
+
+    /// From now on the broker shows this certificate.
+    fn change(&self, server: &BrokerServer, certified: &Certified) {
+        self.present(certified);
+        server.control(&["eval", "ssl:clear_pem_cache()."]).unwrap();
     }
 }
 
-/// Runs the program, trusting the authority in this file only.
-fn run_trusting(node: &Node, authority: &Path, command: &str) -> Run {
-    Running::of(node.command(&[command]).env("SSL_CERT_FILE", authority)).ends()
+/// Whom a node believes, and as whom it comes.
+struct Trust {
+    authority: Option<PathBuf>,
+    identity: Option<[PathBuf; 2]>,
 }
 
-fn assert_both_told(fault: &str, company: &Company, url: &str, authority: &Path) {
+impl Trust {
+    /// What it says in the section about the broker.
+    fn configure(&self, node: &Node) {
+        let line = |key: &str, path: &PathBuf| format!("{key} = \"{}\"\n", path.display());
+        let mut lines = self.authority.as_ref().map(|path| line("ca_file", path)).unwrap_or_default();
+        if let Some([certificate, key]) = &self.identity {
+            lines.push_str(&line("client_certificate", certificate));
+            lines.push_str(&line("client_key", key));
+        }
+        let path = node.folder.join("salesync.toml");
+        let text = fs::read_to_string(&path).unwrap().replace("[broker]\n", &format!("[broker]\n{lines}"));
+        fs::write(path, text).unwrap();
+    }
+}
+
+fn assert_both_told(fault: &str, company: &Company, url: &str, trust: &Trust) {
     at_branch(company, url);
     at_head_office(company, url);
-    assert_told(fault, "bundle", run_trusting(company.branch(), authority, "bundle"));
-    assert_told(fault, "apply", run_trusting(&company.head_office, authority, "apply"));
+    for (node, command) in [(company.branch(), "bundle"), (&company.head_office, "apply")] {
+        trust.configure(node);
+        assert_told(fault, command, Running::start(node, &[command]).ends());
+    }
     assert_eq!(pending(company), "1");
 }
 
@@ -78,14 +94,38 @@ fn only_the_right_certificate_of_a_trusted_authority_is_taken() {
     company.branch().sell("Paper");
     let url = |host: &str| format!("amqps://salesync:sandbox@{host}:{}/tls", ours.port);
     let folder = tempfile::tempdir().unwrap();
-    let another = Certificates::made_in(folder.path()).authority;
-    assert_both_told("a certificate of an unknown authority", &company, &url("localhost"), &another);
-    assert_both_told("a certificate for another host", &company, &url("127.0.0.1"), &ours.authority);
+    let stranger = Authority::called("a stranger");
+    let authority = Some(ours.folder.join("authority.pem"));
+    let identity = Some(ours.authority.client("east").write(folder.path(), "east"));
+    let right = Trust { authority: authority.clone(), identity: identity.clone() };
+
+    let another = Some(stranger.write(folder.path().join("stranger.pem")));
+    let believes_another = Trust { authority: another, identity: identity.clone() };
+    assert_both_told("a certificate of an unknown authority", &company, &url("localhost"), &believes_another);
+    assert_both_told("a certificate for another host", &company, &url("127.0.0.1"), &right);
+    ours.change(&server, &ours.authority.expired_server("localhost"));
+    assert_both_told("a certificate that has expired", &company, &url("localhost"), &right);
+    ours.change(&server, &ours.authority.server("localhost"));
+    let nobody = Trust { authority: authority.clone(), identity: None };
+    assert_both_told("the broker wants a client certificate", &company, &url("localhost"), &nobody);
+    let forged = Some(stranger.client("east").write(folder.path(), "forged"));
+    let forged = Trust { authority, identity: forged };
+    assert_both_told("the broker does not take the client certificate", &company, &url("localhost"), &forged);
 
     at_branch(&company, &url("localhost"));
+    right.configure(company.branch());
+    company.branch().run(&["bundle"]).ok();
+    // Without `ca_file` it is the system's authorities that count, or those of this file.
     at_head_office(&company, &url("localhost"));
-    run_trusting(company.branch(), &ours.authority, "bundle").ok();
-    run_trusting(&company.head_office, &ours.authority, "apply").ok();
+    Trust { authority: None, identity }.configure(&company.head_office);
+    let system = company.head_office.run(&["apply"]).exits(78);
+    system.says(&["not signed by an authority", "ca_file in [broker]"]);
+    run_trusting(&company.head_office, &ours.folder.join("authority.pem"), "apply").ok();
     company.assert_equal("public.sales");
     assert_goes_on(&company);
+}
+
+/// Runs the program, with the authority in this file as the system's only one.
+fn run_trusting(node: &Node, authority: &Path, command: &str) -> Run {
+    Running::of(node.command(&[command]).env("SSL_CERT_FILE", authority)).ends()
 }

@@ -46,6 +46,8 @@ impl Site {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            // Whoever refuses a form before it has come closes the connection: the next request is not to meet that.
+            .max_idle_connections(0)
             .timeout_global(Some(Duration::from_mins(2)));
         Self { running, url, agent: agent.build().into(), cookies: Mutex::default() }
     }

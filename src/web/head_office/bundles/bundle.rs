@@ -85,8 +85,9 @@ pub(in crate::web::head_office) async fn page(
     let mut glimpse = None;
     let mut unseen = None;
     if known.recorded.is_some() {
-        let path = state.archive.file(&branch, epoch, sequence);
-        match in_thread("looking into the file", move || examine(&path)).await? {
+        let archive = state.archive.clone();
+        let path = archive.file(&branch, epoch, sequence);
+        match in_thread("looking into the file", move || examine(&archive, &path)).await? {
             Examined::Whole(whole) => glimpse = Some(*whole),
             Examined::Not(why) => unseen = Some(why),
         }
@@ -169,6 +170,7 @@ fn facts(known: &Biography, glimpse: Option<&Glimpse>) -> Vec<(&'static str, Str
     }
     if let Some(glimpse) = glimpse {
         facts.push(("File (SHA-256)", glimpse.file_sha256.to_string()));
+        facts.push(("Encrypted", if glimpse.is_encrypted { "yes" } else { "no" }.to_owned()));
         facts.push(("Signed", if glimpse.is_signed { "yes" } else { "no" }.to_owned()));
         facts.push(("Made by", glimpse.manifest.tool.clone()));
     }

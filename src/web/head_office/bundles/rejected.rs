@@ -35,10 +35,11 @@ pub(in crate::web::head_office) async fn page(
     extract::Path(incident): extract::Path<String>,
 ) -> Result<Response, Trouble> {
     let found = rejected(&state, &incident).await?;
-    let path = path_of(&state.archive, &found);
+    let archive = state.archive.clone();
+    let path = path_of(&archive, &found);
     let examined = in_thread("looking into the file", move || {
         let missing = || Examined::Not("What was noted of it is no file of the archive.".to_owned());
-        path.map_or_else(missing, |path| examine(&path))
+        path.map_or_else(missing, |path| examine(&archive, &path))
     });
     let (mut facts, mut unseen, mut previews) = (Vec::new(), None, Vec::new());
     match examined.await? {

@@ -29,12 +29,14 @@ pub(in crate::web::head_office) async fn file(
     }
     let name = file_name(&asking);
     let form = if asking.is_exact { ExportForm::Exact } else { ExportForm::ForSpreadsheets };
+    let databases = state.databases.clone();
     let body = state.databases.download(move |client, outlet| {
         if sales_table(client)? != SalesTable::Fit {
             let why = "head office has no table public.sales as `salesync init --with-sales` makes it";
             return Err(Failure::new(Kind::Usage, "making a file of the sales", why));
         }
-        export_sales(client, &asking.filter, form, LONGEST, |piece| outlet.send(piece)).map(drop)
+        let connect = || databases.connect();
+        export_sales(client, connect, &asking.filter, form, LONGEST, |piece| outlet.send(piece)).map(drop)
     });
     let headers = [
         (CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
