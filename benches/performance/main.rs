@@ -32,6 +32,7 @@ mod machine;
 mod measure;
 mod peers;
 mod references;
+mod rights;
 mod sales;
 mod scenarios;
 mod servers;

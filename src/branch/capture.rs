@@ -90,12 +90,11 @@ impl<'a> Capture<'a> {
         Self::TRIGGERS.into_iter().chain(self.day.map(|_| Self::DAY_TRIGGER))
     }
 
-    /// The statements that install it, the log included.
-    pub(super) fn install(&self) -> String {
+    /// The statements that make the log and the functions that write it.
+    pub(super) fn log_and_functions(&self) -> String {
         [
             self.log(),
             self.functions().iter().map(|function| self.create(function)).collect::<Vec<_>>().join("\n"),
-            self.triggers(),
         ]
         .join("\n")
     }
@@ -159,10 +158,13 @@ impl<'a> Capture<'a> {
         format!("{}, '{op}'{}", self.key_of(row), self.day_of(row))
     }
 
+    /// Nobody else may put it on a table of theirs, which would write into this log. A trigger that is there fires
+    /// whoever changes the table.
     fn create(&self, function: &Function) -> String {
+        let name = self.signature(function);
         format!(
-            "CREATE FUNCTION {} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {} AS {};",
-            self.signature(function),
+            "CREATE FUNCTION {name} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {} AS {}; \
+             REVOKE ALL ON FUNCTION {name} FROM PUBLIC;",
             function.settings,
             quote_literal(&function.source),
         )
@@ -192,13 +194,17 @@ impl<'a> Capture<'a> {
 
     /// TRUNCATE removes also what its own snapshot cannot see, and only a snapshot taken after its lock
     /// sees everything: in the stricter isolation levels there is none. Rows that a policy hides make it
-    /// fail, for they would go without a log.
+    /// fail, for they would go without a log. The table is read by its name, and what has been put in its place,
+    /// a view perhaps, is not read with the function's rights.
     fn truncate_function(&self) -> Function {
         let body = format!(
-            "IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN \
+            "IF TG_RELID IS DISTINCT FROM to_regclass({}) THEN \
+             RAISE EXCEPTION 'this table is captured under another name' USING HINT = 'Run `salesync init`.'; END IF; \
+             IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN \
              RAISE EXCEPTION 'TRUNCATE of a table that salesync captures needs READ COMMITTED' \
              USING HINT = 'Use DELETE, or run TRUNCATE in a READ COMMITTED transaction.'; END IF; \
              {} SELECT {} FROM ONLY {} r; {NOTIFY}",
+            quote_literal(&self.table),
             self.insert(),
             self.entry("r", 'D'),
             self.table,
@@ -206,7 +212,8 @@ impl<'a> Capture<'a> {
         Function::new("truncated", "salesync_truncate", FIXED_PATH_AND_ALL_ROWS, &body)
     }
 
-    fn triggers(&self) -> String {
+    /// The statements that put the functions on the table.
+    pub(super) fn triggers(&self) -> String {
         let (id, table) = (self.id, &self.table);
         let order = |row: &str| self.key.iter().map(|key| key.order_of(row)).collect::<Vec<_>>().join(", ");
         let rekeyed = format!("ROW({}) IS DISTINCT FROM ROW({})", order("OLD"), order("NEW"));

@@ -20,7 +20,7 @@ use super::record::{Recorder, Snapshot};
 use super::tracking::{TrackedTable, check_capture, check_day, tracked_tables};
 use crate::archive::Archive;
 use crate::bundle::RowReader;
-use crate::database::{copy_failure, database_failure};
+use crate::database::{check_readable, copy_failure, database_failure};
 use crate::domain::{Failure, Kind, MemberKind, Mode, NodeName, Sequence, TableName};
 use crate::halt::{self, Step};
 
@@ -77,6 +77,7 @@ pub fn cut(client: &mut Client, cutter: &Cutter<'_>, options: &CutOptions) -> Re
             .hint("this branch has left; `salesync join` or `salesync init` captures its tables again"));
     }
     tracked.iter().try_for_each(|table| check_day(table, &options.tables))?;
+    tracked.iter().try_for_each(|table| check_readable(client, &table.name))?;
     let base = Base::of(client, &node, options)?;
     let mut reader = (cutter.connect)()?;
     let failed = |error: postgres::Error| database_failure("cutting", &error);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::changes::TableCut;
 use super::settle::{Unapplied, unapplied_bundles};
 use super::tracking::{TrackedTable, is_captured, tracked_tables};
-use crate::database::{database_failure, describe};
+use crate::database::{check_readable, database_failure, describe};
 use crate::domain::{Failure, TableName, quote_identifier};
 
 /// How a branch stands.
@@ -133,6 +133,7 @@ fn changed_in(
     amount: Option<&str>,
 ) -> Result<Option<Unproven>, Failure> {
     let Some(description) = describe(transaction, &table.name)? else { return Ok(None) };
+    check_readable(transaction, &table.name)?;
     let name = table.name.to_string();
     let cut = match base {
         Some(base) if table.has_travelled_by(base.sequence) && is_captured(&table, &description) => {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use postgres::error::SqlState;
 use postgres::{Client, GenericClient, Transaction};
 
 use super::capture::Capture;
 use crate::database::{
-    KeyColumn, Lock, Role, TableDescription, database_failure, describe, is_day, migrate, take_lock,
+    KeyColumn, Lock, Role, TableDescription, database_failure, describe, is_day, make_readable, migrate,
+    schema_owner, take_lock,
 };
 use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, TableName, quote_identifier};
 
@@ -80,9 +82,10 @@ pub(super) fn install(
         untrack(transaction, old)?;
         report.untracked.push(old.name.clone());
     }
+    let owner = schema_owner(transaction)?;
     for (name, day) in tables {
         let known = before.iter().find(|old| old.name == *name);
-        let changed = track(transaction, name, day.as_deref(), known)?;
+        let changed = track(transaction, (name, day.as_deref()), known, &owner)?;
         let list = if changed { &mut report.tracked } else { &mut report.unchanged };
         list.push(name.clone());
     }
@@ -164,15 +167,17 @@ fn register(transaction: &mut Transaction<'_>, node: &NodeName) -> Result<(), po
     Ok(())
 }
 
-/// Installs capture if it is not there as it should be. True if anything was changed.
+/// Installs capture of a table, with its business day, if it is not there as it should be. The log and the functions
+/// are the schema owner's, who must be able to read the table. True if anything was changed.
 fn track(
     transaction: &mut Transaction<'_>,
-    name: &TableName,
-    day: Option<&str>,
+    (name, day): (&TableName, Option<&str>),
     known: Option<&TrackedTable>,
+    owner: &str,
 ) -> Result<bool, Failure> {
-    let failed = |error: postgres::Error| database_failure(format!("capturing {name}"), &error);
+    let failed = |error: postgres::Error| uncaptured(name, &error);
     let description = capturable(transaction, name, day)?;
+    make_readable(transaction, name, owner)?;
     if let Some(known) = known {
         let capture = Capture::new(known.id, name, &description, day);
         let intact = missing_triggers(transaction, &description, &capture)?.is_empty();
@@ -185,15 +190,28 @@ fn track(
                VALUES ($1, $2, '', $3) RETURNING table_id";
     let id: i32 = transaction.query_one(sql, &[&name.schema, &name.table, &day]).map_err(failed)?.get(0);
     let capture = Capture::new(id, name, &description, day);
-    transaction.batch_execute(&capture.install()).map_err(failed)?;
+    let (log, triggers) = (capture.log_and_functions(), capture.triggers());
+    let install = format!("SET LOCAL ROLE {owner}; {log} RESET ROLE; {triggers}");
+    transaction.batch_execute(&install).map_err(failed)?;
     let sql = "UPDATE salesync.tracked_table SET capture = $2 WHERE table_id = $1";
     transaction.execute(sql, &[&id, &capture_digest(&capture)]).map_err(failed)?;
     Ok(true)
 }
 
+/// What stands in the way of making or removing triggers. Only the owner of a table may enable one always.
+fn uncaptured(name: &TableName, error: &postgres::Error) -> Failure {
+    let failure = database_failure(format!("capturing {name}"), error);
+    if error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+        return failure;
+    }
+    failure.hint(
+        "run `salesync init` as a member of the role that owns the table (GRANT its owner TO the role in database.url), \
+         or as a superuser; `bundle` then needs no more than to read it",
+    )
+}
+
 pub(super) fn untrack(transaction: &mut Transaction<'_>, table: &TrackedTable) -> Result<(), Failure> {
-    let failed =
-        |error: postgres::Error| database_failure(format!("ending the capture of {}", table.name), &error);
+    let failed = |error: postgres::Error| uncaptured(&table.name, &error);
     let sql = "SELECT to_regclass($1) IS NOT NULL";
     let exists: bool = transaction.query_one(sql, &[&table.name.sql()]).map_err(failed)?.get(0);
     transaction.batch_execute(&Capture::remove(table.id, &table.name, exists)).map_err(failed)?;
@@ -247,6 +265,9 @@ fn unsuitable(key: &KeyColumn) -> Option<String> {
             "has {name} of type {type_name}, which sorts differently from database to database"
         ));
     }
+    if key.has_cast {
+        return Some(format!("has {name} of type {type_name}, whose text somebody's own CAST decides"));
+    }
     let is_reference = type_name.starts_with("reg");
     is_reference
         .then(|| format!("has {name} of type {type_name}, whose text changes when something is renamed"))
@@ -275,5 +296,5 @@ fn missing_triggers(
 }
 
 fn capture_digest(capture: &Capture<'_>) -> String {
-    Digest::of(capture.install().as_bytes()).to_string()
+    Digest::of([capture.log_and_functions(), capture.triggers()].concat().as_bytes()).to_string()
 }

@@ -29,6 +29,9 @@ pub struct Delivery {
     /// The login it was published under. The broker checks it if the sender gives one, so the absence
     /// of it proves nothing about the sender.
     pub user_id: Option<String>,
+    /// What it was published for. Not the queue's own key if it came there by a further one in its headers (`CC`), to
+    /// which the broker asks for no right.
+    pub routing_key: String,
     /// The format of the body, as the sender says: `salesync-bundle/1`.
     pub message_type: Option<String>,
     /// Whether it was delivered before. False proves nothing.
@@ -189,6 +192,7 @@ impl Delivery {
             branch: branch.to_owned(),
             message_id: properties.message_id().as_ref().map(ToString::to_string),
             user_id: properties.user_id().as_ref().map(ToString::to_string),
+            routing_key: message.routing_key.to_string(),
             message_type: properties.kind().as_ref().map(ToString::to_string),
             redelivered: message.redelivered,
             remaining,

@@ -37,6 +37,8 @@ pub struct KeyColumn {
     pub own_type: String,
     /// ` COLLATE "schema"."name"` if it has a collation, else nothing. Ready for SQL.
     pub collate: String,
+    /// Whether somebody's own function makes text of it, or it of text.
+    pub has_cast: bool,
 }
 
 /// The expression by which keys are grouped, ordered and compared, so that every database does it
@@ -95,10 +97,14 @@ WITH RECURSIVE relation AS (
            format('%s/%s/%s', to_json(attname::text), format_type(type, modifier), attnum) AS shape, own_type,
            coalesce((SELECT format(' COLLATE %I.%I', n.nspname, c.collname)
                      FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
-                     WHERE c.oid = attcollation), '') AS collate_clause
+                     WHERE c.oid = attcollation), '') AS collate_clause,
+           e.typnamespace <> 'pg_catalog'::regnamespace
+           AND EXISTS (SELECT FROM pg_cast WHERE castmethod = 'f' AND type IN (castsource, casttarget)
+                       AND 'text'::regtype IN (castsource, casttarget)) AS has_cast
     FROM typed JOIN pg_type e ON e.oid = element
 )
-SELECT oid, uncapturable, is_partitioned, is_partition, name, type_name, place, shape, own_type, collate_clause
+SELECT oid, uncapturable, is_partitioned, is_partition, name, type_name, place, shape, own_type, collate_clause,
+       has_cast
 FROM relation LEFT JOIN described ON attrelid = oid ORDER BY attnum";
 
 /// Describes a table; none if there is no such table. The connection is one of
@@ -126,9 +132,9 @@ pub fn describe(
         let Some(name) = row.get::<_, Option<String>>(4) else { continue };
         let (type_name, place): (String, Option<i64>) = (row.get(5), row.get(6));
         if let Some(place) = place {
-            let (own_type, collate) = (row.get(8), row.get(9));
+            let (own_type, collate, has_cast) = (row.get(8), row.get(9), row.get(10));
             let (name, type_name) = (name.clone(), type_name.clone());
-            key.insert(place, KeyColumn { name, type_name, own_type, collate });
+            key.insert(place, KeyColumn { name, type_name, own_type, collate, has_cast });
         }
         let place = place.and_then(|place| u16::try_from(place).ok());
         table.columns.push(Column { name, type_name, key: place });

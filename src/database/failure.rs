@@ -9,6 +9,9 @@ use crate::domain::{Failure, Kind};
 
 const WHEN_WELL: &str = "nothing was changed; run again when the database server is well";
 
+const RIGHTS: &str =
+    "grant the role in database.url what the message names; migrations/roles.sql has what each role needs";
+
 const PASSWORD: &str = "set SALESYNC_DATABASE_URL, PGPASSWORD or .pgpass, and check pg_hba.conf";
 
 const ENTRY: &str = "check database.url and the server's pg_hba.conf: it may not know this user, database or address, or want TLS \
@@ -70,7 +73,7 @@ fn meaning(db: &DbError) -> (Kind, Option<&'static str>) {
     match db.code().code() {
         "28P01" => (Kind::Permission, Some(PASSWORD)),
         "28000" => (Kind::Permission, Some(ENTRY)),
-        "42501" => (Kind::Permission, Some("grant the role in database.url what the message names")),
+        "42501" => (Kind::Permission, Some(RIGHTS)),
         "25006" => (
             Kind::Configuration,
             Some("this server is a standby or read-only; database.url must name the one that is written to"),

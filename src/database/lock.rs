@@ -96,8 +96,9 @@ pub fn at_work(client: &mut impl GenericClient, lock: Lock) -> Result<Option<Str
 fn holder(client: &mut impl GenericClient, lock: Lock) -> Result<Option<String>, postgres::Error> {
     let keys = if matches!(lock, Lock::Apply) { vec![lock.key(), WORK] } else { vec![lock.key()] };
     let rows = client.query(
-        "SELECT format('%s (server process %s, since %s) is at work', a.application_name, a.pid,
-                       to_char(a.backend_start, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))
+        // Since when is told of one's own sessions only.
+        "SELECT format('%s (server process %s%s) is at work', a.application_name, a.pid,
+                       to_char(a.backend_start, '\", since \"YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))
          FROM pg_locks l JOIN pg_stat_activity a USING (pid)
          WHERE l.locktype = 'advisory' AND l.granted AND l.database = a.datid AND l.objsubid = 2
            AND a.datname = current_database() AND l.classid = $1::int4::oid AND l.objid = ANY ($2::int4[]::oid[])

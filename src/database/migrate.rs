@@ -6,6 +6,7 @@ use postgres::Client;
 use refinery::Runner;
 
 use super::failure::database_failure;
+use super::rights::{as_schema_owner, make_schema};
 use crate::domain::{Failure, Kind, NodeName};
 
 mod branch {
@@ -38,14 +39,11 @@ impl fmt::Display for Role {
 pub fn migrate(client: &mut Client, node: &NodeName, role: Role) -> Result<usize, Failure> {
     let doing = "preparing the salesync schema";
     is_prepared(client, node, role)?;
-    client
-        .batch_execute("CREATE SCHEMA IF NOT EXISTS salesync")
-        .map_err(|error| database_failure(doing, &error))?;
+    make_schema(client)?;
     let mut runner = runner(role);
     runner.set_migration_table_name("salesync.migration");
-    let report = runner.set_grouped(true).run(client).map_err(|error| {
-        Failure::new(Kind::Failed, doing, cause_of(&error))
-            .hint("nothing was changed; the role needs CREATE on the database, and an older salesync cannot go back")
+    let report = as_schema_owner(client, |client| {
+        runner.set_grouped(true).run(client).map_err(|error| unmigrated(doing, &error))
     })?;
     Ok(report.applied_migrations().len())
 }
@@ -89,11 +87,14 @@ pub fn is_prepared(client: &mut Client, node: &NodeName, role: Role) -> Result<b
     .hint("correct `node`, `role` or `database.url`; a database belongs to one node only"))
 }
 
-/// The innermost words: the crate's own only say that something went wrong.
-fn cause_of(error: &refinery::Error) -> String {
+/// The database's own error, or the innermost words: the crate's own only say that something went wrong.
+fn unmigrated(doing: &str, error: &refinery::Error) -> Failure {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
+        if let Some(error) = source.downcast_ref::<postgres::Error>() {
+            return database_failure(doing, error);
+        }
         cause = source;
     }
-    cause.to_string()
+    Failure::new(Kind::Failed, doing, cause).hint("nothing was changed; an older salesync cannot go back")
 }

@@ -11,6 +11,7 @@ mod lock;
 mod merge;
 mod migrate;
 mod password;
+mod rights;
 mod url;
 
 pub use catalog::{KeyColumn, TableDescription, describe, key_order};
@@ -26,4 +27,5 @@ pub use lock::{
     Lock, at_work, lock_decisions, lock_definitions, release_lock, session, share_work, take_lock,
 };
 pub use migrate::{Role, is_prepared, migrate};
+pub use rights::{check_readable, make_readable, making_failure, schema_owner, schema_statement};
 pub use url::DatabaseUrl;

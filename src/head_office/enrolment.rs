@@ -5,6 +5,7 @@ use std::io::{Read, Seek};
 
 use chrono::{DateTime, Utc};
 
+use super::verdict::Postmark;
 use crate::bundle::Bundle;
 use crate::domain::{Distrust, KeyId, KeyRing, KeyStanding, NodeName, PublicKey};
 
@@ -55,16 +56,20 @@ impl Enrolment {
         bundle.check_signature(ring, received).map_err(|distrust| self.told(&branch, &distrust))
     }
 
-    /// Whether the broker vouches that a message in the queue of an enrolled branch was published by it; if not, why
-    /// that is not proven.
-    pub(super) fn check_sender(
+    /// Whether the broker vouches that a message in the queue of a branch was published for it, and if it is enrolled,
+    /// by it; if not, why that is not proven.
+    pub(super) fn check_postmark(
         &self,
         branch: &NodeName,
-        sender: Option<&str>,
+        postmark: &Postmark,
         received: DateTime<Utc>,
     ) -> Result<(), String> {
+        // Another branch may publish with its own key, and add this one in the headers: the broker lets it.
+        if postmark.routing_key != branch.as_str() {
+            return Err(format!("it was published as {:?}, and not as {branch}", postmark.routing_key));
+        }
         let is_enrolled = self.keys_of(branch).is_some_and(|ring| ring.is_enrolled_at(received));
-        match sender {
+        match postmark.user.as_deref() {
             _ if !is_enrolled => Ok(()),
             Some(user) if user == branch.as_str() => Ok(()),
             Some(user) => Err(format!("the broker's user {user:?} has published it, and not {branch}")),

@@ -51,4 +51,4 @@ pub use prune::prunable_files;
 pub use receive::Receiver;
 pub use replay::{ReplayRange, replay_order};
 pub use requests::{publish_requests, request, write_to_branches};
-pub use verdict::{Arrival, Outcome, Verdict};
+pub use verdict::{Arrival, Outcome, Postmark, Verdict};

@@ -165,8 +165,8 @@ impl<'a> Receiver<'a> {
     ) -> Result<Result<(), String>, Failure> {
         let first = first_received(self.client, bundle.manifest(), bundle.manifest_sha256())?;
         let received = first.map_or(arrival.received_at, |first| first.min(arrival.received_at));
-        if let (Source::Queue, Some(branch)) = (arrival.source, arrival.branch)
-            && let Err(reason) = self.enrolment.check_sender(branch, arrival.sender, arrival.received_at)
+        if let (Some(branch), Some(postmark)) = (arrival.branch, arrival.postmark)
+            && let Err(reason) = self.enrolment.check_postmark(branch, postmark, arrival.received_at)
         {
             return Ok(Err(reason));
         }

@@ -11,14 +11,15 @@
 //! | another primary key | waits until the table is changed |
 
 use postgres::Transaction;
+use postgres::error::SqlState;
 
 use super::hold::{Hold, HoldKind};
 use super::partitions::{create_partition, partition_name};
 use super::policy::{Policy, SchemaChanges};
 use super::refusal::{Refusal, judged, judged_definition, judged_making};
 use super::target::{Fittings, add_column, check_name, check_type, create_table};
-use crate::database::{TableDescription, describe, lock_definitions};
-use crate::domain::{Column, Manifest, Mode, TableChange, key_columns, quote_identifier};
+use crate::database::{TableDescription, describe, lock_definitions, making_failure, schema_statement};
+use crate::domain::{Column, Manifest, Mode, TableChange, TableName, key_columns, quote_identifier};
 
 /// One difference between a branch's table and head office's.
 enum Difference {
@@ -67,32 +68,53 @@ pub(super) fn fit_tables(
     is_approved: bool,
 ) -> Result<(), Refusal> {
     let mut differences = all_differences(transaction, manifest)?;
-    if differences.iter().any(|difference| difference.made_by().is_some()) {
+    if differences.iter().any(|(_, difference)| difference.made_by().is_some()) {
         lock_definitions(transaction).map_err(|error| judged("waiting for others to make tables", &error))?;
         // Another branch's bundle may have made it meanwhile.
         differences = all_differences(transaction, manifest)?;
     }
     let held: Vec<String> =
-        differences.iter().filter_map(|difference| difference.holds(policy, is_approved)).collect();
+        differences.iter().filter_map(|(_, difference)| difference.holds(policy, is_approved)).collect();
     if !held.is_empty() {
         return Err(Refusal::Held(Hold::new(HoldKind::Schema, &held.join("; "))));
     }
-    for (what, statements) in differences.iter().filter_map(Difference::made_by) {
-        tracing::info!("making {what}");
-        transaction
-            .batch_execute(statements)
-            .map_err(|error| judged_making(&format!("making {what}"), &error))?;
+    for (table, difference) in &differences {
+        if let Some((what, statements)) = difference.made_by() {
+            tracing::info!("making {what}");
+            make(transaction, table, &format!("making {what}"), statements)?;
+        }
     }
     Ok(())
 }
 
-fn all_differences(
+/// A right that is missing is head office's own trouble.
+fn make(
     transaction: &mut Transaction<'_>,
-    manifest: &Manifest,
-) -> Result<Vec<Difference>, Refusal> {
+    table: &TableName,
+    doing: &str,
+    statements: &str,
+) -> Result<(), Refusal> {
+    let failed = |error: postgres::Error| judged(doing, &error);
+    let mut attempt = transaction.transaction().map_err(failed)?;
+    let Err(error) = attempt.batch_execute(statements) else {
+        return attempt.commit().map_err(failed);
+    };
+    attempt.rollback().map_err(failed)?;
+    if error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+        return Err(judged_making(doing, &error));
+    }
+    Err(Refusal::Failed(making_failure(transaction, doing, &error, table)))
+}
+
+/// Each with its table.
+fn all_differences<'m>(
+    transaction: &mut Transaction<'_>,
+    manifest: &'m Manifest,
+) -> Result<Vec<(&'m TableName, Difference)>, Refusal> {
     let mut all = Vec::new();
     for change in &manifest.tables {
-        all.extend(differences(transaction, manifest, change)?);
+        let of_table = differences(transaction, manifest, change)?;
+        all.extend(of_table.into_iter().map(|difference| (&change.name, difference)));
     }
     Ok(all)
 }
@@ -146,10 +168,12 @@ fn whole_table(
     change: &TableChange,
 ) -> Result<Difference, Refusal> {
     change.columns.iter().try_for_each(|column| check_type(transaction, &change.name, column))?;
+    let schema = schema_statement(transaction, &change.name.schema);
+    let schema = schema.map_err(|error| judged("looking for a schema", &error))?;
     Ok(match partition_name(transaction, &change.name, manifest)? {
         Ok(partition) => Difference::Missing {
             what: format!("table {}", change.name),
-            statements: create_table(change, &partition, manifest),
+            statements: schema + &create_table(change, &partition, manifest),
         },
         Err(why) => Difference::Unfit(why),
     })

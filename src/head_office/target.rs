@@ -60,9 +60,7 @@ pub(super) fn create_table(change: &TableChange, partition: &TableName, manifest
     let key = key_columns(&change.columns);
     let key: Vec<String> = key.iter().map(|column| quote_identifier(&column.name)).collect();
     let mut statements = format!(
-        "CREATE SCHEMA IF NOT EXISTS {}; \
-         CREATE TABLE {} (branch text NOT NULL DEFAULT {}, {}, PRIMARY KEY (branch, {})) {BY_BRANCH}; ",
-        quote_identifier(&change.name.schema),
+        "CREATE TABLE {} (branch text NOT NULL DEFAULT {}, {}, PRIMARY KEY (branch, {})) {BY_BRANCH}; ",
         change.name.sql(),
         branch_default(),
         columns.join(", "),

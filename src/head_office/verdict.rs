@@ -15,24 +15,34 @@ pub struct Arrival<'a> {
     pub source: Source,
     /// When head office received it, by its own clock: whether its key is valid depends on that.
     pub received_at: DateTime<Utc>,
-    /// The user that published it, if the broker says so.
-    pub sender: Option<&'a str>,
+    /// What the broker says of its message, if it came in one.
+    pub postmark: Option<&'a Postmark>,
+}
+
+/// What the broker says of a message.
+#[derive(Debug, Clone)]
+pub struct Postmark {
+    /// The user that published it, if it says so.
+    pub user: Option<String>,
+    /// The routing key, which the user has to have the right to.
+    pub routing_key: String,
 }
 
 impl<'a> Arrival<'a> {
     /// From a branch's queue, just now.
-    pub fn by_queue(branch: &'a NodeName, sender: Option<&'a str>) -> Self {
-        Self { branch: Some(branch), source: Source::Queue, received_at: Utc::now(), sender }
+    pub fn by_queue(branch: &'a NodeName, postmark: &'a Postmark) -> Self {
+        let postmark = Some(postmark);
+        Self { branch: Some(branch), source: Source::Queue, received_at: Utc::now(), postmark }
     }
 
     /// As a file.
     pub fn by_file(received_at: DateTime<Utc>) -> Self {
-        Self { branch: None, source: Source::File, received_at, sender: None }
+        Self { branch: None, source: Source::File, received_at, postmark: None }
     }
 
     /// From head office's own archive.
     pub(super) fn by_archive(branch: &'a NodeName, received_at: DateTime<Utc>) -> Self {
-        Self { branch: Some(branch), source: Source::Archive, received_at, sender: None }
+        Self { branch: Some(branch), source: Source::Archive, received_at, postmark: None }
     }
 }
 

@@ -11,6 +11,7 @@ use salesync::broker::{Broker, BrokerAddress, ConnectOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::rights::{Side, become_dba, program_url, role_for, url_for_command};
 use crate::servers::{fresh_database, fresh_folder, fresh_vhost};
 
 /// A head office and its branches.
@@ -25,6 +26,7 @@ pub struct Company {
 pub struct Node {
     pub name: String,
     pub folder: PathBuf,
+    /// For a superuser; the program gets one for a role without more rights than it needs.
     pub database_url: String,
 }
 
@@ -117,7 +119,8 @@ impl Node {
         };
         let text = format!(
             "node = \"{}\"\n{role}\n{plain}\n[database]\nurl = \"{}\"\n[broker]\nurl = \"{broker_url}\"\n{sections}",
-            self.name, self.database_url,
+            self.name,
+            program_url(&self.database_url, Side::of(role)),
         );
         fs::write(self.folder.join("salesync.toml"), text).unwrap();
     }
@@ -144,13 +147,30 @@ impl Node {
         let mut command = Command::new(env!("CARGO_BIN_EXE_salesync"));
         command.args(arguments).current_dir(&self.folder).env_clear().env("HOME", &self.folder);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if role_for(arguments).is_some() && self.folder.join("salesync.toml").exists() {
+            command.env("SALESYNC_DATABASE_URL", self.program_url_for(arguments));
+        }
         command
     }
 
-    /// A connection whose values print alike whatever the database's own settings are.
+    /// The URL that the program has in its configuration.
+    pub fn program_url(&self) -> String {
+        self.program_url_for(&[])
+    }
+
+    /// The program's URL for a command: some are run by roles of their own.
+    pub fn program_url_for(&self, arguments: &[&str]) -> String {
+        let configuration = fs::read_to_string(self.folder.join("salesync.toml")).unwrap();
+        let url = configuration.lines().find_map(|line| line.strip_prefix("url = \"postgres")).unwrap();
+        let url = format!("postgres{}", url.trim_end_matches('"'));
+        url_for_command(&url, arguments)
+    }
+
+    /// A connection of the DBA's, whose values print alike whatever the database's own settings are.
     pub fn client(&self) -> Client {
         let mut client = Client::connect(&self.database_url, NoTls).unwrap();
         client.batch_execute(TEXT_FORM).unwrap();
+        become_dba(&mut client);
         client
     }
 

@@ -244,13 +244,14 @@ fn the_environment_names_files_and_servers() {
     east.sell("Ink");
     let moved = east.folder.join("elsewhere.toml");
     let text = fs::read_to_string(east.folder.join("salesync.toml")).unwrap();
-    let text = text.replace(&east.database_url, AWAY).replace(&company.broker_url, BROKER_AWAY);
+    let url = east.program_url();
+    let text = text.replace(&url, AWAY).replace(&company.broker_url, BROKER_AWAY);
     fs::write(&moved, text).unwrap();
     fs::remove_file(east.folder.join("salesync.toml")).unwrap();
 
     let run = |arguments: &[&str]| {
         let mut command = east.command(arguments);
-        command.current_dir("/").env("SALESYNC_DATABASE_URL", &east.database_url);
+        command.current_dir("/").env("SALESYNC_DATABASE_URL", &url);
         command.env("SALESYNC_BROKER_URL", &company.broker_url);
         command
     };
@@ -268,7 +269,7 @@ fn a_database_belongs_to_one_node() {
     let company = Company::of_sales(&["east", "west"]);
     let [east, west] = &company.branches[..] else { panic!("two branches") };
     let borrowed = |node: &Node, command: &str, owner: &Node| {
-        Run::of(node.command(&[command]).env("SALESYNC_DATABASE_URL", &owner.database_url))
+        Run::of(node.command(&[command]).env("SALESYNC_DATABASE_URL", owner.program_url()))
     };
     fails(borrowed(west, "init", east), 78, &["the branch east", "the branch west"]);
     fails(borrowed(west, "bundle", east), 78, &["east"]);

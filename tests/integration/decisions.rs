@@ -231,7 +231,7 @@ fn with_schema_changes_held_the_exact_statement_is_named_and_either_way_goes_on(
                  \"amt\" numeric(14,2), \"tax\" numeric(14,2), \"total\" numeric(14,2), PRIMARY KEY (branch, \"id\")) \
                  PARTITION BY LIST (branch)";
     let partition = "ATTACH PARTITION \"public\".\"sales_east\" FOR VALUES IN ('east')";
-    assert!(told.contains("table public.sales is not at head office (CREATE SCHEMA"), "{told}");
+    assert!(told.contains("table public.sales is not at head office (CREATE TABLE"), "{told}");
     assert!(told.contains(table) && told.contains(partition), "{told}");
     head.run(&["approve", "east", "1"]).ok();
     company.assert_equal("public.sales");

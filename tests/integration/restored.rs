@@ -8,6 +8,7 @@ use salesync::sandbox::{PostgresServer, Sandbox, find_postgres};
 use serde_json::Value;
 
 use crate::company::{Company, Node, Run, SALES};
+use crate::rights::{Side, program_url};
 
 /// A company whose branch, or head office, has a database server of its own.
 struct World {
@@ -153,7 +154,11 @@ fn a_branch_restored_from_a_dump_is_refused_until_a_person_decides() {
         &["-d", "own", "--no-owner", "--section=pre-data", "--section=data", &dump],
     );
     let east = world.company.branch();
-    east.sql("DROP TRIGGER IF EXISTS salesync_insert ON public.sales; ALTER TABLE public.sales ADD PRIMARY KEY (id)");
+    east.configure("role = \"branch\"", &broker_url, SALES);
+    east.sql(
+        "DROP TRIGGER IF EXISTS salesync_insert ON public.sales; ALTER TABLE public.sales ADD PRIMARY KEY (id);
+         ALTER TABLE public.sales OWNER TO dba; GRANT USAGE ON SCHEMA public TO PUBLIC",
+    );
     east.run(&["init"]).ok();
     is_refused(&world, "last-recorded.json names bundle");
     begins_anew(&world);
@@ -173,6 +178,8 @@ fn a_branch_restored_on_a_new_server_has_no_use_for_its_old_log() {
     let young = PostgresServer::start(&world.sandbox, "young").unwrap();
     world.server = young;
     world.server.create_database("own").unwrap();
+    // A dump has no roles.
+    program_url(&world.server.url("postgres"), Side::Branch);
     world.run_program("pg_restore", &["-d", "own", &dump]);
     world.company.branches[0].database_url = world.server.url("own");
     let broker_url = world.company.broker_url.clone();
@@ -397,6 +404,7 @@ fn head_office_rewound_by_its_files_or_made_anew_heals_from_its_own_archive() {
     world.server.drop_database("own").unwrap();
     world.server.create_database("own").unwrap();
     let head = &world.company.head_office;
+    head.configure("role = \"head-office\"", &world.company.broker_url, "[branches.east]\n");
     head.run(&["init"]).ok();
     assert_eq!(head.run(&["apply", "--json"]).ok().json()["applied"].as_array().unwrap().len(), 4);
     world.company.assert_equal("public.sales");

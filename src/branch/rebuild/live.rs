@@ -8,7 +8,7 @@ use super::DOING;
 use super::chain::Chain;
 use super::scratch::{definition, scratch_table};
 use crate::branch::tracking::capturable;
-use crate::database::{TableDescription, database_failure, describe};
+use crate::database::{TableDescription, database_failure, describe, schema_statement};
 use crate::domain::{Column, Failure, Kind, TableName, key_columns, quote_identifier};
 
 /// A table of the application that is to be filled.
@@ -172,15 +172,11 @@ fn refused(error: &postgres::Error, chain: &Chain) -> Failure {
 }
 
 fn create(transaction: &mut Transaction<'_>, name: &TableName, columns: &[Column]) -> Result<(), Failure> {
+    let failed = |error: postgres::Error| database_failure(format!("creating the table {name}"), &error);
     let (columns, key) = definition(columns);
-    let schema = quote_identifier(&name.schema);
-    let sql = format!(
-        "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE {} ({columns}, PRIMARY KEY ({key}))",
-        name.sql()
-    );
-    transaction
-        .batch_execute(&sql)
-        .map_err(|error| database_failure(format!("creating the table {name}"), &error))
+    let schema = schema_statement(transaction, &name.schema).map_err(failed)?;
+    let sql = format!("{schema}CREATE TABLE {} ({columns}, PRIMARY KEY ({key}))", name.sql());
+    transaction.batch_execute(&sql).map_err(failed)
 }
 
 /// What the bundles have, the table must have alike. What it has more must do without a value.

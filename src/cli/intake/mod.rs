@@ -30,7 +30,7 @@ use crate::cli::unattended::stop::SLICE;
 use crate::cli::verdicts::Verdicts;
 use crate::database::session;
 use crate::domain::{Failure, Kind, NodeName};
-use crate::head_office::Receiver;
+use crate::head_office::{Postmark, Receiver};
 
 /// How often a run that does not stay tries what may go well another time at once: a deadlock, a session that
 /// somebody has ended.
@@ -359,5 +359,6 @@ fn draft(archive: &Archive, delivery: &Delivery) -> Result<(Task, Option<File>),
     let written = draft.as_file().write_all(&delivery.payload);
     written.map_err(|error| Failure::file("writing", draft.path(), &error))?;
     let body = Lent::open(&draft)?;
-    Ok((Task::Receive(draft, delivery.user_id.clone()), Some(body)))
+    let postmark = Postmark { user: delivery.user_id.clone(), routing_key: delivery.routing_key.clone() };
+    Ok((Task::Receive(draft, postmark), Some(body)))
 }

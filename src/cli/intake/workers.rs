@@ -15,7 +15,7 @@ use crate::cli::settings::Settings;
 use crate::cli::unattended::retry::Retry;
 use crate::database::share_work;
 use crate::domain::{Failure, Kind, NodeName};
-use crate::head_office::{Arrival, Receiver, Verdict};
+use crate::head_office::{Arrival, Postmark, Receiver, Verdict};
 
 /// How long a worker that could not connect waits before it tries again.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ pub(super) enum Task {
     /// Carry out what people have decided, and apply what waits in the archive.
     PutInOrder,
     /// Receive this bundle, published by this user.
-    Receive(NamedTempFile, Option<String>),
+    Receive(NamedTempFile, Postmark),
 }
 
 /// What a worker has done.
@@ -242,9 +242,7 @@ impl<'a> Worker<'a> {
         };
         let mut receiver = self.receiver(client).as_long_as(&may_go_on);
         match task {
-            Task::Receive(draft, sender) => {
-                receiver.receive(draft, Arrival::by_queue(branch, sender.as_deref()))
-            }
+            Task::Receive(draft, postmark) => receiver.receive(draft, Arrival::by_queue(branch, &postmark)),
             Task::PutInOrder => {
                 let mut verdicts = receiver.carry_out_decisions(|of| of == branch)?;
                 verdicts.extend(receiver.catch_up(branch, None)?);

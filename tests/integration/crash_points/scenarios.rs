@@ -364,7 +364,8 @@ scenarios! {
     rebuild = Scenario {
         prepare: |company| {
             let east = company.branch();
-            east.sql("DROP SCHEMA salesync CASCADE; TRUNCATE public.sales, public.shop, public.visit");
+            east.sql("DROP SCHEMA salesync CASCADE; CREATE SCHEMA salesync AUTHORIZATION salesync_bundle;
+                      TRUNCATE public.sales, public.shop, public.visit");
             fs::remove_dir_all(east.folder.join("bundles")).unwrap();
         },
         command: |company| {

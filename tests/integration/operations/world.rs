@@ -179,7 +179,8 @@ impl World {
     /// The first branch's database as of now, restored from a dump.
     pub(super) fn dump_of_east(&self) -> String {
         let restored = fresh_database();
-        let dump = self.shell(self.east(), "pg_dump \"$SALESYNC_DATABASE_URL\"").output().unwrap();
+        let dump =
+            self.shell(self.east(), &format!("pg_dump {}", self.east().database_url)).output().unwrap();
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stdout));
         let mut restore = self.shell(self.east(), &format!("command psql -q -o /dev/null {restored}"));
         let mut child = restore.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
@@ -251,7 +252,8 @@ impl World {
         let mut command = Command::new("bash");
         command.args(["-c", &format!("{PREPARED}{}{script}", self.limit)]).current_dir(&node.folder);
         command.env_clear().env("HOME", &node.folder).env("USER", "ann").env("PATH", path);
-        command.env("SALESYNC_DATABASE_URL", &node.database_url).stdin(Stdio::null()).stdout(Stdio::piped());
+        let url = node.program_url_for(&script.split_whitespace().collect::<Vec<_>>());
+        command.env("SALESYNC_DATABASE_URL", url).stdin(Stdio::null()).stdout(Stdio::piped());
         command
     }
 
@@ -268,7 +270,7 @@ impl World {
     fn shown(&self, node: &Node, text: &str) -> String {
         let text =
             self.folders(node).iter().fold(text.to_owned(), |text, (shown, real)| text.replace(real, shown));
-        let text = SERVER.replace_all(&text, "broker.example:5671");
+        let text = SERVER.replace_all(&text, "broker.example:5671").replace("salesync_apply", "salesync");
         VHOST.replace_all(&text, "salesync").into_owned()
     }
 }

@@ -9,6 +9,7 @@ use crate::company::Node;
 use crate::contested::apply_is_busy;
 use crate::decisions::sell_many;
 use crate::page::site::Site;
+use crate::rights::as_role;
 use crate::running::Running;
 
 const CARRIED_OUT: &str = "SELECT string_agg(verdict || ' ' || coalesce(sequence::text, '-') || ' by ' || split_part(decided_by, ' as ', 1)
@@ -213,20 +214,12 @@ fn what_is_decided_while_an_apply_empties_the_queues_is_carried_out_by_it_in_the
 fn with_the_rights_to_decide_only_it_is_recorded_and_the_next_apply_carries_it_out() {
     let company = with_a_held_deletion();
     let head = &company.head_office;
-    let role = format!("page_of_{}", head.value("SELECT current_database()"));
-    head.sql(&format!(
-        "CREATE ROLE {role} LOGIN PASSWORD 'page'; GRANT USAGE ON SCHEMA salesync TO {role};
-         GRANT SELECT ON ALL TABLES IN SCHEMA salesync, public TO {role};
-         GRANT INSERT ON salesync.decision, salesync.request TO {role};
-         GRANT UPDATE ON salesync.decision TO {role}"
-    ));
-    let owner = head.database_url.clone();
-    let (scheme, rest) = owner.split_once("://").unwrap();
-    let (_, server) = rest.split_once('@').unwrap();
+    // Once more after `init`: some rights are on what that has made.
+    head.configure("role = \"head-office\"", &company.broker_url, "[branches.east]\n");
     let page_role = Node {
         name: head.name.clone(),
         folder: head.folder.clone(),
-        database_url: format!("{scheme}://{role}:page@{server}"),
+        database_url: as_role(&head.database_url, "salesync_operate"),
     };
     page_role.configure("role = \"head-office\"", &company.broker_url, "[branches.east]\n");
     let site = Site::of(&page_role);
