@@ -1,6 +1,6 @@
 # The commands of a working day. `make help` lists them.
 
-.PHONY: help demo test soak bench fuzz lint servers browser
+.PHONY: help demo test soak bench fuzz lint audit servers browser
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ fuzz: ## Feed mutated input to a TARGET (fuzz/README.md) for MINUTES=10; needs n
 lint: ## Formatting and lints, as strict as the continuous integration
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+
+audit: ## Known weaknesses, licences and sources of all dependencies (cargo deny, cargo audit)
+	scripts/audit
 
 servers: ## Install PostgreSQL and RabbitMQ if they are missing (Debian; asks sudo)
 	@scripts/install-servers
