@@ -1,5 +1,6 @@
 //! PostgreSQL over TLS: a server that takes nothing else, and the parameters of libpq's URLs.
 
+use std::cell::Cell;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::PathBuf;
@@ -115,7 +116,10 @@ struct Branch {
 impl Branch {
     fn at(url: &str) -> Self {
         let nowhere = "amqp://nobody:nothing@127.0.0.1:1/none".to_owned();
-        let company = Company::on(nowhere, || url.to_owned(), &["east"], SALES);
+        // Head office, the first that is made, has nothing to do here.
+        let is_made = Cell::new(false);
+        let databases = || if is_made.replace(true) { url } else { "postgres://salesync@127.0.0.1:1/none" };
+        let company = Company::on(nowhere, || databases().to_owned(), &["east"], SALES);
         Self { company, folder: tempfile::tempdir().unwrap() }
     }
 
