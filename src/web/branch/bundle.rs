@@ -10,7 +10,7 @@ use crate::branch::{BundleBiography, ReceiptTaken, bundle_biography};
 use crate::domain::{Epoch, Receipt, Sequence};
 use crate::web::bundle::{
     Compared, Effect, PreviewView, Station, compared, cut_in_words, days_counted, effect_in_words, effects,
-    file_name, legible_json, place, sealed_in_words, send,
+    facts_of_file, file_name, legible_json, place, sealed_in_words, send,
 };
 use crate::web::page::{Frame, render};
 use crate::web::server::State;
@@ -135,12 +135,7 @@ fn facts(epoch: Epoch, known: &BundleBiography, glimpse: Option<&Glimpse>) -> Ve
         ("Manifest (SHA-256)", known.manifest_sha256.clone()),
     ];
     facts.extend(known.previous_sha256.clone().map(|hash| ("Follows (SHA-256)", hash)));
-    if let Some(glimpse) = glimpse {
-        facts.push(("File (SHA-256)", glimpse.file_sha256.to_string()));
-        facts.push(("Encrypted", if glimpse.is_encrypted { "yes" } else { "no" }.to_owned()));
-        facts.push(("Signed", if glimpse.is_signed { "yes" } else { "no" }.to_owned()));
-        facts.push(("Made by", glimpse.manifest.tool.clone()));
-    }
+    facts.extend(facts_of_file(glimpse));
     facts
 }
 

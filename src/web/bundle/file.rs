@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::archive::Glimpse;
 use crate::bundle::is_encrypted;
 use crate::domain::{Epoch, Failure, NodeName, Sequence};
 use crate::web::download::{attachment, download};
@@ -18,6 +19,18 @@ const PIECE: usize = 64 << 10;
 /// The name under which a bundle is saved.
 pub(in crate::web) fn file_name(branch: &NodeName, epoch: Epoch, sequence: Sequence) -> String {
     format!("{branch}_{epoch}_{:010}.bundle", sequence.get())
+}
+
+/// What is told of the file besides its rows.
+pub(in crate::web) fn facts_of_file(glimpse: Option<&Glimpse>) -> Vec<(&'static str, String)> {
+    let Some(glimpse) = glimpse else { return Vec::new() };
+    let answer = |is_so| if is_so { "yes" } else { "no" }.to_owned();
+    vec![
+        ("File (SHA-256)", glimpse.file_sha256.to_string()),
+        ("Encrypted", answer(glimpse.is_encrypted)),
+        ("Signed", answer(glimpse.is_signed)),
+        ("Made by", glimpse.manifest.tool.clone()),
+    ]
 }
 
 /// Sends a file under this name.

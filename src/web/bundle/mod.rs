@@ -5,7 +5,7 @@ mod receipt;
 mod station;
 mod totals;
 
-pub(super) use self::file::{file_name, send};
+pub(super) use self::file::{facts_of_file, file_name, send};
 pub(super) use self::receipt::{Effect, days_counted, effects, legible_json};
 pub(super) use self::station::{Station, cut_in_words, effect_in_words, sealed_in_words};
 pub(super) use self::totals::{Compared, PreviewView, compared};

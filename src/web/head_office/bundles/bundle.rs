@@ -11,7 +11,7 @@ use crate::archive::{Examined, Glimpse, examine};
 use crate::domain::Receipt;
 use crate::head_office::history::{Biography, biography};
 use crate::web::bundle::{
-    Compared, Effect, PreviewView, Station, compared, days_counted, effects, legible_json,
+    Compared, Effect, PreviewView, Station, compared, days_counted, effects, facts_of_file, legible_json,
 };
 use crate::web::page::{Frame, render};
 use crate::web::server::State;
@@ -168,12 +168,7 @@ fn facts(known: &Biography, glimpse: Option<&Glimpse>) -> Vec<(&'static str, Str
         facts.push(("Bundle", recorded.bundle_id.to_string()));
         facts.push(("Manifest (SHA-256)", recorded.manifest_sha256.clone()));
     }
-    if let Some(glimpse) = glimpse {
-        facts.push(("File (SHA-256)", glimpse.file_sha256.to_string()));
-        facts.push(("Encrypted", if glimpse.is_encrypted { "yes" } else { "no" }.to_owned()));
-        facts.push(("Signed", if glimpse.is_signed { "yes" } else { "no" }.to_owned()));
-        facts.push(("Made by", glimpse.manifest.tool.clone()));
-    }
+    facts.extend(facts_of_file(glimpse));
     facts
 }
 
