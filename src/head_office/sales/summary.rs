@@ -94,15 +94,16 @@ pub(super) fn next_day(
     let day = literal(day);
     let names = all(&filter.names());
     let days = all(&filter.days("t.first_day"));
-    // By months first: there are thirty times fewer.
+    // By months first: there are thirty times fewer. In their order, so that the first with such a day is the last looked at.
     let sql = format!(
         "SELECT d.first_day::text
          FROM (SELECT DISTINCT t.first_day FROM salesync.sales_by_product t
-               WHERE t.is_month AND t.first_day {operator}= date_trunc('month', {day}::date)::date AND {names}) m
+               WHERE t.is_month AND t.first_day {operator}= date_trunc('month', {day}::date)::date AND {names}
+               ORDER BY t.first_day {direction}) m
          CROSS JOIN LATERAL (
              SELECT t.first_day FROM salesync.sales_by_product t
-             WHERE NOT t.is_month AND t.first_day >= m.first_day
-               AND (t.first_day < m.first_day + interval '1 month' OR t.first_day = m.first_day)
+             WHERE NOT t.is_month
+               AND t.first_day BETWEEN m.first_day AND (m.first_day + interval '1 month' - interval '1 day')::date
                AND t.first_day {operator}= {day}::date AND {names} AND {days}
              ORDER BY t.first_day {direction} LIMIT 1) d
          ORDER BY m.first_day {direction} LIMIT 1"
