@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use salesync::broker::OutgoingBundle;
+use salesync::broker::{Broker, OutgoingBundle};
 use salesync::bundle::Bundle;
 use salesync::domain::{BundleId, Digest, Manifest};
 
@@ -37,7 +37,12 @@ pub fn file(node: &Node, name: &str, bytes: &[u8]) -> PathBuf {
 
 /// Puts these bytes into the queue of a branch, whatever they are.
 pub fn enqueue(company: &Company, branch: &str, payload: &[u8]) {
-    let sent = company.broker().publish_bundle(&OutgoingBundle {
+    enqueue_by(company.broker(), branch, payload);
+}
+
+/// The same over this connection.
+pub fn enqueue_by(mut broker: Broker, branch: &str, payload: &[u8]) {
+    let sent = broker.publish_bundle(&OutgoingBundle {
         branch,
         bundle_id: "whatever it says",
         epoch: "none",

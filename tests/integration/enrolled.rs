@@ -4,10 +4,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use salesync::broker::{Broker, BrokerAddress, ConnectOptions, OutgoingBundle};
+use salesync::broker::{Broker, BrokerAddress, ConnectOptions};
 use salesync::domain::{PublicKey, SigningKey};
 
 use crate::company::{Company, Node, SALES};
+use crate::delivery::enqueue_by;
 use crate::servers::{as_branch, fresh_database, fresh_vhost};
 
 /// Where each node's key is.
@@ -69,13 +70,5 @@ pub fn broker_of(company: &Company, branch: &str) -> Broker {
 
 /// Puts a bundle into the queue of a branch as its own broker user would.
 pub fn enqueue_as(company: &Company, branch: &str, payload: &[u8]) {
-    let sent = broker_of(company, branch).publish_bundle(&OutgoingBundle {
-        branch,
-        bundle_id: "whatever it says",
-        epoch: "none",
-        sequence: 1,
-        manifest_sha256: "none",
-        payload,
-    });
-    sent.unwrap();
+    enqueue_by(broker_of(company, branch), branch, payload);
 }
