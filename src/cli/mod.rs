@@ -10,6 +10,7 @@ mod decide;
 mod demo;
 mod doctor;
 mod enroll;
+mod enrolment;
 mod exchange;
 mod exit;
 mod hash_password;
