@@ -23,6 +23,7 @@ mod key_file;
 mod keygen;
 mod leave;
 mod manual;
+mod named_keys;
 mod private_file;
 mod progress;
 mod prune;
