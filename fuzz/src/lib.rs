@@ -26,3 +26,21 @@ pub fn within_bounds(data: &[u8], target: impl FnOnce(&[u8])) {
     let bound = ANY_INPUT + PER_BYTE * data.len();
     assert!(held <= bound, "{} bytes of input made it hold {held} bytes, more than {bound}", data.len());
 }
+
+/// The fuzzer's mutator, by one of the functions of [`mutation`]: what that changes, libFuzzer changes piece by piece.
+#[macro_export]
+macro_rules! mutator {
+    ($mutate:path) => {
+        libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+            let mutated = $mutate(&data[..size], seed.into(), &mut |piece: &mut Vec<u8>| {
+                let size = piece.len();
+                piece.resize(size + 64, 0);
+                let size = libfuzzer_sys::fuzzer_mutate(piece, size, size + 64);
+                piece.truncate(size);
+            });
+            let size = mutated.len().min(max_size);
+            data[..size].copy_from_slice(&mutated[..size]);
+            size
+        });
+    };
+}
