@@ -29,6 +29,7 @@ const SNARES: &str = r"
     CREATE AGGREGATE {s}.max(bigint) (SFUNC = int8larger, STYPE = int8, INITCOND = '1000');
     CREATE FUNCTION {s}.is_same(text, text) RETURNS boolean LANGUAGE sql AS $$SELECT public.trap('=')$$;
     CREATE OPERATOR {s}.= (LEFTARG = text, RIGHTARG = text, FUNCTION = {s}.is_same);
+    CREATE OPERATOR {s}.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = {s}.is_same);
     CREATE FUNCTION {s}.is_same(bigint, bigint) RETURNS boolean LANGUAGE sql AS $$SELECT public.trap('=')$$;
     CREATE OPERATOR {s}.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = {s}.is_same);
     CREATE FUNCTION {s}.is_same(date, date) RETURNS boolean LANGUAGE sql AS $$SELECT public.trap('=')$$;
@@ -87,7 +88,8 @@ fn names_planted_where_a_search_path_leads_are_never_taken_for_postgresqls_own()
          SELECT '2021-05-02', 'East', 'Ink ' || n, n, 1, n, 0, n FROM generate_series(1, 50) n",
         "UPDATE public.sales SET id = id + 100 WHERE id < 10; UPDATE public.sales SET date = '2021-05-03' WHERE id > 40;
          DELETE FROM public.sales WHERE id IN (20, 21)",
-        "TRUNCATE public.sales; INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+        // By whoever has such a search path while writing: the capture has one of its own.
+        "SET search_path = evil, public, pg_catalog; TRUNCATE public.sales; SET search_path = pg_catalog; INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
          VALUES ('2021-05-04', 'East', 'Glue', 1, 1, 1, 0, 1)",
     ] {
         east_client.batch_execute(changes).unwrap();
