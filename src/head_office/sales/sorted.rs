@@ -9,7 +9,7 @@ use super::walk::{SalesPage, Towards};
 use crate::domain::Failure;
 
 /// So many sales are sorted for a page, and no more: they are read for each.
-pub const SORT_LIMIT: i64 = 50_000;
+pub const SORT_LIMIT: i64 = 30_000;
 
 /// What sales can be sorted by, besides their days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -272,7 +272,8 @@ impl Walk<'_, '_> {
         if room == 0 {
             return Ok(());
         }
-        conditions.extend([self.filter.condition(), "t.date IS NOT NULL".to_owned()]);
+        // What leaves out most comes first.
+        conditions.splice(0..0, [self.filter.condition(), "t.date IS NOT NULL".to_owned()]);
         let (_, direction) = self.words();
         let order = format!("t.date {direction}, t.branch {direction}, t.id {direction}");
         let sql = first_of(&all(&conditions), &order, room);
