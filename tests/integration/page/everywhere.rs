@@ -179,6 +179,7 @@ pub fn look_at(browser: &Browser, name: &str) -> Vec<String> {
     wrong.extend(nameless(browser));
     wrong.extend(tab_order(browser));
     wrong.extend(weight(browser));
+    browser.script("document.dispatchEvent(new Event('visibilitychange'))");
     wrong
 }
 
