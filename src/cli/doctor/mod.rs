@@ -60,6 +60,7 @@ fn database(settings: &Arc<Settings>) -> Underway {
                 name: settings.node.clone(),
                 archive: settings.archive.clone(),
                 tables: settings.tables.clone(),
+                amounts: settings.amounts.clone(),
                 local_tables: settings.local_tables.clone(),
                 status: None,
             };
