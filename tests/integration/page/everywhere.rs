@@ -153,6 +153,8 @@ fn record(browser: &Browser, folders: &[&Path], name: &str, screen: Screen, is_d
 /// What is wrong with the page that is open, in each way of looking at it.
 pub fn look_at(browser: &Browser, name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
+    // It stays as it is while somebody walks through it, also when the words for its times would change.
+    browser.script("dispatchEvent(new Event('pagehide'))");
     for (look, screen, is_dark) in [
         ("light", DESK, false),
         ("dark", DESK, true),
