@@ -105,6 +105,9 @@ fn what_is_wrong_with_the_capture_is_found() {
     east.sql("CREATE TABLE public.customer (name text)");
     let known = Examined::at(east, 3);
     known.says("capture.untracked", "warning", "public.customer does not travel", "local_tables");
+    let said = east.run(&["doctor", "--quiet"]).exits(3).stdout();
+    assert!(said.starts_with("warning  capture.untracked: public.customer does not travel"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
     let configure = |options: &str| {
         east.configure("role = \"branch\"", &company.broker_url, options);
         close_configuration(east);
