@@ -311,11 +311,11 @@ fn a_branch_that_signs_is_rebuilt_only_from_what_its_keys_vouch_for() {
     head.run(&["replay", "bundles", "--key", &second]).exits(2).says(&["--into-branch"]);
 
     let named = ["--key", second.as_str()];
-    let last = fs::read(path(4)).unwrap();
+    let fourth = fs::read(path(4)).unwrap();
     let unsigned = forged(&bundles[1], |manifest| manifest.tool = "salesync 0.0.0".into());
     // More rows at the end of the chain: unsigned, or with the signature of another bundle, or of another key.
     let fifth = forged(&bundles[3], |manifest| {
-        manifest.previous = Some(Digest::of(manifest_bytes(&last)));
+        manifest.previous = Some(Digest::of(manifest_bytes(&fourth)));
         manifest.sequence = manifest.sequence.next();
     });
     let stranger = SigningKey::generate().unwrap();
