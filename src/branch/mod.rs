@@ -6,6 +6,7 @@ mod biography;
 mod capture;
 mod changes;
 mod condition;
+mod confirmations;
 mod counts;
 mod cut;
 mod days;

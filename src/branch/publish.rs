@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use postgres::{Client, GenericClient, Row};
 
@@ -122,13 +123,15 @@ pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &mut RecordedBu
         let why = format!("the broker takes at most {limit} bytes, the bundle has {}", bundle.bytes);
         return Err(too_large(Failure::new(Kind::Configuration, doing, why), bundle));
     }
+    let begun = Instant::now();
     send(client, broker, bundle)?;
     halt::after(Step::BundleConfirmed);
-    let sql = "UPDATE salesync.bundle SET published_at = clock_timestamp(),
-                      state = CASE state WHEN 'sealed' THEN 'published' ELSE state END
+    let sql = "UPDATE salesync.bundle
+               SET published_at = clock_timestamp() - make_interval(secs => $3), confirmed_at = clock_timestamp(),
+                   is_told = false, state = CASE state WHEN 'sealed' THEN 'published' ELSE state END
                WHERE epoch = $1 AND sequence = $2";
     client
-        .execute(sql, &[&bundle.epoch.0, &bundle.sequence.as_bigint()])
+        .execute(sql, &[&bundle.epoch.0, &bundle.sequence.as_bigint(), &begun.elapsed().as_secs_f64()])
         .map_err(|error| database_failure("noting that the bundle is published", &error))?;
     halt::after(Step::BundlePublished);
     if bundle.state == "sealed" {

@@ -50,12 +50,11 @@ impl Node {
         let kept = KEPT.with_borrow_mut(|kept| kept.remove(&self.database_url));
         // The server may have ended it since.
         let seen = kept.and_then(|mut client| look(&mut client).ok().map(|seen| (seen, client)));
-        let (seen, client) = match seen {
-            Some(seen) => seen,
-            None => {
-                let mut client = self.client();
-                (look(&mut client)?, client)
-            }
+        let (seen, client) = if let Some(seen) = seen {
+            seen
+        } else {
+            let mut client = self.client();
+            (look(&mut client)?, client)
         };
         KEPT.with_borrow_mut(|kept| kept.insert(self.database_url.clone(), client));
         Ok(seen)

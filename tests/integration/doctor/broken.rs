@@ -223,8 +223,16 @@ fn what_waits_too_long_is_found() {
     let database_url = format!("postgres://doctor_office@{place}");
     let office = Node { name: head.name.clone(), folder: head.folder.clone(), database_url };
     office.configure("role = \"head-office\"", &company.broker_url, "[branches.east]\n");
+    // It is not this one that applies.
+    Examined::at(head, 3).says("work.tables", "ok", "may change every table", "");
+    head.sql("ALTER TABLE public.sales OWNER TO salesync");
     let office = Examined::at(head, 3);
-    office.says("work.tables", "warning", "owned by others, public.sales by", "OWNER TO doctor_office");
+    office.says(
+        "work.tables",
+        "warning",
+        "1 table owned by others, public.sales by salesync:",
+        "OWNER TO salesync_apply",
+    );
 }
 
 #[test]
@@ -245,8 +253,22 @@ fn what_is_wrong_with_files_is_found() {
     Examined::at(east, 77).says("keys.own", "failed", "others than its owner may use it", "chmod 600");
     mode(east, KEY, 0o600);
 
-    // One that has ended, one that is about to, one that is none.
+    // Whoever can change what head office knows of a branch can have it believe another key.
     mode(head, "salesync.toml", 0o600);
+    let own_file = head.folder.join("branches.d/north.toml");
+    fs::create_dir(own_file.parent().unwrap()).unwrap();
+    fs::write(&own_file, "").unwrap();
+    head.run(&["init"]).ok();
+    for (path, right, wrong) in [("branches.d/north.toml", 0o644, 0o664), ("branches.d", 0o755, 0o777)] {
+        mode(head, path, wrong);
+        let what = format!("{path} (mode {wrong:04o}), and have head office believe");
+        Examined::at(head, 3).says("configuration.secrets", "warning", &what, &format!("chmod go-w {path}"));
+        mode(head, path, right);
+    }
+    Examined::at(head, 3).says("configuration.secrets", "ok", "can be read by nobody else", "");
+    fs::remove_dir_all(own_file.parent().unwrap()).unwrap();
+
+    // One that has ended, one that is about to, one that is none.
     let known = fs::read_to_string(head.folder.join("salesync.toml")).unwrap();
     let page = "[serve]\ntls_certificate = \"page.crt\"\ntls_key = \"page.key\"\n";
     fs::write(head.folder.join("salesync.toml"), format!("{known}{page}")).unwrap();
