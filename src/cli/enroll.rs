@@ -232,7 +232,7 @@ impl fmt::Display for Report {
             if let Some(definitions) = &self.definitions {
                 writeln!(f, "  at the broker: rabbitmqctl import_definitions < {definitions}")?;
             }
-            writeln!(f, "  at {branch}: salesync join {file}")?;
+            writeln!(f, "  at {branch}: salesync join {file} --dir /etc/salesync --database URL")?;
             if let Some(id) = &self.head_office_key_id {
                 writeln!(f, "  head office's key has the id {id}")?;
             }
