@@ -121,8 +121,8 @@ DO $$
 BEGIN
     IF to_regclass('salesync.decision') IS NOT NULL THEN
         GRANT SELECT ON ALL TABLES IN SCHEMA salesync TO salesync_view, salesync_status;
-        GRANT INSERT, UPDATE, DELETE ON salesync.sales_by_branch, salesync.sales_by_product, salesync.sales_backlog,
-            salesync.sales_seen TO salesync_view;
+        GRANT INSERT, UPDATE, DELETE ON salesync.sales_by_branch, salesync.sales_by_region, salesync.sales_by_product,
+            salesync.sales_by_region_and_product, salesync.sales_backlog, salesync.sales_seen TO salesync_view;
         GRANT INSERT ON salesync.decision, salesync.request TO salesync_operate;
     END IF;
 END $$;

@@ -21,6 +21,9 @@ mod kinds;
 #[path = "../../tests/integration/line.rs"]
 #[allow(dead_code, unused_imports, reason = "the tests need more of it")]
 mod line;
+#[path = "../../tests/integration/looking.rs"]
+#[allow(dead_code, reason = "the tests need more of it")]
+mod looking;
 #[path = "../../tests/integration/running.rs"]
 #[allow(dead_code, reason = "the tests need more of it")]
 mod running;

@@ -119,7 +119,8 @@ fn integer(value: &Value, least: u64, most: u64) -> Result<u64, String> {
 const BIGINT: u64 = i64::MAX.unsigned_abs();
 
 fn manifest(value: &Value) -> Broken {
-    let names = "format bundle_id branch epoch sequence previous cut created_at tool tables self_sha256";
+    let names = "format bundle_id branch epoch sequence previous cut created_at confirmations? tool tables \
+                 self_sha256";
     let fields = object(value, names)?;
     rule(fields["format"] == "salesync-bundle/1", "the format")?;
     uuid(&fields["bundle_id"])?;
@@ -138,6 +139,7 @@ fn manifest(value: &Value) -> Broken {
     }
     let taken_at = cut(&fields["cut"], sequence)?;
     rule(taken_at <= time(&fields["created_at"])?, "no seal before the cut")?;
+    fields.get("confirmations").map_or(Ok(()), |told| confirmations(told, sequence))?;
     let tool = text(&fields["tool"])?;
     rule(tool.len() <= 100 && tool.bytes().all(|b| (b' '..=b'~').contains(&b)), "a tool's name")?;
     let tables = array(&fields["tables"])?;
@@ -198,6 +200,22 @@ fn cut(value: &Value, sequence: u64) -> Result<DateTime<FixedOffset>, String> {
     rule(part <= sequence, "no part with a number above the sequence")?;
     rule(fields["last"].is_boolean(), "true or false")?;
     time(&fields["taken_at"])
+}
+
+fn confirmations(value: &Value, sequence: u64) -> Broken {
+    let told = array(value)?;
+    rule((1..=64).contains(&told.len()), "1 to 64 confirmations")?;
+    let mut before = 0;
+    for value in told {
+        let fields = object(value, "sequence published_at confirmed_at")?;
+        let number = integer(&fields["sequence"], before + 1, sequence - 1)?;
+        rule(
+            time(&fields["published_at"])? <= time(&fields["confirmed_at"])?,
+            "no confirmation before it was sent",
+        )?;
+        before = number;
+    }
+    Ok(())
 }
 
 fn name(value: &Value) -> Broken {

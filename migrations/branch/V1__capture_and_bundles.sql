@@ -53,7 +53,9 @@ CREATE TABLE salesync.bundle (
     reason           text,                       -- head office's, while it is held or rejected
     cut_at           timestamptz NOT NULL,       -- what was committed before is in the cut
     sealed_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
-    published_at     timestamptz,
+    published_at     timestamptz,                -- when it was begun to be sent, once a broker has it
+    confirmed_at     timestamptz,                -- when a broker had it
+    is_told          boolean NOT NULL DEFAULT false, -- whether a later bundle tells head office of these two
     applied_at       timestamptz,                -- head office's clock
     PRIMARY KEY (epoch, sequence)
 );

@@ -36,6 +36,8 @@ CREATE TABLE salesync.bundle (
     tombstone_count  bigint NOT NULL,
     byte_count       bigint NOT NULL,
     created_at       timestamptz NOT NULL,       -- the branch's clock
+    published_at     timestamptz,                -- the same, as a later bundle has told: when it was begun to be sent,
+    confirmed_at     timestamptz,                -- and when a broker had it
     received_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_at       timestamptz,
     key_id           text,                       -- the key that proves whose it is; NULL if the branch had none
@@ -168,7 +170,7 @@ CREATE TABLE salesync.day_total (
 CREATE INDEX ON salesync.day_total (day, branch);
 
 -- What public.sales adds up to, for the page: kept by `salesync serve`, a little behind the bundles. A day has a row for
--- each branch, and one for each region and product; a month has their sums.
+-- each branch, for each region, for each product, and for each region and product together; a month has their sums.
 CREATE TABLE salesync.sales_by_branch (
     is_month   boolean NOT NULL,
     first_day  date NOT NULL,                    -- the day, or the first of the month
@@ -180,7 +182,29 @@ CREATE TABLE salesync.sales_by_branch (
     total      numeric
 );
 CREATE INDEX ON salesync.sales_by_branch (is_month, first_day);
+CREATE TABLE salesync.sales_by_region (
+    is_month   boolean NOT NULL,
+    first_day  date NOT NULL,
+    region     text,
+    row_count  bigint NOT NULL,
+    qty        numeric,
+    amt        numeric,
+    tax        numeric,
+    total      numeric
+);
+CREATE INDEX ON salesync.sales_by_region (is_month, first_day);
 CREATE TABLE salesync.sales_by_product (
+    is_month   boolean NOT NULL,
+    first_day  date NOT NULL,
+    product    text,
+    row_count  bigint NOT NULL,
+    qty        numeric,
+    amt        numeric,
+    tax        numeric,
+    total      numeric
+);
+CREATE INDEX ON salesync.sales_by_product (is_month, first_day);
+CREATE TABLE salesync.sales_by_region_and_product (
     is_month   boolean NOT NULL,
     first_day  date NOT NULL,
     region     text,
@@ -191,7 +215,7 @@ CREATE TABLE salesync.sales_by_product (
     tax        numeric,
     total      numeric
 );
-CREATE INDEX ON salesync.sales_by_product (is_month, first_day);
+CREATE INDEX ON salesync.sales_by_region_and_product (is_month, first_day);
 
 -- The days that have to be added up again.
 CREATE TABLE salesync.sales_backlog (

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use chrono::{SubsecRound, Utc};
 
 use super::changes::TableCut;
+use super::confirmations::{BYTES_PER_CONFIRMATION, untold_confirmations};
 use super::node::{Node, expect_new};
 use super::record::{Recorder, Snapshot};
 use crate::archive::Archive;
 use crate::bundle::{Draft, EncryptedFile, SIGNATURE_MEMBER, encryption_overhead, key_of_row};
 use crate::domain::{
-    BUNDLE_FORMAT, BundleId, Cut, DayTotals, Digest, Failure, KeyRange, MANIFEST_LIMIT, Manifest, MemberKind,
-    Mode, Recipient, Sequence, SigningKey, TableChange,
+    BUNDLE_FORMAT, BundleId, Confirmation, Cut, DayTotals, Digest, Failure, KeyRange, MANIFEST_LIMIT,
+    Manifest, MemberKind, Mode, Recipient, Sequence, SigningKey, TableChange,
 };
 
 /// The bounds of a bundle.
@@ -97,6 +98,8 @@ pub(super) struct Parts<'a> {
     tables: &'a [TableCut],
     /// Those of this part, one entry per table. They follow the last row.
     day_totals: Vec<Option<DayTotals>>,
+    /// What the first part tells of earlier bundles.
+    confirmations: Vec<Confirmation>,
     sealing: Sealing<'a>,
     /// What the rest of this part needs at most, in bytes.
     reserve: u64,
@@ -119,6 +122,7 @@ impl<'a> Parts<'a> {
         recorder: Recorder<'a>,
         sealing: Sealing<'a>,
     ) -> Result<Self, Failure> {
+        let confirmations = untold_confirmations(recorder.client, &node)?;
         let spool_folder = sealing.spool_folder(archive)?;
         let draft = Draft::new(&spool_folder, limits.compression_level)
             .map_err(|error| Failure::file("making a temporary file in", &spool_folder, &error))?;
@@ -130,7 +134,9 @@ impl<'a> Parts<'a> {
             day_totals: vec![None; recorder.tables.len()],
             recorder,
             sealing,
-            reserve: sealing.empty_size(limits.max_bytes),
+            reserve: sealing.empty_size(limits.max_bytes)
+                + BYTES_PER_CONFIRMATION * confirmations.len() as u64,
+            confirmations,
             draft,
             present: Vec::new(),
             open: None,
@@ -272,6 +278,7 @@ impl<'a> Parts<'a> {
             cut: Cut { watermark, taken_at, part: self.sealed + 1, last },
             // The server's clock, which tells when the cut was taken, may be ahead, and this one set back meanwhile.
             created_at: Utc::now().trunc_subsecs(6).max(taken_at),
+            confirmations: std::mem::take(&mut self.confirmations),
             tool: concat!("salesync ", env!("CARGO_PKG_VERSION")).to_owned(),
             tables,
         }

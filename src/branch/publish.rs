@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use postgres::{Client, GenericClient, Row};
 
@@ -74,7 +75,11 @@ pub fn numbered_bundles(
     first: Sequence,
     last: Sequence,
 ) -> Result<Vec<RecordedBundle>, Failure> {
-    let doing = format!("looking for the bundles {first} to {last}");
+    let doing = if first == last {
+        format!("looking for bundle {first}")
+    } else {
+        format!("looking for the bundles {first} to {last}")
+    };
     let rows = client
         .query(
             &format!("{BUNDLES} AND sequence BETWEEN $2 AND $3 ORDER BY sequence"),
@@ -85,7 +90,10 @@ pub fn numbered_bundles(
     if rows.len() as u64 == wanted {
         return Ok(rows.iter().filter_map(|row| recorded(row, node, archive)).collect());
     }
-    let why = format!("only {} of these {wanted} are recorded in the current epoch", rows.len());
+    let why = match (wanted, rows.len()) {
+        (1, _) => "it is not recorded in the current epoch".to_owned(),
+        (_, found) => format!("only {found} of these {wanted} are recorded in the current epoch"),
+    };
     Err(Failure::new(Kind::Usage, doing, why).hint("`salesync status` shows the last one"))
 }
 
@@ -115,13 +123,15 @@ pub fn publish(client: &mut Client, broker: &mut Broker, bundle: &mut RecordedBu
         let why = format!("the broker takes at most {limit} bytes, the bundle has {}", bundle.bytes);
         return Err(too_large(Failure::new(Kind::Configuration, doing, why), bundle));
     }
+    let begun = Instant::now();
     send(client, broker, bundle)?;
     halt::after(Step::BundleConfirmed);
-    let sql = "UPDATE salesync.bundle SET published_at = clock_timestamp(),
-                      state = CASE state WHEN 'sealed' THEN 'published' ELSE state END
+    let sql = "UPDATE salesync.bundle
+               SET published_at = clock_timestamp() - make_interval(secs => $3), confirmed_at = clock_timestamp(),
+                   is_told = false, state = CASE state WHEN 'sealed' THEN 'published' ELSE state END
                WHERE epoch = $1 AND sequence = $2";
     client
-        .execute(sql, &[&bundle.epoch.0, &bundle.sequence.as_bigint()])
+        .execute(sql, &[&bundle.epoch.0, &bundle.sequence.as_bigint(), &begun.elapsed().as_secs_f64()])
         .map_err(|error| database_failure("noting that the bundle is published", &error))?;
     halt::after(Step::BundlePublished);
     if bundle.state == "sealed" {

@@ -27,14 +27,16 @@ pub struct RecentBundle {
     pub reason: Option<String>,
     /// By the branch's clock.
     pub sealed_at: DateTime<Utc>,
-    /// By the branch's clock.
+    /// When it was begun to be sent, once a broker has it; by the branch's clock.
     pub published_at: Option<DateTime<Utc>>,
+    /// When a broker had it, by the branch's clock.
+    pub confirmed_at: Option<DateTime<Utc>>,
     /// By head office's clock.
     pub applied_at: Option<DateTime<Utc>>,
 }
 
 const COLUMNS: &str = "b.epoch, b.epoch = n.epoch, sequence, row_count, tombstone_count, byte_count, state, reason, sealed_at, \
-                       published_at, applied_at";
+                       published_at, confirmed_at, applied_at";
 
 /// So many bundles, newest first: the newest of all, or those before one that is named.
 pub fn recent_bundles(
@@ -81,6 +83,7 @@ fn recent(row: &Row) -> RecentBundle {
         reason: row.get(7),
         sealed_at: row.get(8),
         published_at: row.get(9),
-        applied_at: row.get(10),
+        confirmed_at: row.get(10),
+        applied_at: row.get(11),
     }
 }

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use postgres::{Client, Transaction};
 
 use super::changes::TableCut;
+use super::confirmations::note_told;
 use super::counts::remember_counts;
 use super::parts::SealedBundle;
 use crate::database::database_failure;
@@ -63,6 +64,7 @@ impl Recorder<'_> {
         let mut transaction = self.client.transaction()?;
         let is_last = bundle.manifest.cut.last;
         insert(&mut transaction, self.snapshot, bundle)?;
+        note_told(&mut transaction, &bundle.manifest)?;
         if is_last {
             finish(&mut transaction, self.snapshot, self.tables, bundle)?;
             halt::after(Step::CutRecorded);

@@ -230,9 +230,9 @@ impl fmt::Display for Report {
             writeln!(f, "{branch} is enrolled: from now on nothing of it is taken that is not signed")?;
             writeln!(f, "  its file:     {file} (it has a password: hand it over by a way that you trust)")?;
             if let Some(definitions) = &self.definitions {
-                writeln!(f, "  at the broker: rabbitmqctl import_definitions {definitions}")?;
+                writeln!(f, "  at the broker: rabbitmqctl import_definitions < {definitions}")?;
             }
-            writeln!(f, "  at {branch}: salesync join {file}")?;
+            writeln!(f, "  at {branch}: salesync join {file} --dir /etc/salesync --database URL")?;
             if let Some(id) = &self.head_office_key_id {
                 writeln!(f, "  head office's key has the id {id}")?;
             }

@@ -52,8 +52,8 @@ impl Enrolment<'_> {
         Zeroizing::new(format!(
             "# {branch}, a branch of {head_office}: its enrolment of {now}.
 # It has a password: hand it over by a way that you trust, and remove it when the branch has joined. There:
-#   salesync join FILE --database postgres://salesync@localhost/{branch}
-# Other tables than public.sales that are to travel are added here before that.
+#   salesync join FILE --dir /etc/salesync --database 'postgres:///{branch}?host=/var/run/postgresql'
+# Other tables that are to travel, and another folder for the bundles, are written here before that.
 node = \"{branch}\"
 role = \"branch\"
 

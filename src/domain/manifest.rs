@@ -10,6 +10,8 @@ use super::{BundleId, Column, DayTotals, Digest, Epoch, NodeName, Sequence, Tabl
 
 /// The format this program writes, and the only one it reads.
 pub const BUNDLE_FORMAT: &str = "salesync-bundle/1";
+/// A manifest tells of no more earlier bundles than this when they were published.
+pub const MOST_CONFIRMATIONS: usize = 64;
 /// No manifest is longer than this, in bytes.
 pub const MANIFEST_LIMIT: u64 = 4 << 20;
 /// The field that holds the SHA-256 of the rest.
@@ -35,6 +37,9 @@ pub struct Manifest {
     pub cut: Cut,
     /// The branch's clock when the bundle was sealed, not before the cut was taken. Nothing depends on it.
     pub created_at: DateTime<Utc>,
+    /// When earlier bundles of the epoch were published, which none can say of itself; in the order of their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confirmations: Vec<Confirmation>,
     /// The program that wrote it, `salesync 0.1.0`.
     pub tool: String,
     /// What changed, parents before children. Rows are applied in this order, tombstones in reverse.
@@ -53,6 +58,18 @@ pub struct Cut {
     pub part: u32,
     /// True for the last part: with it head office stands at the cut.
     pub last: bool,
+}
+
+/// When an earlier bundle was published, by the branch's clock. Nothing depends on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// Its number.
+    pub sequence: Sequence,
+    /// When it was begun to be sent, the last time.
+    pub published_at: DateTime<Utc>,
+    /// When a broker had confirmed that it has it on disk.
+    pub confirmed_at: DateTime<Utc>,
 }
 
 /// What a bundle says of one table.

@@ -10,8 +10,8 @@ use uuid::{Uuid, Variant, Version};
 use super::day::{day_order, is_clock_time};
 use super::table::{is_storable, is_type_text};
 use super::{
-    Column, ColumnTotal, Cut, DayTotals, ExactSum, KeyRange, Manifest, ManifestError, Member, MemberKind,
-    Mode, Sequence, TableChange, Totals, is_summed, key_columns,
+    Column, ColumnTotal, Confirmation, Cut, DayTotals, ExactSum, KeyRange, MOST_CONFIRMATIONS, Manifest,
+    ManifestError, Member, MemberKind, Mode, Sequence, TableChange, Totals, is_summed, key_columns,
 };
 
 /// PostgreSQL has no wider tables.
@@ -36,6 +36,7 @@ impl Manifest {
         require(self.cut.taken_at <= self.created_at, || {
             "it was sealed before its cut was taken".to_owned()
         })?;
+        check_confirmations(&self.confirmations, self.sequence)?;
         let is_shown = |c: char| c.is_ascii_graphic() || c == ' ';
         require(self.tool.len() <= LONGEST_TOOL && self.tool.chars().all(is_shown), || {
             "the name of its tool is none".to_owned()
@@ -73,6 +74,22 @@ fn check_cut(cut: &Cut, sequence: Sequence) -> Result<(), ManifestError> {
     let is_snapshot = |b: u8| b.is_ascii_digit() || b":,".contains(&b);
     require(!cut.watermark.is_empty() && cut.watermark.bytes().all(is_snapshot), || {
         "its watermark is no snapshot".to_owned()
+    })
+}
+
+fn check_confirmations(confirmations: &[Confirmation], sequence: Sequence) -> Result<(), ManifestError> {
+    require(confirmations.len() <= MOST_CONFIRMATIONS, || {
+        format!("it tells of more than {MOST_CONFIRMATIONS} bundles when they were published")
+    })?;
+    let is_in_order = confirmations.is_sorted_by(|one, next| one.sequence < next.sequence);
+    require(is_in_order && confirmations.last().is_none_or(|last| last.sequence < sequence), || {
+        "the bundles that it tells of are not earlier ones in their order".to_owned()
+    })?;
+    let is_possible = |Confirmation { published_at, confirmed_at, .. }: &Confirmation| {
+        is_clock_time(*published_at) && is_clock_time(*confirmed_at) && published_at <= confirmed_at
+    };
+    require(confirmations.iter().all(is_possible), || {
+        "a bundle cannot have been published at the time that it tells".to_owned()
     })
 }
 

@@ -33,8 +33,8 @@ pub use identity::{BundleId, Digest, Epoch, Sequence};
 pub use key_ring::{Distrust, KeyRing, TrustedKey};
 pub use legible::{legible, legible_lines};
 pub use manifest::{
-    BUNDLE_FORMAT, Cut, KeyRange, MANIFEST_LIMIT, Manifest, ManifestError, Member, MemberKind, Mode,
-    TableChange,
+    BUNDLE_FORMAT, Confirmation, Cut, KeyRange, MANIFEST_LIMIT, MOST_CONFIRMATIONS, Manifest, ManifestError,
+    Member, MemberKind, Mode, TableChange,
 };
 pub use name::NodeName;
 pub use probe::{ANSWER_FORMAT, KeyStanding, PROBE_FORMAT, Probe, ProbeAnswer};

@@ -28,6 +28,8 @@ pub struct Extent {
     pub bundles: usize,
     /// Bytes that are sent.
     pub sent_bytes: u64,
+    /// The bytes of the one that is on its way: of how many of them are over the line nobody is told.
+    pub on_way_bytes: u64,
     /// The bytes of all.
     pub bytes: u64,
     /// The rows and tombstones of all.

@@ -216,3 +216,11 @@ fn held_bundles(row: &Row) -> Vec<HeldBundle> {
     })
     .collect()
 }
+
+/// The names of all branches that have ever sent something, in their order.
+pub fn branch_names(client: &mut impl GenericClient) -> Result<Vec<String>, Failure> {
+    let rows = client
+        .query("SELECT name FROM salesync.branch ORDER BY name", &[])
+        .map_err(|error| database_failure("reading the branches", &error))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

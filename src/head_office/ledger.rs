@@ -152,6 +152,7 @@ pub(super) fn record_bundle(
     if hold.is_none() {
         advance_branch(client, incoming, received_at)?;
         resolve_incidents(client, manifest)?;
+        note_confirmations(client, manifest)?;
     }
     Ok(received_at)
 }
@@ -185,6 +186,22 @@ fn advance_branch(
         ],
     )?;
     Ok(())
+}
+
+/// What the branch tells of earlier bundles, where they are known.
+fn note_confirmations(client: &mut impl GenericClient, manifest: &Manifest) -> Result<(), postgres::Error> {
+    let told = &manifest.confirmations;
+    if told.is_empty() {
+        return Ok(());
+    }
+    let sequences: Vec<_> = told.iter().map(|told| told.sequence.as_bigint()).collect();
+    let published: Vec<_> = told.iter().map(|told| told.published_at).collect();
+    let confirmed: Vec<_> = told.iter().map(|told| told.confirmed_at).collect();
+    let sql = "UPDATE salesync.bundle b SET published_at = t.published_at, confirmed_at = t.confirmed_at
+               FROM unnest($3::bigint[], $4::timestamptz[], $5::timestamptz[]) AS t (sequence, published_at, confirmed_at)
+               WHERE b.branch = $1 AND b.epoch = $2 AND b.sequence = t.sequence";
+    let branch = manifest.branch.as_str();
+    client.execute(sql, &[&branch, &manifest.epoch.0, &sequences, &published, &confirmed]).map(drop)
 }
 
 fn resolve_incidents(client: &mut impl GenericClient, manifest: &Manifest) -> Result<(), postgres::Error> {

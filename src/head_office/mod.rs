@@ -34,7 +34,7 @@ mod schema;
 mod target;
 mod verdict;
 
-pub use branches::{BranchState, HeldBundle, OpenRequest, branch_states};
+pub use branches::{BranchState, HeldBundle, OpenRequest, branch_names, branch_states};
 pub use carry_out::{CarriedOut, carry_out};
 pub use compare::{ComparedDay, Comparison, DayFilter, compare};
 pub use condition::{EXAMINATIONS, HeadOfficeSubject};

@@ -43,7 +43,7 @@ impl Role {
     pub(super) fn mark(&self, client: &mut Client) -> Result<String, Failure> {
         match self {
             Self::HeadOffice(_) => head_office_mark(client),
-            Self::Branch(site) => Ok(format!("{} {}", branch_mark(client)?, site.synchroniser.steps())),
+            Self::Branch(site) => Ok(format!("{} {}", branch_mark(client)?, site.synchroniser.mark())),
         }
     }
 

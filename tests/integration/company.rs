@@ -198,28 +198,6 @@ impl Node {
         self.client().batch_execute(sql).unwrap_or_else(|error| panic!("{error:?} in {shown}"));
     }
 
-    /// The one value of a query, as text; nothing for NULL.
-    pub fn value(&self, sql: &str) -> String {
-        let text = format!("SELECT coalesce(q.value::text, '') FROM ({sql}) AS q(value)");
-        let row = self.client().query_one(&text, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-        row.get(0)
-    }
-
-    /// The rows of a table as COPY prints them, in the order of their texts, without head office's
-    /// `branch`. PostgreSQL itself is the judge of what a value is.
-    pub fn rows(&self, table: &str, condition: &str) -> Vec<String> {
-        let mut client = self.client();
-        let columns = "SELECT string_agg(format('%I', attname), ', ' ORDER BY attname) FROM pg_attribute
-                       WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'branch'";
-        let columns: String = client.query_one(columns, &[&table]).unwrap().get(0);
-        let copy = format!("COPY (SELECT {columns} FROM {table} WHERE {condition}) TO STDOUT");
-        let mut text = String::new();
-        std::io::Read::read_to_string(&mut client.copy_out(&copy).unwrap(), &mut text).unwrap();
-        let mut rows: Vec<String> = text.lines().map(str::to_owned).collect();
-        rows.sort();
-        rows
-    }
-
     /// The archive's bundles, by name.
     pub fn bundles(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();

@@ -14,6 +14,7 @@ mod enrolled;
 mod forge;
 mod halted;
 mod line;
+mod looking;
 mod rights;
 mod running;
 mod servers;

@@ -12,6 +12,9 @@ use tempfile::TempDir;
 /// every test waiting for minutes, one by one each would cost its test a second.
 const BATCH: usize = 50;
 
+/// Every database would be looked after once a minute, that is one of a thousand at any time.
+const RARE_VACUUM: &str = "autovacuum_naptime=1h";
+
 /// The password of the users for branches.
 const BRANCH_PASSWORD: &str = "branch";
 
@@ -26,7 +29,7 @@ static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
     let sandbox = Sandbox::new().unwrap();
     let (postgres, broker) = thread::scope(|scope| {
         let broker = scope.spawn(|| BrokerServer::start(&sandbox, "broker", &batch(0)).unwrap());
-        let postgres = PostgresServer::start(&sandbox, "postgres").unwrap();
+        let postgres = PostgresServer::start_with(&sandbox, "postgres", &[RARE_VACUUM]).unwrap();
         (postgres, broker.join().unwrap())
     });
     Servers { postgres, broker, sandbox }

@@ -173,13 +173,6 @@ impl Company {
 }
 
 impl Node {
-    /// The first column of a query's rows, as text.
-    pub fn column(&self, sql: &str) -> Vec<String> {
-        let rows = self.client().query(&format!("SELECT q.value::text FROM ({sql}) AS q(value)"), &[]);
-        let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-        rows.iter().map(|row| row.get(0)).collect()
-    }
-
     /// The archive holds what is recorded, but for what is pruned, and nothing else, but in folders that `may_have_more`.
     /// `branch` is the SQL of the folder's name.
     fn assert_archive_is(&self, branch: &str, is_pruned: bool, may_have_more: impl Fn(&Path) -> bool) {

@@ -34,6 +34,7 @@ fn head(number: u8, previous: Option<Digest>, watermark: &str, times: [&str; 2])
         previous,
         cut: Cut { watermark: watermark.to_owned(), taken_at, part: 1, last: true },
         created_at,
+        confirmations: Vec::new(),
         tool: "salesync 0.1.0".to_owned(),
         tables: Vec::new(),
     }

@@ -1,5 +1,6 @@
 //! The format as a whole: what is written reads back, and nothing else does.
 
+mod confirmations;
 mod damage;
 mod encrypted;
 mod forgery;

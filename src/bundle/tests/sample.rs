@@ -51,6 +51,7 @@ pub(super) fn head() -> Manifest {
             last: true,
         },
         created_at: "2024-03-01T17:30:00.123456Z".parse().unwrap(),
+        confirmations: Vec::new(),
         tool: "salesync 0.1.0".to_owned(),
         tables: Vec::new(),
     }

@@ -92,6 +92,7 @@ impl Outgoing {
             sent: self.sent,
             bundles: self.bundles.len(),
             sent_bytes: sent,
+            on_way_bytes: bytes(&self.bundles[self.sent..][..left.bundles.min(1)]),
             bytes: sent + left.bytes,
             rows: rows(&self.bundles),
             time_left: left.time,

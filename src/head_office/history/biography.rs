@@ -48,6 +48,10 @@ pub struct Recorded {
     pub bytes: i64,
     /// When it was sealed, by the branch's clock.
     pub created_at: DateTime<Utc>,
+    /// When it was begun to be sent, by the branch's clock, if a later bundle has told.
+    pub published_at: Option<DateTime<Utc>>,
+    /// When a broker had it, by the branch's clock, if a later bundle has told.
+    pub confirmed_at: Option<DateTime<Utc>>,
     /// When it first came.
     pub received_at: DateTime<Utc>,
     /// When it was applied.
@@ -200,8 +204,8 @@ pub fn rejected_file(client: &mut Client, incident_id: i64) -> Result<Option<Rej
 }
 
 const RECORDED: &str = "
-    SELECT bundle_id, manifest_sha256, state, reason, row_count, tombstone_count, byte_count, created_at, received_at,
-           applied_at
+    SELECT bundle_id, manifest_sha256, state, reason, row_count, tombstone_count, byte_count, created_at,
+           published_at, confirmed_at, received_at, applied_at
     FROM salesync.bundle WHERE branch = $1 AND epoch = $2 AND sequence = $3";
 const DELIVERIES: &str = "
     SELECT received_at, source, outcome, reason, manifest_sha256 FROM salesync.delivery
@@ -227,8 +231,10 @@ fn recorded(row: &Row) -> Recorded {
         tombstones: row.get(5),
         bytes: row.get(6),
         created_at: row.get(7),
-        received_at: row.get(8),
-        applied_at: row.get(9),
+        published_at: row.get(8),
+        confirmed_at: row.get(9),
+        received_at: row.get(10),
+        applied_at: row.get(11),
     }
 }
 

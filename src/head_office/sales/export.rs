@@ -17,6 +17,9 @@ const PIECE: usize = 64 << 10;
 /// So much later the server ends what this program should have ended.
 const GRACE: Duration = Duration::from_mins(2);
 
+/// Sent before the query runs: whoever waits sees that something comes.
+const HEADER: &str = "branch,id,date,region,product,qty,cost,amt,tax,total\r\n";
+
 /// How texts are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportForm {
@@ -45,7 +48,14 @@ pub fn export_sales(
     // The server ends it also if this program has been stopped.
     let limit = format!("SET LOCAL statement_timeout = {}", (longest + GRACE).as_millis());
     transaction.batch_execute(&limit).map_err(|error| failed(&error))?;
-    let mut reader = transaction.copy_out(&statement(filter, form)).map_err(|error| failed(&error))?;
+    let sales = statement(filter, form);
+    // What cannot be read at all is said while it can still be.
+    transaction.batch_execute(&format!("{sales} LIMIT 0")).map_err(|error| failed(&error))?;
+    if sink(HEADER.as_bytes().to_vec()).is_err() {
+        return Ok(false);
+    }
+    let copy = format!("COPY ({sales}) TO STDOUT (FORMAT csv)");
+    let mut reader = transaction.copy_out(&copy).map_err(|error| failed(&error))?;
     let (mut lines, mut piece) = (Lines::default(), vec![0; PIECE]);
     let mut is_over = false;
     while !is_over {
@@ -82,8 +92,8 @@ fn statement(filter: &SalesFilter, form: ExportForm) -> String {
         }
     };
     format!(
-        "COPY (SELECT t.branch, t.id, t.date, {}, {}, t.qty, t.cost, t.amt, t.tax, t.total FROM {FROM} WHERE {}
-               ORDER BY t.branch, t.id) TO STDOUT (FORMAT csv, HEADER)",
+        "SELECT t.branch, t.id, t.date, {}, {}, t.qty, t.cost, t.amt, t.tax, t.total FROM {FROM} WHERE {}
+         ORDER BY t.branch, t.id",
         text("region"),
         text("product"),
         filter.condition(),

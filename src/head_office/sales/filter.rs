@@ -67,9 +67,13 @@ impl SalesFilter {
 
     /// The same as a condition on `salesync.day_total`, called `d`: what it says of days and branch.
     pub(super) fn stated(&self) -> String {
-        let mut conditions =
-            vec!["d.schema_name = 'public' AND d.table_name = 'sales' AND d.row_count > 0".to_owned()];
-        conditions.extend(self.days("d.day"));
+        let stated = "d.schema_name = 'public' AND d.table_name = 'sales' AND d.row_count > 0".to_owned();
+        format!("{stated} AND {}", self.days_of_branches())
+    }
+
+    /// What it says of days and branch, as a condition on something called `d`.
+    pub(super) fn days_of_branches(&self) -> String {
+        let mut conditions = self.days("d.day");
         conditions.extend(self.branch.as_ref().map(|name| format!("d.branch = {}", literal(name.as_str()))));
         all(&conditions)
     }

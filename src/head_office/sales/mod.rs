@@ -2,12 +2,13 @@
 //!
 //! Ten million rows of a hundred branches have no index but their keys and a BRIN index of the business days, and get no
 //! other: each would cost every bundle. What makes pages fast is that head office knows how many rows each branch has on
-//! each day, for that is what the branches state and head office has counted (`salesync.day_total`). [`walk`] reads from
-//! one place in the order of days, branches and numbers as far as it must to fill a page, and no further. Totals of few
-//! rows are added up when they are asked for; of many, [`summary`] keeps them, a little behind the bundles.
+//! each day: [`summary`] has it, a little behind the bundles, and until then there is what the branches state
+//! (`salesync.day_total`). [`walk`] reads from one place in the order of days, branches and numbers as far as it must to
+//! fill a page, and no further. Totals are taken from the summary, or, of few rows, added up when they are asked for.
 
 mod export;
 mod filter;
+mod known;
 mod shape;
 mod sorted;
 mod statement;
@@ -17,9 +18,10 @@ mod walk;
 
 pub use export::{ExportForm, export_sales};
 pub use filter::{NameFilter, SalesFilter};
+pub use known::Backlog;
 pub use shape::{SalesTable, sales_table};
 pub use sorted::{SORT_LIMIT, SortColumn, SortPosition, Sorted, sorted_sales};
 pub use statement::Sale;
-pub use summary::{Backlog, refresh_summary};
+pub use summary::refresh_summary;
 pub use totals::{Figures, LIVE_LIMIT, SalesTotals, Share, Shares, sales_totals};
 pub use walk::{Position, SalesPage, Towards, find_sale, walk_sales};

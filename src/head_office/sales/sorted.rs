@@ -4,12 +4,12 @@ use postgres::{Client, Transaction};
 
 use super::filter::{SalesFilter, all, literal};
 use super::shape::FROM;
-use super::statement::{COLUMNS, Sale, begin, by_days, failed};
+use super::statement::{Sale, begin, by_days, failed, first_of};
 use super::walk::{SalesPage, Towards};
 use crate::domain::Failure;
 
 /// So many sales are sorted for a page, and no more: they are read for each.
-pub const SORT_LIMIT: i64 = 100_000;
+pub const SORT_LIMIT: i64 = 30_000;
 
 /// What sales can be sorted by, besides their days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,12 +123,8 @@ pub fn sorted_sales(
     conditions.extend(after.map(|SortPosition { value: last, branch, id }| {
         format!("({value}, t.branch, t.id) {operator} ({}, {}, {id})", literal(last), literal(branch))
     }));
-    let sql = format!(
-        "SELECT {COLUMNS} FROM {FROM} WHERE {}
-         ORDER BY {value} {direction}, t.branch {direction}, t.id {direction} LIMIT {}",
-        all(&conditions),
-        limit + 1
-    );
+    let order = format!("{value} {direction}, t.branch {direction}, t.id {direction}");
+    let sql = first_of(&all(&conditions), &order, limit + 1);
     let rows = by_days(&mut transaction, &sql)?;
     let sales = rows.iter().take(limit).map(Sale::of).collect();
     Ok(Sorted::Page(SalesPage { sales, has_more: rows.len() > limit, looked_to: None }))

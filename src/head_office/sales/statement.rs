@@ -2,6 +2,7 @@
 
 use postgres::{Client, IsolationLevel, Row, Transaction};
 
+use super::shape::FROM;
 use crate::database::database_failure;
 use crate::domain::Failure;
 
@@ -49,6 +50,13 @@ impl Sale {
             total: row.get(9),
         }
     }
+}
+
+/// The first sales in this order that fit the condition. Only of these the values are written out.
+pub(super) fn first_of(condition: &str, order: &str, limit: usize) -> String {
+    format!(
+        "SELECT {COLUMNS} FROM (SELECT * FROM {FROM} WHERE {condition} ORDER BY {order} LIMIT {limit}) t ORDER BY {order}"
+    )
 }
 
 pub(super) fn failed(error: &postgres::Error) -> Failure {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use postgres::{Client, Row, Transaction};
 
 use super::filter::{SalesFilter, all, literal};
+use super::known::{Backlog, backlog, is_complete, table_by};
 use super::shape::FROM;
 use super::sorted::count_up_to;
 use super::statement::{begin, by_days, failed};
-use super::summary::{Backlog, backlog};
 use crate::domain::Failure;
 
 /// So many sales are added up while somebody waits; of more the summary is shown.
@@ -77,7 +77,10 @@ pub fn sales_totals(client: &mut Client, filter: &SalesFilter) -> Result<SalesTo
     let mut transaction = begin(client)?;
     let stated = count_up_to(&mut transaction, filter, LIVE_LIMIT)?;
     let by_month = days_of(&mut transaction, filter)? > MOST_DAYS;
-    let mut totals = if stated <= LIVE_LIMIT {
+    // What it cannot tell of a branch, or of a region or product, is added up if that is possible.
+    let is_of_all = !filter.is_of_some() && filter.branch.is_none();
+    let is_known = is_of_all && is_complete(&mut transaction, filter)?;
+    let mut totals = if !is_known && stated <= LIVE_LIMIT {
         live(&mut transaction, filter, by_month)?
     } else {
         summed_up(&mut transaction, filter, by_month)?
@@ -147,17 +150,13 @@ fn summed_up(
     by_month: bool,
 ) -> Result<SalesTotals, Failure> {
     let mut totals = SalesTotals { backlog: Some(backlog(transaction, filter)?), ..SalesTotals::default() };
-    let of_names = filter.names();
-    let of_branch = filter.branch.as_ref().map(|name| format!("t.branch = {}", literal(name.as_str())));
-    if of_branch.is_some() && !of_names.is_empty() {
+    let mut conditions = filter.names();
+    let (of_names, of_branch) = (filter.is_of_some(), filter.branch.is_some());
+    if of_branch && of_names {
         return Ok(totals);
     }
-    let by_name = "salesync.sales_by_product";
-    let by_branch = "salesync.sales_by_branch";
-    let source = if of_names.is_empty() { by_branch } else { by_name };
-    let mut conditions = of_names.clone();
-    conditions.extend(of_branch.clone());
-    let mut read = |table: &str, name: &str, period: String, (order, most): (&str, usize)| {
+    conditions.extend(filter.branch.as_ref().map(|name| format!("t.branch = {}", literal(name.as_str()))));
+    let mut read = |(table, name): (&str, &str), period: &str, (order, most): (&str, usize)| {
         let sql = format!(
             "SELECT {name}, {SUMS_OF_SUMS}, count(*) OVER () FROM {table} t WHERE {} AND {period} GROUP BY 1
              ORDER BY {order} LIMIT {most}",
@@ -169,22 +168,22 @@ fn summed_up(
         let others = found.saturating_sub_unsigned(told.len() as u64);
         Ok::<_, Failure>(Shares { told, others })
     };
+    let (region, product) = (filter.region.is_some(), filter.product.is_some());
+    let (source, pieces) = (table_by(region, product), in_pieces(filter));
     let greatest = ("sum(t.total) DESC NULLS LAST, 1", MOST_NAMES);
-    let whole = read(source, "'all'", in_pieces(filter), greatest)?;
+    let whole = read((source, "'all'"), &pieces, greatest)?;
     totals.all = whole.told.into_iter().next().map(|share| share.figures);
-    let steps = if by_month {
-        in_pieces(filter)
-    } else {
-        all(&[vec!["NOT t.is_month".to_owned()], filter.days("t.first_day")].concat())
-    };
-    let by_day = read(source, &day_or_month("t.first_day", by_month), steps, ("1 DESC", MOST_STEPS))?;
+    let days = || all(&[vec!["NOT t.is_month".to_owned()], filter.days("t.first_day")].concat());
+    let steps = if by_month { pieces.clone() } else { days() };
+    let step = day_or_month("t.first_day", by_month);
+    let by_day = read((source, &step), &steps, ("1 DESC", MOST_STEPS))?;
     totals.by_day = Some(Shares { told: in_order(by_day.told), ..by_day });
-    if of_branch.is_none() {
-        totals.by_region = Some(read(by_name, "t.region", in_pieces(filter), greatest)?);
-        totals.by_product = Some(read(by_name, "t.product", in_pieces(filter), greatest)?);
+    if !of_branch {
+        totals.by_region = Some(read((table_by(true, product), "t.region"), &pieces, greatest)?);
+        totals.by_product = Some(read((table_by(region, true), "t.product"), &pieces, greatest)?);
     }
-    if of_names.is_empty() {
-        totals.by_branch = Some(read(by_branch, "t.branch", in_pieces(filter), greatest)?);
+    if !of_names {
+        totals.by_branch = Some(read((source, "t.branch"), &pieces, greatest)?);
     }
     Ok(totals)
 }

@@ -1,23 +1,29 @@
 //! The sales in the order of their days, page by page.
 //!
 //! A sale's place is its day, its branch and its number. A page is read from a place on, in windows that follow each
-//! other without a gap: what the branches have stated of their days only says how large a window must be to fill the
-//! page. So each sale is in one window, whether a day was stated or not, and whatever arrives in between.
+//! other without a gap: how many sales each branch has on each day says how large a window must be to fill the page.
+//! Where the summary is complete, it says that, and only the branches are read that have sold something. Where it is
+//! behind, what the branches have stated of their days says it; each sale is in one window all the same, whether its day was
+//! stated or not.
+
+use std::collections::BTreeSet;
 
 use postgres::{Client, Transaction};
 
 use super::filter::{SalesFilter, all, literal};
+use super::known::{NextDay, is_complete, next_day};
 use super::shape::FROM;
-use super::statement::{COLUMNS, Sale, begin, by_days, failed};
-use super::summary::{Known, next_day};
+use super::statement::{COLUMNS, Sale, begin, by_days, failed, first_of};
 use crate::domain::Failure;
 
 /// Rows of which a page is filled at most. Where few of them are wanted, the page says how far it has looked.
 const LOOK_LIMIT: i64 = 64_000;
 /// Rows that are looked through first where only some are wanted.
 const FIRST_LOOK: i64 = 8000;
-/// Branches' days that are looked up at a time.
+/// Branches' days of a window at most.
 const MOST_GROUPS: usize = 5000;
+/// So many of them are fetched at a time: mostly they are enough.
+const GROUPS_AT_A_TIME: usize = 100;
 /// How much larger the next window is at most if one has too few.
 const GROWTH: i64 = 8;
 
@@ -62,7 +68,7 @@ enum Start {
     After(Position),
 }
 
-/// A branch's day that has rows, as the branch has stated.
+/// A branch's day that has rows.
 struct Group {
     day: String,
     branch: String,
@@ -78,7 +84,9 @@ pub fn walk_sales(
     limit: usize,
 ) -> Result<SalesPage, Failure> {
     let mut transaction = begin(client)?;
-    let mut walk = Walk { transaction: &mut transaction, filter, towards, limit, page: SalesPage::default() };
+    let is_known = is_complete(&mut transaction, filter)?;
+    let page = SalesPage::default();
+    let mut walk = Walk { transaction: &mut transaction, filter, towards, limit, is_known, page };
     walk.go(after.map_or(Start::Outermost, Start::After))?;
     let mut page = walk.page;
     page.has_more |= page.sales.len() > limit;
@@ -104,6 +112,8 @@ struct Walk<'w, 't> {
     filter: &'w SalesFilter,
     towards: Towards,
     limit: usize,
+    /// Whether the summary has every branch's day.
+    is_known: bool,
     page: SalesPage,
 }
 
@@ -116,18 +126,19 @@ impl Walk<'_, '_> {
         }
         let mut looked = 0;
         loop {
-            let groups = self.groups(&start, wanted)?;
-            if let (Start::Outermost, Some(first), false) = (&start, groups.first(), is_of_some) {
-                // Days that no branch has stated come before the first that one has. With that behind, few branches are
-                // read for the page.
-                self.read(&start, Some(&Start::Day(first.day.clone())), None)?;
-                start = Start::Day(first.day.clone());
-                if self.page.sales.len() > self.limit {
-                    return Ok(());
+            if self.is_known && is_of_some {
+                let Some(next) = self.next_day(&start)? else { return Ok(()) };
+                wanted = self.look_by_share(&next, looked);
+                if !matches!(&start, Start::After(after) if after.day == next.day) {
+                    start = Start::Day(next.day);
                 }
             }
-            let Some(last) = end_of(&groups, wanted) else { return self.read(&start, None, None) };
-            self.read(&start, None, Some(last))?;
+            let groups = self.groups(&start, wanted)?;
+            let Some(last) = end_of(&groups, wanted) else { return self.read(&start, &groups, None) };
+            if !self.is_known && !is_of_some {
+                start = self.read_unstated(start, &groups)?;
+            }
+            self.read(&start, &groups, Some(last))?;
             if self.page.sales.len() > self.limit {
                 return Ok(());
             }
@@ -138,24 +149,42 @@ impl Walk<'_, '_> {
                 self.page.looked_to = Some(reached);
                 return Ok(());
             }
-            start = match self.next_day(&reached.day)? {
-                Known::Nothing => return Ok(()),
-                Known::Day(day) if day != reached.day => Start::Day(day),
-                Known::Day(_) | Known::Unsure => Start::After(reached),
-            };
+            start = Start::After(reached);
             wanted = next_look(wanted, looked, self.page.sales.len(), self.limit);
         }
     }
 
-    /// The next day on which some of those that are looked for were sold: what is before it need not be read.
-    fn next_day(&mut self, day: &str) -> Result<Known, Failure> {
-        if !self.filter.is_of_some() {
-            return Ok(Known::Unsure);
-        }
-        next_day(self.transaction, self.filter, day, self.words())
+    /// The next day on which some of those that are looked for were sold: what is before it need not be read. None if
+    /// there is none any more.
+    fn next_day(&mut self, start: &Start) -> Result<Option<NextDay>, Failure> {
+        let from = match (start, self.towards) {
+            (Start::Outermost, Towards::Older) => "infinity",
+            (Start::Outermost, Towards::Newer) => "-infinity",
+            (Start::Day(day) | Start::After(Position { day, .. }), _) => day,
+        };
+        next_day(self.transaction, self.filter, from, self.words())
     }
 
-    /// What the branches have stated of their days from `start` on, until there are as many rows as are wanted.
+    /// How many rows the next window has: a quarter more than those among which the missing ones are if they are as frequent
+    /// with all branches and on the days behind.
+    fn look_by_share(&self, next: &NextDay, looked: i64) -> i64 {
+        let missing = (self.limit + 1).saturating_sub(self.page.sales.len());
+        let missing = i64::try_from(missing).unwrap_or(i64::MAX);
+        let expected = missing.saturating_mul(next.all).checked_div(next.wanted).unwrap_or(i64::MAX);
+        expected.saturating_add(expected / 4).max(looked / 2).clamp(FIRST_LOOK, LOOK_LIMIT)
+    }
+
+    /// Days that no branch has stated come before the first that one has. With that behind, few branches are read for the
+    /// page.
+    fn read_unstated(&mut self, start: Start, groups: &[Group]) -> Result<Start, Failure> {
+        let (Start::Outermost, Some(first)) = (&start, groups.first()) else { return Ok(start) };
+        let (_, back) = self.operators();
+        let before = format!("t.date {back} {}", literal(&first.day));
+        self.fetch(vec![before])?;
+        Ok(Start::Day(first.day.clone()))
+    }
+
+    /// The branches' days from `start` on, until there are as many rows as are wanted.
     fn groups(&mut self, start: &Start, wanted: i64) -> Result<Vec<Group>, Failure> {
         let (operator, direction) = self.words();
         let from = match start {
@@ -169,37 +198,58 @@ impl Walk<'_, '_> {
                 )
             }
         };
+        let (source, filter) = if self.is_known {
+            let days = "(SELECT first_day AS day, branch, row_count FROM salesync.sales_by_branch WHERE NOT is_month)";
+            (days, self.filter.days_of_branches())
+        } else {
+            ("salesync.day_total", self.filter.stated())
+        };
         let sql = format!(
-            "SELECT d.day::text, d.branch, d.row_count FROM salesync.day_total d WHERE {} AND {from}
-             ORDER BY d.day {direction}, d.branch {direction} LIMIT {}",
-            self.filter.stated(),
-            usize::try_from(wanted).unwrap_or(MOST_GROUPS).min(MOST_GROUPS),
+            "SELECT d.day::text, d.branch, d.row_count FROM {source} d WHERE {filter} AND {from}
+             ORDER BY d.day {direction}, d.branch {direction} LIMIT {MOST_GROUPS}"
         );
-        let rows = self.transaction.query(&sql, &[]).map_err(|error| failed(&error))?;
-        let groups = rows.iter().map(|row| {
-            let group = Group { day: row.get(0), branch: row.get(1), rows: row.get(2) };
-            // Nobody knows how many rows are left of the one in which the last page ended.
-            let is_begun = matches!(start, Start::After(after) if (&after.day, &after.branch) == (&group.day, &group.branch));
-            if is_begun { Group { rows: 0, ..group } } else { group }
-        });
-        let mut sum = 0;
-        let needed = groups.take_while(|group| {
-            let is_needed = sum < wanted;
-            sum += group.rows;
-            is_needed
-        });
-        Ok(needed.collect())
+        let portal = self.transaction.bind(&sql, &[]).map_err(|error| failed(&error))?;
+        let (mut groups, mut sum) = (Vec::new(), 0);
+        loop {
+            let some = i32::try_from(GROUPS_AT_A_TIME).unwrap_or(i32::MAX);
+            let rows = self.transaction.query_portal(&portal, some).map_err(|error| failed(&error))?;
+            for row in &rows {
+                if sum >= wanted {
+                    return Ok(groups);
+                }
+                let mut group = Group { day: row.get(0), branch: row.get(1), rows: row.get(2) };
+                if matches!(start, Start::After(after) if (&after.day, &after.branch) == (&group.day, &group.branch))
+                {
+                    // Nobody knows how many rows are left of the one in which the last page ended.
+                    group.rows = 0;
+                }
+                sum += group.rows;
+                groups.push(group);
+            }
+            if rows.len() < GROUPS_AT_A_TIME {
+                return Ok(groups);
+            }
+        }
     }
 
-    /// Reads a window: from `start` on, before `before`, and with all rows of the branch's day `last`.
-    fn read(&mut self, start: &Start, before: Option<&Start>, last: Option<&Group>) -> Result<(), Failure> {
-        let (operator, direction) = self.words();
-        let back = if operator == "<" { ">" } else { "<" };
-        let mut conditions = vec![self.filter.condition(), "t.date IS NOT NULL".to_owned()];
-        if let Some(Start::Day(day)) = before {
-            conditions.push(format!("t.date {back} {}", literal(day)));
+    /// Reads a window: from `start` on, and with all rows of the branch's day `last`, or to the end. `groups` are those in
+    /// it, and all there are if that is known.
+    fn read(&mut self, start: &Start, groups: &[Group], last: Option<&Group>) -> Result<(), Failure> {
+        let (operator, back) = self.operators();
+        let mut conditions = Vec::new();
+        let mut first = first_place(start, operator, &mut conditions);
+        let mut last = last;
+        if self.is_known {
+            let (Some(one), Some(other)) = (groups.first(), groups.last()) else { return Ok(()) };
+            let branches: BTreeSet<_> = groups.iter().map(|group| literal(&group.branch)).collect();
+            let branches: Vec<_> = branches.into_iter().collect();
+            conditions.push(format!("t.branch IN ({})", branches.join(", ")));
+            if first.is_none() {
+                conditions.push(format!("t.date {operator}= {}", literal(&one.day)));
+                first = Some((&one.day, None));
+            }
+            last = Some(other);
         }
-        let first = first_place(start, operator, &mut conditions);
         if let Some(last) = last {
             let (day, branch) = (literal(&last.day), literal(&last.branch));
             conditions.push(format!("t.date {back}= {day} AND (t.date, t.branch) {back}= ({day}, {branch})"));
@@ -213,15 +263,31 @@ impl Walk<'_, '_> {
                 );
             }
         }
-        let sql = format!(
-            "SELECT {COLUMNS} FROM {FROM} WHERE {}
-             ORDER BY t.date {direction}, t.branch {direction}, t.id {direction} LIMIT {}",
-            all(&conditions),
-            self.limit + 1 - self.page.sales.len().min(self.limit),
-        );
+        self.fetch(conditions)
+    }
+
+    /// Adds the first of these to the page, as far as it has room for them and one more.
+    fn fetch(&mut self, mut conditions: Vec<String>) -> Result<(), Failure> {
+        let room = (self.limit + 1).saturating_sub(self.page.sales.len());
+        if room == 0 {
+            return Ok(());
+        }
+        // What leaves out most comes first.
+        conditions.splice(0..0, [self.filter.condition(), "t.date IS NOT NULL".to_owned()]);
+        let (_, direction) = self.words();
+        let order = format!("t.date {direction}, t.branch {direction}, t.id {direction}");
+        let sql = first_of(&all(&conditions), &order, room);
         let rows = by_days(self.transaction, &sql)?;
         self.page.sales.extend(rows.iter().map(Sale::of));
         Ok(())
+    }
+
+    /// What is further on, and what is behind.
+    fn operators(&self) -> (&'static str, &'static str) {
+        match self.towards {
+            Towards::Older => ("<", ">"),
+            Towards::Newer => (">", "<"),
+        }
     }
 
     fn words(&self) -> (&'static str, &'static str) {

@@ -145,8 +145,7 @@ fn stations(known: &BundleBiography, receipt: Option<&Receipt>) -> Vec<Station> 
         let when = when.map(Moment);
         Station { name, clock: if when.is_some() { clock } else { NOT_YET }, when, words }
     };
-    let sent =
-        if bundle.published_at.is_some() { "A broker has confirmed that it has it on disk." } else { "" };
+    let confirmed = if bundle.confirmed_at.is_some() { "A broker has it on disk." } else { "" };
     let applied = receipt.map(effect_in_words).or_else(|| bundle.reason.clone()).unwrap_or_default();
     let last =
         answer(known, "applied").or_else(|| known.receipts.iter().rev().find(|kept| kept.refusal.is_none()));
@@ -170,7 +169,8 @@ fn stations(known: &BundleBiography, receipt: Option<&Receipt>) -> Vec<Station> 
             HERE,
             sealed_in_words(bundle.rows, bundle.tombstones, bundle.bytes),
         ),
-        station("Published", bundle.published_at, HERE, sent.to_owned()),
+        station("Published", bundle.published_at, HERE, String::new()),
+        station("Confirmed", bundle.confirmed_at, HERE, confirmed.to_owned()),
         station("Applied", bundle.applied_at, THERE, applied),
         station("Receipted", last.map(|kept| kept.received_at), HERE, answered),
     ]

@@ -58,8 +58,8 @@ impl Line {
 
     /// When it was sealed, sent, applied.
     fn times(&self) -> [(&'static str, Option<Moment>); 3] {
-        let RecentBundle { sealed_at, published_at, applied_at, .. } = &self.0;
-        let times = [("Sealed", Some(*sealed_at)), ("Sent", *published_at), ("Applied", *applied_at)];
+        let RecentBundle { sealed_at, confirmed_at, applied_at, .. } = &self.0;
+        let times = [("Sealed", Some(*sealed_at)), ("Sent", *confirmed_at), ("Applied", *applied_at)];
         times.map(|(name, at)| (name, at.map(Moment)))
     }
 }

@@ -1,5 +1,7 @@
 //! Sync now: how far it is, and what came of it, in plain words.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract;
 use axum::response::Response;
@@ -9,7 +11,7 @@ use super::proof::Proof;
 use super::requests::Wish;
 use super::site;
 use super::synchroniser::Run;
-use crate::domain::{Extent, Failure, Kind, Stage};
+use crate::domain::{Extent, Failure, Kind, Stage, span_in_words};
 use crate::web::form::Posted;
 use crate::web::page::{Frame, go_to, render};
 use crate::web::server::State;
@@ -110,8 +112,9 @@ impl View {
         view.is_over = false;
         view.small_print.extend(small_print);
         if let Some(extent) = extent {
-            view.percent = (extent.sent_bytes * 100).checked_div(extent.bytes);
-            view.details = sending(&extent);
+            let time = run.stage_began.elapsed();
+            view.percent = ((extent.sent_bytes + reckoned(&extent, time)) * 100).checked_div(extent.bytes);
+            view.details = sending(&extent, time);
         }
         view
     }
@@ -157,7 +160,15 @@ fn in_small_print(failure: &Failure) -> Vec<String> {
     [Some(failure.to_string()), failure.advice().map(str::to_owned)].into_iter().flatten().collect()
 }
 
-fn sending(extent: &Extent) -> Vec<String> {
+/// How much of the bundle that is on its way for so long is over the line, if that is as fast as before.
+fn reckoned(extent: &Extent, time: Duration) -> u64 {
+    let Some(left) = extent.time_left else { return 0 };
+    let bytes = u128::from(extent.bytes - extent.sent_bytes) * time.as_millis();
+    let bytes = bytes.checked_div(left.as_millis()).unwrap_or(0);
+    u64::try_from(bytes).unwrap_or(u64::MAX).min(extent.on_way_bytes)
+}
+
+fn sending(extent: &Extent, time: Duration) -> Vec<String> {
     let mut details = vec![
         format!(
             "{} rows cut so far, in {} of which {} are sent",
@@ -167,7 +178,10 @@ fn sending(extent: &Extent) -> Vec<String> {
         ),
         format!("{} of {} sent", size(extent.sent_bytes), size(extent.bytes)),
     ];
-    details.extend(extent.time_left.map(|left| match left.as_secs() {
+    if extent.on_way_bytes > 0 {
+        details.push(format!("{} on their way for {}", size(extent.on_way_bytes), span_in_words(time)));
+    }
+    details.extend(extent.time_left.map(|left| match left.saturating_sub(time).as_secs() {
         ..60 => "less than a minute left at the rate so far".to_owned(),
         seconds => format!("about {} min left at the rate so far", seconds.div_ceil(60)),
     }));
@@ -176,4 +190,28 @@ fn sending(extent: &Extent) -> Vec<String> {
 
 fn bundles(count: usize) -> String {
     format!("{count} bundle{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_the_line_of_a_bundle_is_reckoned_and_never_more_than_all_of_it() {
+        let extent = Extent {
+            sent: 1,
+            bundles: 3,
+            sent_bytes: 1_000_000,
+            on_way_bytes: 3_000_000,
+            bytes: 5_000_000,
+            rows: 10,
+            time_left: Some(Duration::from_secs(40)),
+        };
+        let after = |seconds| reckoned(&extent, Duration::from_secs(seconds));
+        assert_eq!([after(0), after(10), after(30), after(500)], [0, 1_000_000, 3_000_000, 3_000_000]);
+        let told = sending(&extent, Duration::from_secs(30));
+        assert_eq!(told[2..], ["3.0 MB on their way for 30 s", "less than a minute left at the rate so far"]);
+        let unknown = Extent { time_left: None, ..extent };
+        assert_eq!(reckoned(&unknown, Duration::from_secs(10)), 0);
+    }
 }

@@ -3,11 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
 use crate::domain::{Failure, Kind, Onlooker, Stage};
 use crate::web::site::Synchronise;
+
+/// While a bundle is on its way nothing tells how far it is; the page reckons anew so often.
+const RECKONED_EVERY: Duration = Duration::from_secs(2);
 
 /// Synchronises the branch when somebody asks for it.
 pub(in crate::web) struct Synchroniser {
@@ -24,6 +28,8 @@ pub(super) struct Run {
     pub(super) began_at: DateTime<Utc>,
     /// None before it has come to the first.
     pub(super) stage: Option<Stage>,
+    /// When it came there.
+    pub(super) stage_began: Instant,
     /// What was said on the way.
     pub(super) troubles: Vec<Failure>,
     /// None while it runs.
@@ -47,8 +53,14 @@ impl Synchroniser {
     }
 
     /// What tells one state of it from another.
-    pub(in crate::web) fn steps(&self) -> u64 {
-        self.steps.load(Ordering::Relaxed)
+    pub(in crate::web) fn mark(&self) -> String {
+        let is_sending = |run: &&Run| !run.is_over() && matches!(run.stage, Some(Stage::Sending(_)));
+        let reckoned = self
+            .lock()
+            .as_ref()
+            .filter(is_sending)
+            .map_or(0, |run| run.stage_began.elapsed().as_secs() / RECKONED_EVERY.as_secs());
+        format!("{} {reckoned}", self.steps.load(Ordering::Relaxed))
     }
 
     /// Starts one, unless one runs. True if it was started.
@@ -58,7 +70,8 @@ impl Synchroniser {
             if run.as_ref().is_some_and(|run| !run.is_over()) {
                 return Ok(false);
             }
-            *run = Some(Run { began_at: Utc::now(), stage: None, troubles: Vec::new(), end: None });
+            let (began_at, stage_began) = (Utc::now(), Instant::now());
+            *run = Some(Run { began_at, stage: None, stage_began, troubles: Vec::new(), end: None });
         }
         let at_work = AtWork(Arc::clone(self));
         let started = thread::Builder::new().name("sync".to_owned()).spawn(move || {
@@ -87,7 +100,7 @@ impl Synchroniser {
 
 impl Onlooker for Synchroniser {
     fn sees(&self, stage: &Stage) {
-        self.change(|run| run.stage = Some(stage.clone()));
+        self.change(|run| (run.stage, run.stage_began) = (Some(stage.clone()), Instant::now()));
     }
 
     fn hears(&self, trouble: &Failure) {

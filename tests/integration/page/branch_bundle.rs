@@ -33,7 +33,7 @@ fn a_bundle_tells_its_life_at_its_branch_from_the_cut_to_the_receipt() {
     let site = Site::of(east);
     let address = newest(&site);
     let page = site.get(&address).is(200);
-    assert_eq!(not_yet(&page), 3, "{}", page.text);
+    assert_eq!(not_yet(&page), 4, "{}", page.text);
     page.shows(&[
         "<h1>Bundle 1</h1>",
         "waits for the line",
@@ -50,7 +50,12 @@ fn a_bundle_tells_its_life_at_its_branch_from_the_cut_to_the_receipt() {
     east.run(&["bundle"]).ok();
     let page = site.get(&address).is(200);
     assert_eq!(not_yet(&page), 2, "{}", page.text);
-    page.shows(&["sent, not confirmed", "A broker has confirmed", &noted(east, "published_at")]);
+    page.shows(&[
+        "sent, not confirmed",
+        "A broker has it on disk.",
+        &noted(east, "published_at"),
+        &noted(east, "confirmed_at"),
+    ]);
 
     head.run(&["apply"]).ok();
     east.run(&["bundle"]).ok();

@@ -134,7 +134,12 @@ fn what_is_under_way_is_told_in_rows_bytes_and_time() {
     line.slows_to(100_000);
     press(&site, BEGUN);
     says(&site, "left at the rate so far");
-    site.get("/sync").shows(&["<progress max=\"100\" value=\"", " rows cut so far, in ", " kB of "]);
+    site.get("/sync").shows(&[
+        "<progress max=\"100\" value=\"",
+        " rows cut so far, in ",
+        " kB of ",
+        " on their way for ",
+    ]);
     line.is_repaired();
     let applier = Running::start(head, &["apply", "--follow"]);
     says(&site, "Head office has everything.");

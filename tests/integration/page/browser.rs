@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
+use base64ct::{Base64, Encoding as _};
 use salesync::sandbox::wait_until;
 use serde_json::{Value, json};
 use thirtyfour::common::log::LoggingPrefsLogLevel;
@@ -200,20 +201,18 @@ impl Browser {
 
     /// Keeps what is to be seen in `target/page/{name}.png`.
     pub fn keep(&self, name: &str) -> PathBuf {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("target/page/{name}.png"));
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(&file, RUNTIME.block_on(self.driver().screenshot_as_png()).unwrap()).unwrap();
-        file
+        kept(name, &RUNTIME.block_on(self.driver().screenshot_as_png()).unwrap())
     }
 
     /// The same with all of the page that is below the screen.
-    pub fn keep_all(&self, name: &str, screen: Screen) -> PathBuf {
+    pub fn keep_all(&self, name: &str, screen: Screen) {
         let height = self.script("return document.documentElement.scrollHeight").as_u64().unwrap();
         let height = u32::try_from(height).unwrap().clamp(screen.height, TALLEST);
-        self.look_through(Screen { height, ..screen });
-        let file = self.keep(name);
-        self.look_through(screen);
-        file
+        let clip = json!({"x": 0, "y": 0, "width": screen.width, "height": height, "scale": 1});
+        // Nobody waits for small files here, but for pictures of everything.
+        let how = json!({"captureBeyondViewport": true, "optimizeForSpeed": true, "clip": clip});
+        let picture = self.devtools("Page.captureScreenshot", &how);
+        kept(name, &Base64::decode_vec(picture["data"].as_str().unwrap()).unwrap());
     }
 
     /// Waits until `look` finds something.
@@ -251,6 +250,14 @@ impl Drop for Browser {
         let closed = self.0.take().map(|driver| RUNTIME.block_on(driver.quit()));
         assert!(thread::panicking() || matches!(closed, Some(Ok(()))), "{closed:?}");
     }
+}
+
+/// Writes a picture, and says where it is.
+fn kept(name: &str, picture: &[u8]) -> PathBuf {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("target/page/{name}.png"));
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, picture).unwrap();
+    file
 }
 
 /// `text` as `XPath` wants it.

@@ -64,6 +64,29 @@ fn a_bundle_tells_its_whole_life() {
     // Rows and six sums of each of both ends, and the chain.
     assert_eq!(page.text.matches("<span class=\"badge ok\">equal</span>").count(), 8, "{}", page.text);
     assert!(!page.text.contains(">different<"), "{}", page.text);
+    // When it was published its branch tells with the next one.
+    page.shows(&["the branch tells it with a later bundle", "By the queue.", "or was about to"]);
+    east.sell("Pens");
+    company.sync();
+    let page = site.get(&address(head, 2)).is(200).hides(&["the branch tells it with a later bundle"]);
+    for (name, column) in [("Published", "published_at"), ("Confirmed", "confirmed_at")] {
+        let at = east.value(&format!(
+            "SELECT to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM salesync.bundle WHERE sequence = 2"
+        ));
+        let station =
+            format!("<th scope=\"row\">{name}</th>\n<td data-label=\"When\"><time datetime=\"{at}\"");
+        assert!(page.text.contains(&station), "{station}: {}", page.text);
+    }
+    let of = |node: &Node| {
+        node.value("SELECT string_agg(sequence || ' ' || extract(epoch FROM published_at) || ' ' || extract(epoch FROM confirmed_at), ', ' ORDER BY sequence) FROM salesync.bundle WHERE confirmed_at IS NOT NULL AND sequence < 3")
+    };
+    assert_eq!(of(head), of(east));
+    assert_eq!(
+        east.value(
+            "SELECT string_agg(sequence::text, ' ' ORDER BY sequence) FROM salesync.bundle WHERE is_told"
+        ),
+        "1 2"
+    );
     let before = links(&page, "/bundles/east/").into_iter().find(|link| link.ends_with("/1")).unwrap();
     site.get(&before).is(200).shows(&["<h1>Bundle 1 of east</h1>", "the first bundle of its epoch"]);
 }

@@ -275,9 +275,10 @@ fn hostile_questions_get_a_clear_answer() {
 fn pages_reach_every_sale_exactly_once_while_others_arrive() {
     let company = company_with_sales(&["east", "west", "north"], 130);
     let head = &company.head_office;
-    // Days that no branch has stated, before, between and after the others.
+    // Days that no branch has stated, before, between and after the others. What is written by hand the summary does not
+    // notice by itself; it is behind and up to date in turns while others arrive.
     head.sql(
-        "INSERT INTO public.sales (branch, id, date, region, product, qty, cost, amt, tax, total)
+        "TRUNCATE salesync.sales_seen; INSERT INTO public.sales (branch, id, date, region, product, qty, cost, amt, tax, total)
          SELECT 'west', 100000 + n, date '2025-12-27' + 20 * n, 'West', 'By hand', 1, 1, 1, 0, 1 FROM generate_series(0, 8) n",
     );
     let expected = keys(head);
@@ -438,7 +439,7 @@ fn a_file_that_takes_too_long_is_broken_off_and_its_transaction_is_over() {
     assert!(failure.to_string().contains("no more is sent of it"), "{failure}");
     assert!(failure.advice().unwrap().contains("shorter period"));
     assert!(export(LIMIT).unwrap());
-    assert!(pieces > 1, "the file is too small to be broken off");
+    assert!(pieces > 2, "the file is too small to be broken off");
     let open = "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
     assert_eq!(head.value(open), "0");

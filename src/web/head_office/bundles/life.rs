@@ -1,5 +1,7 @@
 //! The stations of a bundle's life: what is known of each, and by whose clock.
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::{Count, Manifest, Receipt};
 use crate::head_office::history::{Biography, Recorded};
 use crate::web::bundle::{Station, cut_in_words, effect_in_words, sealed_in_words};
@@ -7,7 +9,7 @@ use crate::web::words::Moment;
 
 const BRANCH: &str = "the branch's clock";
 const HERE: &str = "head office's clock";
-const NOT_HERE: &str = "not known at head office; the branch keeps it";
+const UNTOLD: &str = "the branch tells it with a later bundle";
 
 /// All of them, as far as the bundle has come.
 pub(super) fn stations(
@@ -17,7 +19,7 @@ pub(super) fn stations(
 ) -> Vec<Station> {
     let Some(recorded) = &known.recorded else { return Vec::new() };
     let mut all = vec![cut(manifest), sealed(recorded)];
-    all.extend(on_the_way(known));
+    all.extend(on_the_way(known, recorded));
     all.push(received(known, recorded));
     all.push(Station {
         name: "Verified",
@@ -49,15 +51,20 @@ fn sealed(recorded: &Recorded) -> Station {
     }
 }
 
-fn on_the_way(known: &Biography) -> Vec<Station> {
+fn on_the_way(known: &Biography, recorded: &Recorded) -> [Station; 2] {
     let came_by_queue = known.deliveries.iter().any(|delivery| delivery.source == "queue");
-    let words = if came_by_queue {
-        "It came by the queue, so a broker had confirmed it, or was about to."
-    } else {
-        "It came as a file. Head office knows of no broker that had it."
+    let words = match (recorded.confirmed_at.is_some(), came_by_queue) {
+        (true, _) => "A broker had confirmed that it has it on disk.",
+        (false, true) => "It came by the queue, so a broker had confirmed it, or was about to.",
+        (false, false) => "It came as a file. Head office knows of no broker that had it.",
     };
-    let station = |name, words: &str| Station { name, when: None, clock: NOT_HERE, words: words.to_owned() };
-    vec![station("Published", ""), station("Confirmed", words)]
+    let station = |name, when: Option<DateTime<Utc>>, words: &str| Station {
+        name,
+        clock: if when.is_some() { BRANCH } else { UNTOLD },
+        when: when.map(Moment),
+        words: words.to_owned(),
+    };
+    [station("Published", recorded.published_at, ""), station("Confirmed", recorded.confirmed_at, words)]
 }
 
 fn received(known: &Biography, recorded: &Recorded) -> Station {

@@ -5,7 +5,7 @@ use axum::extract;
 use axum::response::Response;
 
 use super::ask::BundlesQuery;
-use crate::head_office::branch_states;
+use crate::head_office::branch_names;
 use crate::head_office::history::{ArrivalFilter, ArrivalTurn, Arrived, ArrivedAs, arrivals};
 use crate::web::form::Asked;
 use crate::web::page::{Frame, render};
@@ -54,8 +54,7 @@ pub(in crate::web::head_office) async fn page(
     let (filter, turn) = (query.filter()?, query.turn()?);
     let asked = filter.clone();
     let found = state.databases.read(move |client| {
-        let branches: Vec<String> =
-            branch_states(client)?.into_iter().map(|branch| branch.name.to_string()).collect();
+        let branches: Vec<String> = branch_names(client)?;
         Ok((branches, arrivals(client, &asked, turn, PAGE)?))
     });
     let (branches, page) = found.await?;

@@ -12,7 +12,7 @@ use axum::response::Response;
 use self::ask::{After, Asking, SalesQuery};
 use self::show::{List, SalesView, Shown};
 use crate::domain::Failure;
-use crate::head_office::branch_states;
+use crate::head_office::branch_names;
 use crate::head_office::sales::{
     SalesPage, SalesTable, Sorted, find_sale, sales_table, sales_totals, sorted_sales, walk_sales,
 };
@@ -41,7 +41,7 @@ pub(super) async fn page(
 }
 
 fn look(client: &mut postgres::Client, asking: &Asking) -> Result<Shown, Failure> {
-    let branches = branch_states(client)?.into_iter().map(|branch| branch.name.to_string()).collect();
+    let branches = branch_names(client)?;
     let state = sales_table(client)?;
     if state != SalesTable::Fit {
         return Ok(Shown { branches, list: None, totals: None, state });
