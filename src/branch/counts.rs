@@ -5,6 +5,9 @@
 //! at work counts at least once in the log, too; so the difference does not grow, unless something was written without
 //! them. What the table had more when it last travelled whole was written before, and is at head office.
 //!
+//! A statement that fails on its way has written rows that count, and its triggers did not fire. So a difference that has
+//! grown says something only if the triggers were altered meanwhile: without that they have fired for all that is there.
+//!
 //! It may shrink: a changed key is logged three times, and TRUNCATE logs rows that do not count as deleted. So nothing is
 //! proven by a difference that has not grown.
 
@@ -71,6 +74,32 @@ pub(super) fn count_unlogged(
     // After a reset both have begun with nothing.
     let before = if written < counted { 0 } else { unlogged };
     Ok(Unlogged::Rows(written - logged - before))
+}
+
+/// Whether a trigger of the capture, or its function, was altered since the table last travelled whole: what PostgreSQL
+/// alters is written anew, by a transaction that the snapshot of that cut does not see.
+pub(super) fn was_capture_altered(
+    client: &mut Client,
+    table: &TrackedTable,
+    description: &TableDescription,
+) -> Result<bool, Failure> {
+    // `xmin` has the lower 32 bits of the transaction's number.
+    let sql = "WITH part AS (
+                   SELECT t.xmin::text::bigint AS xmin FROM pg_trigger t
+                   WHERE t.tgrelid = $1 AND t.tgname LIKE 'salesync\\_%'
+                   UNION ALL
+                   SELECT p.xmin::text::bigint FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+                   WHERE t.tgrelid = $1 AND t.tgname LIKE 'salesync\\_%'),
+               now AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid),
+               written AS (SELECT (now.xid >> 32 << 32) + part.xmin AS xid, now.xid AS now FROM part, now),
+               exact AS (SELECT CASE WHEN xid > now + (1::bigint << 31) THEN xid - (1::bigint << 32) ELSE xid END AS xid
+                         FROM written)
+               SELECT coalesce(bool_or(NOT pg_visible_in_snapshot(exact.xid::text::xid8, b.watermark)), true)
+               FROM exact, salesync.tracked_table t, salesync.node n, salesync.bundle b
+               WHERE t.table_id = $2 AND b.epoch = n.epoch AND b.sequence = t.whole_in";
+    let row = client.query_one(sql, &[&description.oid, &table.id]);
+    let doing = || format!("looking when the capture of {} was altered", table.name);
+    row.map(|row| row.get(0)).map_err(|error| database_failure(doing(), &error))
 }
 
 fn written(description: &TableDescription) -> String {

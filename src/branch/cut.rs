@@ -17,7 +17,7 @@ use super::node::Node;
 use super::order::parents_first;
 use super::parts::{PartLimits, Parts, Sealing};
 use super::record::{Recorder, Snapshot};
-use super::tracking::{TrackedTable, check_capture, check_day, tracked_tables};
+use super::tracking::{TrackedTable, check_capture, check_captured, check_day, tracked_tables};
 use crate::archive::Archive;
 use crate::bundle::RowReader;
 use crate::database::{check_readable, copy_failure, database_failure};
@@ -76,6 +76,7 @@ pub fn cut(client: &mut Client, cutter: &Cutter<'_>, options: &CutOptions) -> Re
         return Err(Failure::new(Kind::Configuration, "cutting", "no table is captured here")
             .hint("this branch has left; `salesync join` or `salesync init` captures its tables again"));
     }
+    check_captured(&tracked, &options.tables)?;
     tracked.iter().try_for_each(|table| check_day(table, &options.tables))?;
     tracked.iter().try_for_each(|table| check_readable(client, &table.name))?;
     let base = Base::of(client, &node, options)?;

@@ -49,4 +49,4 @@ pub use sales::{
 };
 pub use settle::{Settled, Unapplied, settle, unanswered_bundles, unapplied_bundles};
 pub use status::{BranchStatus, Clock, Unproven, branch_status, change_log_bytes};
-pub use tracking::{InitReport, TrackedTable, init_branch, tracked_tables};
+pub use tracking::{InitReport, TrackedTable, check_amounts, init_branch, tracked_tables};

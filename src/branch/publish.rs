@@ -75,7 +75,11 @@ pub fn numbered_bundles(
     first: Sequence,
     last: Sequence,
 ) -> Result<Vec<RecordedBundle>, Failure> {
-    let doing = format!("looking for the bundles {first} to {last}");
+    let doing = if first == last {
+        format!("looking for bundle {first}")
+    } else {
+        format!("looking for the bundles {first} to {last}")
+    };
     let rows = client
         .query(
             &format!("{BUNDLES} AND sequence BETWEEN $2 AND $3 ORDER BY sequence"),
@@ -86,7 +90,10 @@ pub fn numbered_bundles(
     if rows.len() as u64 == wanted {
         return Ok(rows.iter().filter_map(|row| recorded(row, node, archive)).collect());
     }
-    let why = format!("only {} of these {wanted} are recorded in the current epoch", rows.len());
+    let why = match (wanted, rows.len()) {
+        (1, _) => "it is not recorded in the current epoch".to_owned(),
+        (_, found) => format!("only {found} of these {wanted} are recorded in the current epoch"),
+    };
     Err(Failure::new(Kind::Usage, doing, why).hint("`salesync status` shows the last one"))
 }
 

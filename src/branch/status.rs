@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::changes::TableCut;
 use super::settle::{Unapplied, unapplied_bundles};
-use super::tracking::{TrackedTable, is_captured, tracked_tables};
+use super::tracking::{TrackedTable, check_amounts, is_captured, tracked_tables};
 use crate::database::{check_readable, database_failure, describe};
 use crate::domain::{Failure, TableName, quote_identifier};
 
@@ -63,6 +63,7 @@ pub fn branch_status(
     client: &mut Client,
     amounts: &BTreeMap<TableName, String>,
 ) -> Result<BranchStatus, Failure> {
+    check_amounts(client, amounts)?;
     let failed = |error: postgres::Error| database_failure("reading how this branch stands", &error);
     let sql = "SELECT count(*) FILTER (WHERE state = 'sealed'), max(sequence) FILTER (WHERE published_at IS NOT NULL),
                       max(sequence) FILTER (WHERE state = 'applied'),

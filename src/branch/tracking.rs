@@ -140,6 +140,33 @@ pub(super) fn is_captured(table: &TrackedTable, description: &TableDescription) 
     capture_digest(&Capture::new(table.id, &table.name, description, day)) == table.capture
 }
 
+/// The column with the money of each table that has one must be there.
+pub fn check_amounts(
+    client: &mut impl GenericClient,
+    amounts: &BTreeMap<TableName, String>,
+) -> Result<(), Failure> {
+    for (table, amount) in amounts {
+        let Some(description) = describe(client, table)? else { continue };
+        if description.columns.iter().all(|column| column.name != *amount) {
+            let why = format!("it has no column {amount:?}, which `amount` names");
+            return Err(Failure::new(Kind::Configuration, format!("looking at table {table}"), why)
+                .hint("correct `amount` in its [[table]] section"));
+        }
+    }
+    Ok(())
+}
+
+/// Of a table that is configured and not captured nothing would travel, and nobody would notice that.
+pub(super) fn check_captured(
+    tracked: &[TrackedTable],
+    configured: &BTreeMap<TableName, Option<String>>,
+) -> Result<(), Failure> {
+    let is_missing = |name: &&TableName| !tracked.iter().any(|table| table.name == **name);
+    let Some(missing) = configured.keys().find(is_missing) else { return Ok(()) };
+    let why = format!("{missing} is configured, and not captured yet");
+    Err(Failure::new(Kind::Configuration, "cutting", why).hint("run `salesync init`"))
+}
+
 /// The log knows of the business day that is configured, and of no other.
 pub(super) fn check_day(
     table: &TrackedTable,

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use lapin::tcp::{AMQPUriTcpExt as _, RustlsConnector};
+use lapin::tcp::{AMQPUriTcpExt as _, AsyncTcpStream, RustlsConnector};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, runtime};
 use tokio_rustls::rustls::ClientConfig;
 
 use super::address::BrokerAddress;
+use super::transport::{Transport, kit};
 use crate::domain::Failure;
 use crate::tls::{self, TlsFiles, Verification, client_config};
 
@@ -32,13 +33,15 @@ pub(super) fn encryption(
 pub(super) async fn open(uri: AMQPUri, tls: Option<Arc<ClientConfig>>) -> lapin::Result<Connection> {
     let name = format!("salesync {}", uri.authority.userinfo.username);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let connect = async move |uri: AMQPUri, runtime| {
+    let connect = async move |uri: AMQPUri, _| {
         let host = uri.authority.host.clone();
+        let runtime = runtime::default_runtime()?;
         let stream = AMQPUri { scheme: AMQPScheme::AMQP, ..uri }.connect_async(&runtime).await?;
-        Ok(match &tls {
+        let stream = match &tls {
             Some(tls) => stream.into_rustls(&RustlsConnector::from(Arc::clone(tls)), &host).await?,
             None => stream,
-        })
+        };
+        Ok(AsyncTcpStream::Plain(Transport::over(stream)))
     };
-    Connection::connector(uri, runtime::default_runtime()?, connect, properties).await
+    Connection::connector(uri, kit().into(), connect, properties).await
 }

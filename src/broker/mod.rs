@@ -28,10 +28,12 @@ mod deadlines;
 mod encryption;
 mod failure;
 mod link;
+mod nesting;
 mod probe;
 mod publish;
 mod receive;
 mod topology;
+mod transport;
 
 pub use address::BrokerAddress;
 pub use branch_user::{branch_definitions, branch_rights};

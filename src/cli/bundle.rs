@@ -8,7 +8,7 @@ use super::exchange::report::{Report, with_work_left};
 use super::exchange::{follow, forbids_sending, window};
 use super::exit::Exit;
 use super::settings::{Role, Settings};
-use crate::domain::Failure;
+use crate::domain::{Failure, Kind};
 
 pub(super) fn run(context: &Context, args: &Bundle) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
@@ -71,7 +71,9 @@ pub(super) fn publish_all(
     match outcome {
         Err(failure) if left > 0 => return Err(with_work_left(failure, left)),
         // Nothing was to be sent; the receipts come another time.
-        Err(failure) => tracing::warn!("{failure}"),
+        Err(failure) if failure.kind() == Kind::Unreachable => tracing::warn!("{failure}"),
+        // The next bundle would be stopped by it.
+        Err(failure) => return Err(failure),
         Ok(()) => {}
     }
     Ok(report.exit())

@@ -94,6 +94,11 @@ impl Context {
         if self.json || self.quiet { Ok(()) } else { Self::write(format!("{}\n", legible(line)).as_bytes()) }
     }
 
+    /// Prints these lines where nothing but errors is wanted, and `print` has printed nothing.
+    pub(super) fn insist(&self, lines: &str) -> Result<(), Failure> {
+        if self.quiet && !self.json { Self::write(legible_lines(lines).as_bytes()) } else { Ok(()) }
+    }
+
     /// Writes to stdout.
     pub(super) fn write(text: &[u8]) -> Result<(), Failure> {
         match io::stdout().lock().write_all(text) {

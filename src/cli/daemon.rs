@@ -29,7 +29,7 @@ pub(in crate::cli) fn run(context: &Context, workers: Option<usize>) -> Result<E
     let outcome = loop {
         let workers = settings.workers(workers);
         let plan = Plan { settings: &settings, manner: Manner::Stay, workers };
-        let daemon = Daemon { context, plan, stop: &stop, service: &service, progress: context.progress() };
+        let daemon = Daemon { plan, stop: &stop, service: &service, progress: context.progress() };
         match daemon.run(&mut past) {
             Ok(Some(renewed)) => settings = renewed,
             ended => break ended,
@@ -40,7 +40,6 @@ pub(in crate::cli) fn run(context: &Context, workers: Option<usize>) -> Result<E
 }
 
 struct Daemon<'a> {
-    context: &'a Context,
     plan: Plan<'a>,
     stop: &'a Stop,
     service: &'a Service,
@@ -93,27 +92,8 @@ impl<'a> Daemon<'a> {
             if self.stop.wait(pause) {
                 return Ok(None);
             }
-            if let Some(renewed) = self.renewed(&mut source) {
+            if let Some(renewed) = source.renewed(Role::HeadOffice) {
                 return Ok(Some(renewed));
-            }
-        }
-    }
-
-    /// The configuration, if it has changed and can be read.
-    fn renewed(&self, source: &mut Source) -> Option<Settings> {
-        if !source.has_changed() {
-            return None;
-        }
-        // Of one that cannot be read it is told once.
-        *source = source.renewed();
-        match self.context.settings_of(Role::HeadOffice) {
-            Ok(settings) => {
-                tracing::info!("the configuration has changed, and is read again");
-                Some(settings)
-            }
-            Err(failure) => {
-                tracing::warn!("{failure}; it goes on with the configuration that it had");
-                None
             }
         }
     }
@@ -136,7 +116,7 @@ impl<'a> Daemon<'a> {
             intake.receiver.listen_for_decisions()?;
             connected();
             let outcome = self.work(intake, past, &mut || {
-                renewed = self.renewed(source);
+                renewed = source.renewed(Role::HeadOffice);
                 renewed.is_some()
             });
             // For the bundles that are being applied.

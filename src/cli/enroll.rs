@@ -4,19 +4,22 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 use postgres::Client;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::args::Enroll;
 use super::context::Context;
+use super::enrolment::Enrolment;
 use super::exit::Exit;
+use super::key_file::read_identities;
 use super::private_file::{Readers, write_new};
 use super::settings::{BranchSettings, Role, Settings};
-use crate::broker::{BrokerAddress, branch_definitions};
-use crate::domain::{Failure, Kind, NodeName, PublicKey, legible};
+use crate::broker::branch_definitions;
+use crate::domain::{Failure, Identity, Kind, NodeName, PublicKey, Recipient, legible};
 use crate::head_office::{init_head_office, presented_keys};
+use crate::tls::export_authority;
 
 /// What is true of both ways to call it.
 #[derive(Debug, Default, Serialize)]
@@ -28,6 +31,10 @@ struct Report {
     definitions: Option<String>,
     /// Head office's key.
     head_office_key_id: Option<String>,
+    /// The file whose certificates the branch is to believe at the broker.
+    authority: Option<String>,
+    /// What its bundles will be encrypted to.
+    recipient: Option<String>,
     /// The key that was confirmed.
     key_id: Option<String>,
     /// Whether the branch has shown that key.
@@ -87,13 +94,25 @@ fn enrol(context: &Context, settings: &Settings, client: &mut Client, args: &Enr
         .hint("name a file as `key` in [signing], and make the key with `salesync keygen`")
     })?;
     let place = args.broker.clone().map_or(Ok(address.clone()), |place| address.clone().at(&place))?;
+    let authority = settings.broker_authority();
+    let certificates = authority.map(|file| export_authority(file, "ca_file in [broker]")).transpose()?;
+    let recipient = recipient(settings)?;
     let password = password()?;
     let files = Files::of(branch, args.out.as_deref());
     files.must_be_new()?;
     prepare(settings, client, branch)?;
     settings.write_branch(branch, &known)?;
     let address = place.for_login(branch.as_str(), &password);
-    let enrolment = enrolment(settings, branch, &address, key.public());
+    let enrolment = Enrolment {
+        branch,
+        head_office: &settings.node,
+        address: &address,
+        allow_plaintext: settings.allows_plaintext(),
+        authority: certificates,
+        key: key.public(),
+        recipient: recipient.clone(),
+    };
+    let enrolment = enrolment.to_text();
     write_new(
         "the broker's definitions",
         &files.definitions,
@@ -101,16 +120,24 @@ fn enrol(context: &Context, settings: &Settings, client: &mut Client, args: &Enr
         Readers::All,
         AGAIN,
     )?;
-    let note = address.is_loopback().then(|| {
-        "its broker address is this machine's own: for a branch elsewhere name it with --broker HOST"
-            .to_owned()
-    });
+    let notes = [
+        address.is_loopback().then_some(
+            "its broker address is this machine's own: for a branch elsewhere name it with --broker HOST",
+        ),
+        settings.has_broker_certificate().then_some(
+            "head office shows the broker a certificate: if the broker wants one of the branch too, add \
+             `client_certificate` and `client_key` to its file",
+        ),
+    ];
+    let notes: Vec<_> = notes.into_iter().flatten().collect();
     let report = Report {
         branch: branch.to_string(),
         file: args.out.as_ref().map(|file| file.display().to_string()),
         definitions: Some(files.definitions.display().to_string()),
         head_office_key_id: Some(key.public().id().to_string()),
-        note,
+        authority: authority.map(|file| file.display().to_string()),
+        recipient: recipient.map(|recipient| recipient.to_string()),
+        note: (!notes.is_empty()).then(|| notes.join("; ")),
         ..Report::default()
     };
     if let Some(file) = &args.out {
@@ -179,52 +206,18 @@ fn prepare(settings: &Settings, client: &mut Client, branch: &NodeName) -> Resul
     Ok(())
 }
 
+/// What the branch is to encrypt to, if head office reads what is encrypted: the key that was added last.
+fn recipient(settings: &Settings) -> Result<Option<Recipient>, Failure> {
+    let Some(file) = settings.identity_file() else { return Ok(None) };
+    Ok(read_identities(file)?.last().map(Identity::recipient))
+}
+
 /// 256 bits that nobody can guess, as they stand in a URL.
 fn password() -> Result<Zeroizing<String>, Failure> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(bytes.as_mut_slice())
         .map_err(|error| Failure::new(Kind::Failed, "making a password", error))?;
     Ok(Zeroizing::new(Base64UrlUnpadded::encode_string(bytes.as_slice())))
-}
-
-/// The branch's configuration, all but its database.
-fn enrolment(
-    settings: &Settings,
-    branch: &NodeName,
-    address: &BrokerAddress,
-    key: PublicKey,
-) -> Zeroizing<String> {
-    let url = address.secret_url();
-    let plaintext = if settings.allows_plaintext() { "allow_plaintext = true\n" } else { "" };
-    let (head, now) = (&settings.node, Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true));
-    Zeroizing::new(format!(
-        "# {branch}, a branch of {head}: its enrolment of {now}.
-# It has a password: hand it over by a way that you trust, and remove it when the branch has joined. There:
-#   salesync join FILE --database postgres://salesync@localhost/{branch}
-# Other tables than public.sales that are to travel are added here before that.
-node = \"{branch}\"
-role = \"branch\"
-
-[[table]]
-name = \"public.sales\"
-day = \"date\"
-amount = \"total\"
-
-[broker]
-url = \"{}\"
-{plaintext}
-[archive]
-dir = \"bundles\"
-
-[signing]
-key = \"signing.key\"
-
-[head_office]
-public_key = \"{key}\"  # id {}
-",
-        *url,
-        key.id(),
-    ))
 }
 
 impl fmt::Display for Report {
@@ -237,11 +230,17 @@ impl fmt::Display for Report {
             writeln!(f, "{branch} is enrolled: from now on nothing of it is taken that is not signed")?;
             writeln!(f, "  its file:     {file} (it has a password: hand it over by a way that you trust)")?;
             if let Some(definitions) = &self.definitions {
-                writeln!(f, "  at the broker: rabbitmqctl import_definitions {definitions}")?;
+                writeln!(f, "  at the broker: rabbitmqctl import_definitions < {definitions}")?;
             }
-            writeln!(f, "  at {branch}: salesync join {file}")?;
+            writeln!(f, "  at {branch}: salesync join {file} --dir /etc/salesync --database URL")?;
             if let Some(id) = &self.head_office_key_id {
                 writeln!(f, "  head office's key has the id {id}")?;
+            }
+            if let Some(file) = &self.authority {
+                writeln!(f, "  at the broker it will believe the authority in {file} only")?;
+            }
+            if let Some(recipient) = &self.recipient {
+                writeln!(f, "  its bundles will be encrypted to {recipient}")?;
             }
         }
         self.note.iter().try_for_each(|note| writeln!(f, "  note: {note}"))

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::settings::Role;
 use crate::branch::import::{ImportOptions, ImportOutcome, Problem, import};
-use crate::domain::{Failure, Kind};
+use crate::domain::{Count, Failure, Kind};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -93,7 +93,7 @@ impl fmt::Display for Report {
             writeln!(f, "… and {} more", self.more_problems)?;
         }
         if self.problems.is_empty() {
-            writeln!(f, "imported {} sales, total {}", self.rows, self.total)?;
+            writeln!(f, "imported {}, total {}", Count(self.rows, "sale"), self.total)?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::args::Init;
 use super::context::Context;
 use super::exit::Exit;
 use super::settings::{Role, Settings};
-use crate::branch::{create_sales, init_branch};
+use crate::branch::{check_amounts, create_sales, init_branch};
 use crate::domain::{Failure, Kind, NodeName, TableName};
 use crate::head_office::init_head_office;
 
@@ -41,6 +41,7 @@ fn branch(settings: &Settings, args: &Init) -> Result<Report, Failure> {
     }
     let mut client = settings.connect_database("init")?;
     let created = args.with_sales && create_sales(&mut client)?;
+    check_amounts(&mut client, &settings.amounts)?;
     let done = init_branch(&mut client, &settings.node, &settings.tables)?;
     let names = |tables: &[TableName]| tables.iter().map(ToString::to_string).collect();
     Ok(Report {

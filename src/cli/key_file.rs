@@ -73,7 +73,8 @@ fn read<T, E: Display>(
     let user = rustix::process::geteuid().as_raw();
     if metadata.uid() != user && metadata.uid() != 0 {
         let why = format!("it belongs to user {}, and salesync runs as user {user}", metadata.uid());
-        return Err(wrong(Kind::Permission, why).hint("give it to the user that runs salesync"));
+        return Err(wrong(Kind::Permission, why)
+            .hint("run this as the user it belongs to, or give it to the user that runs salesync"));
     }
     let mut text = Zeroizing::new(String::with_capacity(usize::try_from(LONGEST).unwrap_or_default()));
     let hint = format!("put the right file there, or make a key with `{command}`");

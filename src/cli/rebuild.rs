@@ -7,9 +7,11 @@ use serde::Serialize;
 use super::args::Replay;
 use super::context::Context;
 use super::exit::Exit;
-use super::settings::Role;
+use super::key_file::read_key;
+use super::named_keys::NamedKeys;
+use super::settings::{Role, Settings};
 use crate::branch::{Counter, RebuildOptions, Rebuilt, RebuiltTable, rebuild};
-use crate::domain::{Count, Failure};
+use crate::domain::{Count, Failure, KeyRing, Kind};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -18,6 +20,8 @@ struct Report {
     last_sequence: u64,
     at_cut: bool,
     epoch: String,
+    /// The key that has signed the last bundle; none if nothing had to be signed.
+    key_id: Option<String>,
     tables: Vec<TableLine>,
 }
 
@@ -38,10 +42,36 @@ struct CounterLine {
 pub(super) fn run(context: &Context, args: &Replay) -> Result<Exit, Failure> {
     let settings = context.settings_of(Role::Branch)?;
     let mut client = settings.connect_database("replay")?;
-    let options = RebuildOptions { folder: &args.folder, to: args.to, tables: &settings.tables };
+    let keys = keys(&settings, args)?;
+    if keys.is_empty() {
+        tracing::warn!(
+            "this branch has no key and none is named, so nothing proves that the bundles are its own"
+        );
+    }
+    let options = RebuildOptions { folder: &args.folder, to: args.to, tables: &settings.tables, keys: &keys };
     let rebuilt = rebuild(&mut client, &settings.node, &settings.archive, &options)?;
     context.print(&Report::new(settings.node.to_string(), rebuilt))?;
     Ok(Exit::Done)
+}
+
+/// The branch's own key, and those that are named: a new machine may have another key than the one that was lost.
+fn keys(settings: &Settings, args: &Replay) -> Result<KeyRing, Failure> {
+    const DOING: &str = "looking for the branch's key";
+    const NAME_IT: &str =
+        "name its public key with --key: head office has it in its configuration, or in branches.d";
+    let named = NamedKeys::of(&args.keys)?
+        .ring_of(&settings.node)
+        .map_err(|why| Failure::new(Kind::Usage, DOING, why).hint(NAME_IT))?;
+    let own = match settings.signing_key_file() {
+        Some(file) if file.exists() => Some(read_key(file)?.public()),
+        Some(file) if named.is_none() => {
+            let why = format!("there is no {}, which it signs with", file.display());
+            return Err(Failure::new(Kind::Configuration, DOING, why).hint(NAME_IT));
+        }
+        _ => None,
+    };
+    let named = named.unwrap_or_default();
+    Ok(KeyRing::of(own.into_iter().chain(named.keys().iter().map(|trusted| trusted.key))))
 }
 
 impl Report {
@@ -52,6 +82,7 @@ impl Report {
             last_sequence: rebuilt.last_sequence.get(),
             at_cut: rebuilt.is_at_cut,
             epoch: rebuilt.epoch.to_string(),
+            key_id: rebuilt.proven_by.map(|key| key.to_string()),
             tables: rebuilt.tables.into_iter().map(TableLine::from).collect(),
         }
     }
@@ -76,6 +107,9 @@ impl fmt::Display for Report {
             "{}: rebuilt from the bundles 1 to {} of the epoch {}",
             self.branch, self.last_sequence, self.from_epoch
         )?;
+        if let Some(key) = &self.key_id {
+            writeln!(f, "  the last of them is signed with key {key}, and vouches for all before it")?;
+        }
         if !self.at_cut {
             writeln!(f, "  the last of them is not the last part of its cut; what followed it is not here")?;
         }

@@ -15,6 +15,11 @@ pub(super) fn run(context: &Context, args: Replay) -> Result<Exit, Failure> {
     if args.into_branch {
         return rebuild::run(context, &args);
     }
+    if !args.keys.is_empty() {
+        let why = "--key and --keys go with --into-branch";
+        return Err(Failure::new(Kind::Usage, "reading the arguments", why)
+            .hint("at head office the configuration says which keys count for a branch"));
+    }
     let settings = context.settings_of(Role::HeadOffice)?;
     let range = ReplayRange { branch: args.branch, from: args.from, to: args.to };
     let mut client = settings.connect_prepared_database("replay")?;

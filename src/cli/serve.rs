@@ -1,6 +1,7 @@
 //! `salesync serve`
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::args::Serve;
 use super::context::Context;
@@ -10,7 +11,10 @@ use super::sync::synchronise_in_turn;
 use super::unattended::stop::Stop;
 use crate::branch::import::{ImportOptions, SaleRules};
 use crate::domain::{Failure, Onlooker};
-use crate::web::{self, BranchSite, HeadOfficeSite, Site};
+use crate::web::{self, BranchSite, HeadOfficeSite, KnownBranches, LookUpBranches, Site};
+
+/// How often to look whether the configuration has changed.
+const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) fn run(context: &Context, args: &Serve) -> Result<Exit, Failure> {
     let settings = context.settings()?;
@@ -37,8 +41,35 @@ fn site(settings: Settings) -> Result<Site, Failure> {
 fn head_office(settings: &Arc<Settings>) -> HeadOfficeSite {
     let of_broker = Arc::clone(settings);
     let connect_broker = Arc::new(move || of_broker.connect_broker());
-    let (policy, has_broker) = ((settings.policy, settings.enrolment.clone()), settings.has_broker());
-    HeadOfficeSite::new(settings.expectations(), settings.amounts.clone(), policy, connect_broker, has_broker)
+    let (policy, has_broker) = (settings.policy, settings.has_broker());
+    HeadOfficeSite::new(
+        look_up_branches(settings),
+        settings.amounts.clone(),
+        policy,
+        connect_broker,
+        has_broker,
+    )
+}
+
+/// What the configuration says of the branches. A change of it is taken in like by `apply --follow`; everything else needs
+/// another start.
+fn look_up_branches(settings: &Settings) -> LookUpBranches {
+    let known = |settings: &Settings| {
+        let (expect_every, enrolment) = (settings.expectations(), settings.enrolment.clone());
+        Arc::new(KnownBranches { expect_every, enrolment })
+    };
+    let state = Mutex::new((settings.source(), known(settings), Instant::now()));
+    Arc::new(move || {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (source, branches, looked) = &mut *state;
+        if looked.elapsed() >= LOOK {
+            *looked = Instant::now();
+            if let Some(renewed) = source.renewed(Role::HeadOffice) {
+                *branches = known(&renewed);
+            }
+        }
+        Arc::clone(branches)
+    })
 }
 
 fn branch(settings: &Arc<Settings>) -> Result<BranchSite, Failure> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
@@ -12,11 +12,10 @@ use serde::Serialize;
 use super::args::Verify;
 use super::context::Context;
 use super::exit::Exit;
+use super::named_keys::NamedKeys;
 use crate::archive::{digest_of, find_bundles, open_bundle};
 use crate::bundle::{Bundle, PourError, is_encrypted};
-use crate::domain::{
-    Digest, Epoch, Failure, Identities, KeyRing, Kind, Manifest, NodeName, NotAKey, PublicKey, Sequence,
-};
+use crate::domain::{Digest, Epoch, Failure, Identities, Kind, Manifest, NodeName, Sequence};
 
 #[derive(Debug, Default, Serialize)]
 struct Report {
@@ -58,62 +57,16 @@ enum Seal {
 /// The manifests seen, each with the one it says it follows, to check the chain between files.
 type Chain = BTreeMap<(NodeName, Epoch, Sequence), (Digest, Option<Digest>)>;
 
-/// The keys that were named, those of one branch and those that count for all.
-struct Keys(Vec<(Option<NodeName>, PublicKey)>);
-
 /// What files are checked with.
 struct Checker {
-    keys: Keys,
+    keys: NamedKeys,
     identities: Identities,
     chain: Chain,
 }
 
-impl Keys {
-    fn of(args: &Verify) -> Result<Self, Failure> {
-        let mut keys: Vec<_> = args.keys.iter().map(|key| (None, *key)).collect();
-        if let Some(path) = &args.key_file {
-            let text = fs::read_to_string(path)
-                .map_err(|error| Failure::file("reading the keys in", path, &error))?;
-            for (number, line) in (1..).zip(text.lines()) {
-                let words: Vec<&str> =
-                    line.split('#').next().unwrap_or_default().split_whitespace().collect();
-                let wrong = |why: String| {
-                    Failure::new(Kind::Usage, format!("reading {}, line {number}", path.display()), why)
-                        .hint("a line is a public key, or a branch and its public key; what follows # is no part of it")
-                };
-                let (branch, key) = match words[..] {
-                    [] => continue,
-                    [key] => (None, key),
-                    [branch, key] => {
-                        (Some(branch.parse::<NodeName>().map_err(|error| wrong(error.to_string()))?), key)
-                    }
-                    _ => return Err(wrong("it has more than two words".to_owned())),
-                };
-                keys.push((branch, key.parse().map_err(|error: NotAKey| wrong(error.to_string()))?));
-            }
-        }
-        Ok(Self(keys))
-    }
-
-    /// What is known of the bundle's signature; if keys were named it must be made with one of its branch's.
-    fn check<R: Read + Seek>(&self, bundle: &mut Bundle<R>) -> Result<Seal, String> {
-        if self.0.is_empty() {
-            return Ok(if bundle.signature().is_some() { Seal::Unchecked } else { Seal::None });
-        }
-        let branch = &bundle.manifest().branch;
-        let counts = |of: &Option<NodeName>| of.as_ref().is_none_or(|of| of == branch);
-        let keys: Vec<_> = self.0.iter().filter(|(of, _)| counts(of)).map(|(_, key)| *key).collect();
-        if keys.is_empty() {
-            return Err(format!("no key of {branch} was named"));
-        }
-        bundle.check_signature(&KeyRing::of(keys), Utc::now()).map_err(|distrust| distrust.to_string())?;
-        Ok(Seal::Good)
-    }
-}
-
 pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
     let identities = context.identities(args.reading.identity.as_deref())?;
-    let mut checker = Checker { keys: Keys::of(args)?, identities, chain: Chain::new() };
+    let mut checker = Checker { keys: NamedKeys::of(&args.keys)?, identities, chain: Chain::new() };
     let mut report = Report::default();
     let mut trouble = Ok(());
     for path in &args.paths {
@@ -178,7 +131,7 @@ impl Checker {
                 "it is a bundle of {whose}, epoch {of}, and in a folder of another"
             )));
         }
-        let seal = self.keys.check(&mut bundle).map_err(damaged)?;
+        let seal = self.check_seal(&mut bundle).map_err(damaged)?;
         for table in &manifest.tables {
             for member in &table.members {
                 bundle.pour(table, member, &mut io::sink()).map_err(|error| match error {
@@ -192,6 +145,15 @@ impl Checker {
         check_chain(&manifest, bundle.manifest_sha256(), &mut self.chain).map_err(damaged)?;
         let key_id = bundle.signature().map(|signature| signature.key().to_string());
         Ok((manifest, seal, key_id))
+    }
+
+    /// What is known of the bundle's signature; if keys were named it must be made with one of its branch's.
+    fn check_seal<R: Read + Seek>(&self, bundle: &mut Bundle<R>) -> Result<Seal, String> {
+        let Some(ring) = self.keys.ring_of(&bundle.manifest().branch)? else {
+            return Ok(if bundle.signature().is_some() { Seal::Unchecked } else { Seal::None });
+        };
+        bundle.check_signature(&ring, Utc::now()).map_err(|distrust| distrust.to_string())?;
+        Ok(Seal::Good)
     }
 }
 

@@ -64,7 +64,7 @@ pub fn take_lock(client: &mut Client, lock: Lock) -> Result<(), Failure> {
             // It may have come as far as to wait for the workers.
             client.execute("SELECT pg_advisory_unlock($1, $2)", &[&CLASS, &lock.key()]).map_err(failed)?;
             Err(Failure::new(Kind::Postponed, doing, holder)
-                .hint("wait for it to finish, then run this again"))
+                .hint("wait for it to finish, or stop it if it stays (`--follow`), then run this again"))
         }
         taken => taken.map_err(failed),
     }

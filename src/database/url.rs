@@ -13,7 +13,8 @@ use crate::domain::{Failure, Kind};
 use crate::tls::{Identity, TlsFiles, Verification, is_this_machine};
 
 const READING: &str = "reading database.url";
-const FORM: &str = "write it as postgres://user@host:5432/database";
+const FORM: &str = "write it as postgres://user@host:5432/database, or, for a server on this machine that knows you by your login, \
+     as postgres:///database?host=/var/run/postgresql";
 const ENCODE: &str = "in user, password and parameters percent-encode what is not a letter, digit, '-', '.', '_' or '~' ('@' is %40)";
 
 /// Where the database is, and how it is spoken to. Shown without its password.

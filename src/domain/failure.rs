@@ -52,6 +52,8 @@ impl Failure {
                 Self::new(Kind::Failed, doing, error)
                     .hint("free some space and run the command again; nothing half-made was kept")
             }
+            io::ErrorKind::NotFound => Self::new(Kind::Failed, doing, error)
+                .hint("check the name; one without a leading / is looked for in the folder where you are"),
             io::ErrorKind::NotADirectory | io::ErrorKind::ReadOnlyFilesystem => {
                 Self::new(Kind::Failed, doing, error)
                     .hint("check this path; archive.dir must name a folder salesync may write to")

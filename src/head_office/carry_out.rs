@@ -243,37 +243,61 @@ impl Receiver<'_> {
         Ok(verdicts)
     }
 
-    /// The newest rejected file whose turn it would be.
+    /// The newest rejected file whose turn it would be. What could not be read when it came comes last: for want of a key
+    /// that is known by now, perhaps.
     fn next_rejected(&mut self, branch: &NodeName) -> Result<Option<PathBuf>, Failure> {
-        let sql = "SELECT max(i.incident_id), i.file, i.sequence
+        let sql = "SELECT max(i.incident_id), i.file, i.sequence, bool_and(i.is_unproven)
                    FROM salesync.incident i JOIN salesync.branch b ON b.name = i.branch
                    WHERE i.branch = $1 AND i.kind = 'rejected' AND i.resolved_at IS NULL AND i.file IS NOT NULL
-                     AND (b.epoch IS NULL OR i.epoch > b.epoch OR i.epoch = b.epoch AND i.sequence > b.last_sequence)
-                   GROUP BY i.epoch, i.sequence, i.file ORDER BY 1 DESC";
+                     AND (i.sequence IS NULL OR b.epoch IS NULL OR i.epoch > b.epoch
+                          OR i.epoch = b.epoch AND i.sequence > b.last_sequence)
+                   GROUP BY i.epoch, i.sequence, i.file ORDER BY i.sequence IS NULL, 1 DESC";
         let rows = self
             .client
             .query(sql, &[&branch.as_str()])
             .map_err(|error| database_failure("looking for rejected bundles", &error))?;
         for row in rows {
-            let (file, sequence): (String, i64) = (row.get(1), row.get(2));
-            let mut bundle = match self.archive.open(Path::new(&file)) {
-                Ok(bundle) => bundle,
-                Err(failure) => {
-                    let again = format!("`salesync request {branch} --resend {sequence}` brings it again");
-                    tracing::warn!("{failure}; {again}");
+            let (file, sequence, is_unproven): (String, Option<i64>, bool) =
+                (row.get(1), row.get(2), row.get(3));
+            let mut bundle = match (self.archive.open(Path::new(&file)), sequence) {
+                (Ok(bundle), _) => bundle,
+                // It was damaged when it came, and still is.
+                (Err(failure), None) if failure.kind() == Kind::Damaged => continue,
+                (Err(failure), sequence) => {
+                    let again = sequence.map(|sequence| {
+                        format!("; `salesync request {branch} --resend {sequence}` brings it again")
+                    });
+                    tracing::warn!("{failure}{}", again.unwrap_or_default());
                     continue;
                 }
             };
             let arrival = Arrival::by_archive(branch, arrived_at(Path::new(&file))?);
-            if let Err(reason) = self.check_origin(&mut bundle, arrival)? {
+            let mut doubt = self.check_origin(&mut bundle, arrival)?.err();
+            // What the broker has said against it is not known any more; a signature needs no broker.
+            if is_unproven && bundle.proven_by().is_none() {
+                doubt = doubt.or_else(|| Some(format!("nothing proves that {branch} has sent it")));
+            }
+            if let Some(reason) = doubt {
                 tracing::warn!("{file} is not tried again: {reason}");
                 continue;
             }
             let (manifest, digest) = (bundle.manifest().clone(), bundle.manifest_sha256());
-            if manifest.branch == *branch && self.find_place(&manifest, digest)? == Place::Next {
-                return Ok(Some(PathBuf::from(file)));
+            match self.find_place(&manifest, digest)? {
+                Place::Next if manifest.branch == *branch => return Ok(Some(PathBuf::from(file))),
+                Place::Duplicate if sequence.is_none() => self.resolve_unread(&file)?,
+                _ => {}
             }
         }
         Ok(None)
+    }
+
+    /// What could not be read when it came is applied by now.
+    fn resolve_unread(&mut self, file: &str) -> Result<(), Failure> {
+        let sql = "UPDATE salesync.incident SET resolved_at = clock_timestamp()
+                   WHERE file = $1 AND kind = 'rejected' AND sequence IS NULL AND resolved_at IS NULL";
+        let resolved = self.client.execute(sql, &[&file]);
+        resolved
+            .map(drop)
+            .map_err(|error| database_failure("noting that a rejected bundle is applied", &error))
     }
 }

@@ -162,14 +162,17 @@ impl HeadOfficeSubject {
         }])
     }
 
-    /// Whether columns and partitions can be added to the tables: only their owner can.
+    /// Whether columns and partitions can be added to the tables: only their owner can. Whoever looks may be allowed less
+    /// than whoever applies, which is the owner of the schema, or a member.
     fn ownership(&mut self) -> Result<Vec<Finding>, Failure> {
-        let sql = "SELECT c.oid::regclass::text, pg_get_userbyid(c.relowner)::text, current_user::text
-                   FROM (SELECT DISTINCT schema_name, table_name FROM salesync.branch_table) t
+        let sql = "SELECT c.oid::regclass::text, pg_get_userbyid(c.relowner)::text, a.role::text
+                   FROM (SELECT CASE WHEN pg_has_role(nspowner, 'USAGE') THEN current_user ELSE pg_get_userbyid(nspowner) END
+                         FROM pg_namespace WHERE nspname = 'salesync') a(role),
+                        (SELECT DISTINCT schema_name, table_name FROM salesync.branch_table) t
                    JOIN pg_namespace n ON n.nspname = t.schema_name
                    JOIN pg_class p ON p.relnamespace = n.oid AND p.relname = t.table_name
                    JOIN pg_class c ON c.oid = p.oid OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = p.oid)
-                   WHERE NOT pg_has_role(c.relowner, 'USAGE') ORDER BY 1";
+                   WHERE NOT pg_has_role(a.role, c.relowner, 'USAGE') ORDER BY 1";
         let rows = self.client.query(sql, &[]);
         let rows = rows.map_err(|error| database_failure("looking whose the tables are", &error))?;
         let Some(first) = rows.first() else {

@@ -57,10 +57,9 @@ impl Receiver<'_> {
         &mut self,
         draft: NamedTempFile,
         arrival: Arrival<'_>,
-        why: &impl ToString,
+        grounds: Grounds,
     ) -> Result<Vec<Verdict>, Failure> {
         let kept = self.archive.keep_rejected(draft, arrival.branch)?;
-        let grounds = Grounds::Content(why.to_string());
         Ok(vec![Rejection { bundle: None, arrival, grounds, kept }.record(self.client)?])
     }
 

@@ -102,10 +102,17 @@ impl<'a> Receiver<'a> {
         let mut bundle = match Bundle::open_with(file, self.archive.identities()) {
             Ok(bundle) => bundle,
             Err(ReadError::Io(error)) => return Err(Failure::file("reading", draft.path(), &error)),
-            Err(ReadError::Defect(defect)) => return self.reject_unread(draft, arrival, &defect),
-            // Nobody is at hand who could say which key is missing, and it must not stand in the way of others.
+            Err(ReadError::Defect(defect)) => {
+                return self.reject_unread(draft, arrival, Grounds::Content(defect.to_string()));
+            }
+            // Nobody is at hand who could say which key is missing, and it must not stand in the way of others. It may be
+            // readable one day, and what the broker says of it is not kept.
             Err(ReadError::Locked(locked @ Locked::NoneFits(_))) if arrival.source == Source::Queue => {
-                return self.reject_unread(draft, arrival, &locked);
+                let grounds = match self.check_postmark(arrival) {
+                    Ok(()) => Grounds::Content(locked.to_string()),
+                    Err(reason) => Grounds::Origin(reason),
+                };
+                return self.reject_unread(draft, arrival, grounds);
             }
             Err(ReadError::Locked(locked)) => return Err(locked.failure("receiving a bundle")),
         };
@@ -165,12 +172,13 @@ impl<'a> Receiver<'a> {
     ) -> Result<Result<(), String>, Failure> {
         let first = first_received(self.client, bundle.manifest(), bundle.manifest_sha256())?;
         let received = first.map_or(arrival.received_at, |first| first.min(arrival.received_at));
-        if let (Some(branch), Some(postmark)) = (arrival.branch, arrival.postmark)
-            && let Err(reason) = self.enrolment.check_postmark(branch, postmark, arrival.received_at)
-        {
-            return Ok(Err(reason));
-        }
-        Ok(self.enrolment.check_seal(bundle, received))
+        Ok(self.check_postmark(arrival).and_then(|()| self.enrolment.check_seal(bundle, received)))
+    }
+
+    /// Whether the broker vouches for it, if it came in a message; if not, why.
+    fn check_postmark(&self, arrival: Arrival<'_>) -> Result<(), String> {
+        let (Some(branch), Some(postmark)) = (arrival.branch, arrival.postmark) else { return Ok(()) };
+        self.enrolment.check_postmark(branch, postmark, arrival.received_at)
     }
 
     /// Applies a bundle and rolls it back, to see whether it could be applied.

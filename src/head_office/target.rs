@@ -14,6 +14,10 @@ pub(super) const BRANCH_SETTING: &str = "salesync.branch";
 /// The column that head office has more than a branch.
 const BRANCH_COLUMN: &str = "branch";
 
+/// The only duplicates in a key's index are versions of one row. Where many rows are updated at once, PostgreSQL would look for
+/// them each time a page of it is full: a quarter of the update's work, for an index of the same size.
+const NO_DUPLICATES: &str = "deduplicate_items = off";
+
 /// No branch writes to what is not its own.
 pub(super) fn check_name(change: &TableChange) -> Result<(), Refusal> {
     let name = &change.name;
@@ -60,7 +64,7 @@ pub(super) fn create_table(change: &TableChange, partition: &TableName, manifest
     let key = key_columns(&change.columns);
     let key: Vec<String> = key.iter().map(|column| quote_identifier(&column.name)).collect();
     let mut statements = format!(
-        "CREATE TABLE {} (branch text NOT NULL DEFAULT {}, {}, PRIMARY KEY (branch, {})) {BY_BRANCH}; ",
+        "CREATE TABLE {} (branch text NOT NULL DEFAULT {}, {}, PRIMARY KEY (branch, {}) WITH ({NO_DUPLICATES})) {BY_BRANCH}; ",
         change.name.sql(),
         branch_default(),
         columns.join(", "),

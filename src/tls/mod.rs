@@ -4,12 +4,14 @@
 //! names a user knows what is wrong.
 
 mod alert;
+mod authority;
 mod client;
 mod failure;
 mod files;
 mod place;
 
 pub use alert::late_alert;
+pub use authority::{PEM_BEGIN, check_authority, export_authority};
 pub use client::{TlsFiles, Verification, client_config};
 pub use failure::{Settings, handshake_error, tls_failure};
 pub use files::{Identity, read_certificates, read_private_key};

@@ -33,5 +33,8 @@ mod words;
 pub use self::access::{Password, User, hash_password};
 pub use self::options::Options;
 pub use self::server::serve;
-pub use self::site::{BranchSite, Connect, ConnectBroker, HeadOfficeSite, Role, Site, Synchronise};
+pub use self::site::{
+    BranchSite, Connect, ConnectBroker, HeadOfficeSite, KnownBranches, LookUpBranches, Role, Site,
+    Synchronise,
+};
 pub use self::tls::Certificate;

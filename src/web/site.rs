@@ -61,16 +61,25 @@ impl Role {
 /// Opens a connection to the node's broker.
 pub type ConnectBroker = Arc<dyn Fn() -> Result<Broker, Failure> + Send + Sync>;
 
+/// What head office knows of its branches. It may change while the page is served.
+#[derive(Debug)]
+pub struct KnownBranches {
+    /// How long each may be silent before it is late, where that is configured.
+    pub expect_every: Expectations,
+    /// Their keys.
+    pub enrolment: Enrolment,
+}
+
+/// Looks up what is known by now.
+pub type LookUpBranches = Arc<dyn Fn() -> Arc<KnownBranches> + Send + Sync>;
+
 /// What only head office has.
 pub struct HeadOfficeSite {
-    /// How long each branch may be silent before it is late, where that is configured.
-    pub(super) expect_every: Expectations,
+    look_up_branches: LookUpBranches,
     /// The column with the money of the tables that have one.
     pub(super) amounts: BTreeMap<TableName, String>,
     /// What it does without asking a person.
     pub(super) policy: Policy,
-    /// The branches' keys.
-    pub(super) enrolment: Enrolment,
     pub(super) connect_broker: ConnectBroker,
     /// The branches' queues, where there is a broker.
     pub(super) queues: Option<QueueWatch>,
@@ -79,19 +88,22 @@ pub struct HeadOfficeSite {
 }
 
 impl HeadOfficeSite {
-    /// `expect_every` is how long each branch may be silent before it is late, where that is configured; `amounts` the
-    /// column with the money of the tables that have one.
+    /// `amounts` is the column with the money of the tables that have one.
     pub fn new(
-        expect_every: Expectations,
+        look_up_branches: LookUpBranches,
         amounts: BTreeMap<TableName, String>,
-        (policy, enrolment): (Policy, Enrolment),
+        policy: Policy,
         connect_broker: ConnectBroker,
         has_broker: bool,
     ) -> Self {
-        let branches = expect_every.keys().cloned().collect();
-        let queues = has_broker.then(|| QueueWatch::new(Arc::clone(&connect_broker), branches));
-        let follow_up = FollowUp::default();
-        Self { expect_every, amounts, policy, enrolment, connect_broker, queues, follow_up }
+        let watch = || QueueWatch::new(Arc::clone(&connect_broker), Arc::clone(&look_up_branches));
+        let queues = has_broker.then(watch);
+        Self { look_up_branches, amounts, policy, connect_broker, queues, follow_up: FollowUp::default() }
+    }
+
+    /// What is known of the branches by now.
+    pub(super) fn branches(&self) -> Arc<KnownBranches> {
+        (self.look_up_branches)()
     }
 }
 

@@ -228,8 +228,8 @@ fn with_schema_changes_held_the_exact_statement_is_named_and_either_way_goes_on(
     let told = head.run(&["apply"]).exits(3).stdout();
     let table = "CREATE TABLE \"public\".\"sales\" (branch text NOT NULL DEFAULT current_setting('salesync.branch'), \
                  \"id\" bigint, \"date\" date, \"region\" text, \"product\" text, \"qty\" integer, \"cost\" numeric(12,2), \
-                 \"amt\" numeric(14,2), \"tax\" numeric(14,2), \"total\" numeric(14,2), PRIMARY KEY (branch, \"id\")) \
-                 PARTITION BY LIST (branch)";
+                 \"amt\" numeric(14,2), \"tax\" numeric(14,2), \"total\" numeric(14,2), PRIMARY KEY (branch, \"id\") \
+                 WITH (deduplicate_items = off)) PARTITION BY LIST (branch)";
     let partition = "ATTACH PARTITION \"public\".\"sales_east\" FOR VALUES IN ('east')";
     assert!(told.contains("table public.sales is not at head office (CREATE TABLE"), "{told}");
     assert!(told.contains(table) && told.contains(partition), "{told}");

@@ -60,7 +60,7 @@ fn the_demo_tells_one_day_and_proves_that_nothing_was_lost() {
     assert!(done.status.success(), "{story}{}", String::from_utf8_lossy(&done.stderr));
     for words in [
         "2021-04-29,East,Paper,73,12.95,945.35,66.17,\"1,011.52\"",
-        "rabbitmqctl import_definitions east.broker.json",
+        "rabbitmqctl import_definitions < east.broker.json",
         "has answered, proven by its key",
         "is taken as its own",
         ", ok, signed with key ",

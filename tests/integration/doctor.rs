@@ -6,12 +6,18 @@ mod servers_away;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
+use postgres::{Client, NoTls};
 use salesync::domain::Check;
 
-use crate::company::{Company, Node};
+use crate::company::{Company, Node, Run};
 use crate::documents::{first_cells, text_of};
 use crate::enrolled::enrolled;
+use crate::rights::{Side, as_role};
+
+/// By which another role is named.
+const URL: &str = "SALESYNC_DATABASE_URL";
 
 /// One line of what it found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +34,12 @@ pub struct Examined(Vec<Line>);
 impl Examined {
     /// Runs it at the node; it ends with this status.
     pub fn at(node: &Node, status: i32) -> Self {
-        let json = node.run(&["doctor", "--json"]).exits(status).json();
+        Self::of(&mut node.command(&["doctor", "--json"]), status)
+    }
+
+    /// Of this run of it.
+    fn of(command: &mut Command, status: i32) -> Self {
+        let json = Run::of(command).exits(status).json();
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         let line = |found: &serde_json::Value| Line {
             check: text(&found["check"]),
@@ -125,4 +136,46 @@ fn the_document_has_every_check_and_no_other() {
         .collect();
     let all: Vec<&str> = Check::ALL.iter().map(|check| check.name()).collect();
     assert_eq!(told, all, "in the order in which they are told");
+}
+
+/// Monitoring runs it as whoever may do least, and what that role may not see is no complaint about the node.
+#[test]
+fn every_role_of_a_node_can_run_it_and_is_told_the_same() {
+    let company = enrolled(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    [east, head].into_iter().for_each(close_configuration);
+    company.sync();
+    east.sell("Ink");
+    let of_side = [
+        (east, Side::Branch, &["salesync_init", "salesync_sell", "salesync_page", "salesync_status"][..]),
+        (head, Side::HeadOffice, &["salesync_view", "salesync_operate", "salesync_status"][..]),
+    ];
+    for (node, side, roles) in of_side {
+        // The rights on what `init` has made.
+        Client::connect(&node.database_url, NoTls).unwrap().batch_execute(side.statements()).unwrap();
+        for role in roles {
+            Examined::of(node.command(&["doctor", "--json"]).env(URL, as_role(&node.database_url, role)), 0)
+                .complains_only_of(&["broker.limits"]);
+        }
+        // One right is missing, and all: that is told, and everything else is looked at.
+        let as_status = |revoked: &str, status| {
+            node.sql(&format!("REVOKE {revoked} FROM salesync_status"));
+            let url = as_role(&node.database_url, "salesync_status");
+            Examined::of(node.command(&["doctor", "--json"]).env(URL, url), status)
+        };
+        let cure = "grant the role in database.url what the message names";
+        let (table, check) = match side {
+            Side::Branch => ("receipt", "changes.answers"),
+            Side::HeadOffice => ("decision", "work.apply"),
+        };
+        let partial = as_status(&format!("SELECT ON salesync.{table}"), 77);
+        partial.says(check, "failed", &format!("permission denied for table {table}"), cure);
+        assert!(partial.graded("ok").is_superset(&BTreeSet::from(["database.schema", "broker.queues"])));
+        as_status("ALL ON SCHEMA salesync", 77).says(
+            "database.schema",
+            "failed",
+            "permission denied for schema salesync",
+            cure,
+        );
+    }
 }

@@ -3,8 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use salesync::domain::{Digest, SigningKey};
+
 use crate::company::{Company, Node, SALES};
-use crate::forge::forged;
+use crate::delivery::{file, seal};
+use crate::enrolled::{KEY, enrolled, public_key};
+use crate::forge::{forged, manifest_bytes, signed_by, with_signature};
 use crate::servers::{fresh_database, fresh_folder};
 
 /// A new machine for the branch: an empty database and an empty folder.
@@ -264,6 +268,79 @@ fn the_new_epoch_follows_the_bundles_whatever_the_clock_says() {
     let report = rebuild(&new, folder.path().to_str().unwrap());
     assert!(report["epoch"].as_str().unwrap() > in_the_future, "{report}");
     assert_eq!(report["epoch"], new.value("SELECT epoch FROM salesync.node"));
+}
+
+/// Whoever brings the stick could put any rows into the branch, and head office would believe it afterwards.
+#[test]
+fn a_branch_that_signs_is_rebuilt_only_from_what_its_keys_vouch_for() {
+    let company = enrolled(&["east"]);
+    let (lost, head) = (company.branch(), &company.head_office);
+    let new = new_machine(&company, "east", SALES);
+    // Two bundles from before it had a key, the third by the key of its time, the fourth by another.
+    let signing = fs::read_to_string(lost.folder.join("salesync.toml")).unwrap();
+    lost.configure("role = \"branch\"", &company.broker_url, SALES);
+    seal(lost, 2);
+    fs::write(lost.folder.join("salesync.toml"), &signing).unwrap();
+    let first_key = public_key(lost);
+    seal(lost, 1);
+    fs::rename(lost.folder.join(KEY), lost.folder.join("first.key")).unwrap();
+    lost.run(&["keygen"]).ok();
+    let second_key = public_key(lost);
+    seal(lost, 1);
+    let (folder, bundles) = (fresh_folder(), lost.bundles());
+    let path = |number: usize| folder.path().join(format!("{number}.bundle"));
+    for (number, bundle) in (1..).zip(&bundles) {
+        fs::copy(bundle, path(number)).unwrap();
+    }
+    let replay = |more: &[&str]| {
+        new.run(&[&["replay", "--into-branch", folder.path().to_str().unwrap()], more].concat())
+    };
+    let refused = |status: i32, more: &[&str], words: &[&str]| {
+        replay(more).exits(status).says(words).says(&["hint: "]);
+        is_untouched(&new);
+    };
+    // The new machine is configured as the lost one was, and has no key yet; then one of its own.
+    new.configure("role = \"branch\"", &company.broker_url, &format!("{SALES}[signing]\nkey = \"{KEY}\"\n"));
+    refused(78, &[], &["there is no", "--key"]);
+    new.run(&["keygen"]).ok();
+    refused(65, &[], &[&format!("signed with key {}, which is none", second_key.id()), "--key"]);
+    let (first, second) = (first_key.to_string(), second_key.to_string());
+    refused(65, &["--key", &first], &["is none of those that are known"]);
+    file(&new, "west.keys", format!("west {second}\n").as_bytes());
+    refused(2, &["--keys", "west.keys"], &["no key of east was named"]);
+    head.run(&["replay", "bundles", "--key", &second]).exits(2).says(&["--into-branch"]);
+
+    let named = ["--key", second.as_str()];
+    let fourth = fs::read(path(4)).unwrap();
+    let unsigned = forged(&bundles[1], |manifest| manifest.tool = "salesync 0.0.0".into());
+    // More rows at the end of the chain: unsigned, or with the signature of another bundle, or of another key.
+    let fifth = forged(&bundles[3], |manifest| {
+        manifest.previous = Some(Digest::of(manifest_bytes(&fourth)));
+        manifest.sequence = manifest.sequence.next();
+    });
+    let stranger = SigningKey::generate().unwrap();
+    for (forgery, why) in [
+        (with_signature(&fifth, None), "it is not signed"),
+        (fifth.clone(), "is wrong"),
+        (signed_by(&stranger, &fifth), "none of those that are known"),
+    ] {
+        fs::write(path(5), forgery).unwrap();
+        refused(65, &named, &["5.bundle, the last bundle, is not proven", why]);
+    }
+    fs::remove_file(path(5)).unwrap();
+    // The second was not signed, and cannot be exchanged all the same.
+    fs::write(path(2), unsigned).unwrap();
+    refused(65, &named, &["does not follow the bundle before it"]);
+    fs::copy(&bundles[1], path(2)).unwrap();
+    refused(
+        65,
+        &["--key", &second, "--to", "2"],
+        &["2.bundle, the last bundle", "it is not signed", "[signing]"],
+    );
+
+    let report = replay(&["--key", &second, "--json"]).ok().json();
+    assert_eq!(report["key_id"], second_key.id().to_string());
+    assert_eq!(new.rows("public.sales", "true"), lost.rows("public.sales", "true"));
 }
 
 /// The role owns the database and is a member of the one that owns the tables, as the README sets it up.

@@ -3,6 +3,7 @@
 mod broker;
 mod hostile;
 mod lacking;
+mod nested;
 
 use std::cell::RefCell;
 use std::process::Command;

@@ -30,6 +30,8 @@ pub struct BranchSubject {
     pub archive: Archive,
     /// The configured tables, each with its business day.
     pub tables: BTreeMap<TableName, Option<String>>,
+    /// The column with the money of those that have one.
+    pub amounts: BTreeMap<TableName, String>,
     /// Tables that are meant to stay at the branch.
     pub local_tables: BTreeSet<TableName>,
     /// How it stands, once somebody has asked.

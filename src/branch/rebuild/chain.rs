@@ -1,10 +1,14 @@
 //! The bundles of the newest epoch, without a gap.
 
+use std::fs::File;
 use std::path::Path;
+
+use chrono::Utc;
 
 use super::DOING;
 use crate::archive::{Archive, Filed, survey};
-use crate::domain::{Epoch, Failure, Kind, NodeName, Sequence};
+use crate::bundle::Bundle;
+use crate::domain::{Distrust, Epoch, Failure, KeyId, KeyRing, Kind, NodeName, Sequence};
 
 /// The bundles of an epoch from the first on, each following the one before it.
 #[derive(Debug)]
@@ -86,6 +90,28 @@ impl Chain {
         )))
     }
 
+    /// The key that has sealed the last bundle, which vouches for the one before it by its digest, and so for all of them:
+    /// older ones may be signed with keys of their time, or not at all. None if no key is known.
+    pub(super) fn check_seal(&self, archive: &Archive, keys: &KeyRing) -> Result<Option<KeyId>, Failure> {
+        let Some(last) = self.bundles.last() else { return Ok(None) };
+        let mut bundle = open(archive, last)?;
+        bundle.check_signature(keys, Utc::now()).map_err(|distrust| {
+            let why = format!("{}, the last bundle, is not proven to be the branch's: {distrust}", last.path.display());
+            Failure::new(Kind::Damaged, DOING, why).hint(match distrust {
+                Distrust::UnknownKey(id) => format!(
+                    "if the branch has had key {id}, name its public key with --key: head office has it in its configuration, or in branches.d"
+                ),
+                Distrust::Unsigned => {
+                    "get the files from head office's archive, or stop before it with --to; if the branch did not sign \
+                     then, take `key` out of [signing] for this one command"
+                        .to_owned()
+                }
+                _ => "get the files from head office's archive, or stop before it with --to".to_owned(),
+            })
+        })?;
+        Ok(bundle.proven_by())
+    }
+
     /// Everything up to and with the last part of the last whole cut.
     pub(super) fn last_cut(&self) -> Option<Sequence> {
         self.bundles.iter().rfind(|bundle| bundle.is_last_part).map(|bundle| bundle.sequence)
@@ -120,4 +146,13 @@ impl Chain {
                 .hint("name the branch's own archive or head office's, and correct `node` if it is wrong"),
         }
     }
+}
+
+/// The bundle that was found, and none that has come into its place since.
+pub(super) fn open(archive: &Archive, filed: &Filed) -> Result<Bundle<File>, Failure> {
+    let bundle = archive.open(&filed.path)?;
+    if bundle.manifest_sha256() == filed.manifest_sha256 {
+        return Ok(bundle);
+    }
+    Err(Failure::new(Kind::Failed, "opening it again", "it has been exchanged meanwhile"))
 }

@@ -24,7 +24,7 @@ use super::node::Node;
 use super::tracking::install;
 use crate::archive::Archive;
 use crate::database::{Lock, Role, database_failure, migrate, take_lock};
-use crate::domain::{Epoch, Failure, Kind, NodeName, Sequence, TableName};
+use crate::domain::{Epoch, Failure, KeyId, KeyRing, Kind, NodeName, Sequence, TableName};
 use crate::halt::{self, Step};
 
 const DOING: &str = "rebuilding this branch";
@@ -38,6 +38,8 @@ pub struct RebuildOptions<'a> {
     pub to: Option<Sequence>,
     /// The tables that are configured, each with its business-day column if it has one.
     pub tables: &'a BTreeMap<TableName, Option<String>>,
+    /// The keys that the last bundle may be signed with; empty if the branch does not sign.
+    pub keys: &'a KeyRing,
 }
 
 /// A branch that was rebuilt.
@@ -51,6 +53,8 @@ pub struct Rebuilt {
     pub is_at_cut: bool,
     /// The new epoch, in which its next bundles will be.
     pub epoch: Epoch,
+    /// The key that has signed the last of the bundles; none if nothing had to be signed.
+    pub proven_by: Option<KeyId>,
     /// Its tables.
     pub tables: Vec<RebuiltTable>,
 }
@@ -77,6 +81,7 @@ pub fn rebuild(
     options: &RebuildOptions<'_>,
 ) -> Result<Rebuilt, Failure> {
     let chain = Chain::find(archive, options.folder, name, options.to)?;
+    let proven_by = chain.check_seal(archive, options.keys)?;
     take_lock(client, Lock::Init)?;
     take_lock(client, Lock::Bundle)?;
     migrate(client, name, Role::Branch)?;
@@ -114,6 +119,7 @@ pub fn rebuild(
         last_sequence: chain.last_sequence(),
         is_at_cut: chain.is_at_cut(),
         epoch: node.epoch,
+        proven_by,
         tables,
     })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use postgres::Transaction;
 
+use super::chain::open;
 use crate::archive::{Archive, Filed};
 use crate::database::{Loader, Target, database_failure};
 use crate::domain::{
@@ -50,10 +51,7 @@ impl Scratch {
         archive: &Archive,
         filed: &Filed,
     ) -> Result<(), Failure> {
-        let mut bundle = archive.open(&filed.path)?;
-        if bundle.manifest_sha256() != filed.manifest_sha256 {
-            return Err(Failure::new(Kind::Failed, "opening it again", "it has been exchanged meanwhile"));
-        }
+        let mut bundle = open(archive, filed)?;
         let manifest: Manifest = bundle.manifest().clone();
         let mut loader = Loader::new(&mut bundle, TARGET);
         let mut effects = Vec::with_capacity(manifest.tables.len());

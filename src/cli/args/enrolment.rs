@@ -43,7 +43,7 @@ pub(in crate::cli) struct Enroll {
 /// again, with FILE or without, it goes on where it stopped.
 #[derive(Debug, Arguments)]
 #[command(
-    after_help = "Example:\n  salesync join east.toml --dir /etc/salesync --database postgres://salesync@localhost/east"
+    after_help = "Example:\n  salesync join east.toml --dir /etc/salesync --database 'postgres:///east?host=/var/run/postgresql'"
 )]
 pub(in crate::cli) struct Join {
     /// What head office has written [default: the configuration that is there]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use clap::Args as Arguments;
 
+use super::Keys;
 use super::values::{sequence, sequences, workers};
 use crate::domain::{NodeName, Sequence};
 
@@ -35,13 +36,15 @@ pub(in crate::cli) struct Apply {
 ///
 /// At a branch, with --into-branch, a new database becomes the branch again: the bundles of its newest epoch are
 /// replayed from the first on, from the branch's own archive or head office's, into tables that are empty or
-/// missing. Counters of columns are set past the highest key. The next `salesync bundle` begins a new epoch and
+/// missing. Counters of columns are set past the highest key. Where the branch signs, the last of them has to be signed with its
+/// key, or with one that is named by --key or --keys: each bundle vouches for the one before it. The next `salesync bundle` begins a new epoch and
 /// makes head office equal to this database, so what head office has and these bundles have not would go: let
 /// head office apply everything that is on its way first.
 #[derive(Debug, Arguments)]
 #[command(
     after_help = "Examples:\n  salesync replay /srv/salesync/bundles             rebuild head office's tables\n  \
-    salesync replay --into-branch /media/usb/bundles  a new machine for a branch"
+    salesync replay --into-branch /media/usb/bundles  a new machine for a branch\n  \
+    salesync replay --into-branch /media/usb/bundles --key ed25519:8a88e3dd…"
 )]
 pub(in crate::cli) struct Replay {
     /// The archive
@@ -59,6 +62,8 @@ pub(in crate::cli) struct Replay {
     /// Up to and with this number
     #[arg(long, value_name = "M", value_parser = sequence)]
     pub(in crate::cli) to: Option<Sequence>,
+    #[command(flatten)]
+    pub(in crate::cli) keys: Keys,
 }
 
 /// Ask a branch for something: bundles again, everything, or a bundle now

@@ -137,14 +137,28 @@ pub(super) struct Verify {
     /// Files or folders
     #[arg(value_name = "PATH", required = true)]
     pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) keys: Keys,
+    #[command(flatten)]
+    pub(super) reading: Reading,
+}
+
+/// Whose signatures are believed where no configuration of head office says it.
+#[derive(Debug, Arguments)]
+pub(super) struct Keys {
     /// A public key that bundles may be signed with
     #[arg(long = "key", value_name = "KEY")]
     pub(super) keys: Vec<PublicKey>,
     /// A file with a key in each line, behind the name of its branch, or alone where it counts for all
     #[arg(long = "keys", value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) reading: Reading,
+}
+
+impl Keys {
+    /// Whether none was named.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.key_file.is_none()
+    }
 }
 
 /// How encrypted bundles are read where no configuration has to be.

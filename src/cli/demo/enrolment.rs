@@ -79,7 +79,7 @@ fn import_definitions(story: &Story, company: &Company) -> Result<(), Failure> {
         (company.head_office.folder.join(&name).display().to_string(), name)
     });
     for (_, name) in &files {
-        story.typed("broker#", &format!("rabbitmqctl import_definitions {name}"))?;
+        story.typed("broker#", &format!("rabbitmqctl import_definitions < {name}"))?;
     }
     thread::scope(|scope| {
         let running = files.each_ref().map(|(path, _)| {

@@ -34,9 +34,12 @@ fn secrets(settings: &Settings) -> Vec<Finding> {
     let environment =
         env::var_os("SALESYNC_ENVIRONMENT").map_or_else(|| PathBuf::from(ENVIRONMENT), PathBuf::from);
     let mut findings = Vec::new();
-    findings.extend(exposed(settings.file(), settings.holds_secrets()));
+    findings.extend(exposed(settings.file(), settings.holds_secrets(), "and send the sales elsewhere"));
     if environment.exists() {
-        findings.extend(exposed(&environment, true));
+        findings.extend(exposed(&environment, true, "and send the sales elsewhere"));
+    }
+    for path in settings.branch_files() {
+        findings.extend(exposed(&path, false, "and have head office believe keys of theirs"));
     }
     if findings.is_empty() {
         findings.push(Finding::ok(Check::Secrets, "what is secret can be read by nobody else"));
@@ -44,8 +47,8 @@ fn secrets(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// What others may do with a file that they should not.
-fn exposed(path: &Path, is_secret: bool) -> Option<Finding> {
+/// What others may do with a file that they should not, and what comes of it if they can change it.
+fn exposed(path: &Path, is_secret: bool, harm: &str) -> Option<Finding> {
     let mode = match fs::metadata(path) {
         Ok(metadata) => metadata.mode() & 0o7777,
         // Whoever runs this may see less of it than whoever runs the rest.
@@ -54,7 +57,7 @@ fn exposed(path: &Path, is_secret: bool) -> Option<Finding> {
     };
     let shown = path.display();
     if mode & OTHERS_WRITE != 0 {
-        let what = format!("others may change {shown} (mode {mode:04o}), and send the sales elsewhere");
+        let what = format!("others may change {shown} (mode {mode:04o}), {harm}");
         return Some(Finding::warning(Check::Secrets, what, format!("chmod go-w {shown}")));
     }
     (is_secret && mode & OTHERS_READ != 0).then(|| {

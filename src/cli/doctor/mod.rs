@@ -29,9 +29,7 @@ pub(super) fn run(context: &Context, args: &Doctor) -> Result<Exit, Failure> {
     let settings = match context.settings() {
         Ok(settings) => Arc::new(settings),
         Err(failure) => {
-            let report = Report::new(None, vec![Finding::of(Check::File, &failure)]);
-            context.print(&report)?;
-            return Ok(report.exit());
+            return print(context, &Report::new(None, vec![Finding::of(Check::File, &failure)]));
         }
     };
     // All at once: each may have to wait for what does not answer.
@@ -45,8 +43,13 @@ pub(super) fn run(context: &Context, args: &Doctor) -> Result<Exit, Failure> {
         findings.push(Finding::note(Check::Broker, "none is configured: bundles travel as files only"));
     }
     findings.extend(underway.into_iter().flatten().flat_map(Underway::finish));
-    let report = Report::new(Some(&settings), findings);
-    context.print(&report)?;
+    print(context, &Report::new(Some(&settings), findings))
+}
+
+/// Who wants to hear of errors only hears what somebody should do, and nothing of the rest.
+fn print(context: &Context, report: &Report) -> Result<Exit, Failure> {
+    context.print(report)?;
+    context.insist(&report.complaints())?;
     Ok(report.exit())
 }
 
@@ -60,6 +63,7 @@ fn database(settings: &Arc<Settings>) -> Underway {
                 name: settings.node.clone(),
                 archive: settings.archive.clone(),
                 tables: settings.tables.clone(),
+                amounts: settings.amounts.clone(),
                 local_tables: settings.local_tables.clone(),
                 status: None,
             };

@@ -51,6 +51,18 @@ impl Report {
     }
 }
 
+impl Report {
+    /// What somebody should do, a line each.
+    pub(super) fn complaints(&self) -> String {
+        let is_complaint = |finding: &&Finding| finding.grade >= Grade::Warning;
+        let line = |finding: &Finding| {
+            let (grade, name) = (finding.grade.as_str(), finding.check.name());
+            format!("{grade:<7}  {name}: {}{}\n", one_line(&finding.what), cure(finding))
+        };
+        self.findings.iter().filter(is_complaint).map(line).collect::<Vec<_>>().concat()
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut group = "";
@@ -60,16 +72,17 @@ impl fmt::Display for Report {
                 writeln!(f, "{of}")?;
                 group = of;
             }
-            write!(f, "  {:<7}  {name}: {}", finding.grade.as_str(), one_line(&finding.what))?;
-            match &finding.cure {
-                Some(cure) => writeln!(f, " -> {}", one_line(cure))?,
-                None => writeln!(f)?,
-            }
+            let what = one_line(&finding.what);
+            writeln!(f, "  {:<7}  {name}: {what}{}", finding.grade.as_str(), cure(finding))?;
         }
         let node = self.node.as_deref().map_or(String::new(), |node| format!("{node}: "));
         let (notes, warnings) = (Count(self.notes as u64, "note"), Count(self.warnings as u64, "warning"));
         writeln!(f, "{node}{} ok, {notes}, {warnings}, {} failed", self.ok, self.failed)
     }
+}
+
+fn cure(finding: &Finding) -> String {
+    finding.cure.as_ref().map(|cure| format!(" -> {}", one_line(cure))).unwrap_or_default()
 }
 
 fn one_line(text: &str) -> String {

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::args::Join;
 use crate::cli::context::Context;
+use crate::cli::enrolment::Offered;
 use crate::cli::private_file::{Readers, write_new};
 use crate::cli::settings::{Role, Settings};
 use crate::domain::{Failure, Kind};
@@ -36,7 +37,8 @@ pub(super) fn settings(context: &Context, args: &Join) -> Result<(Settings, Stri
 
 fn from_file(args: &Join, file: &Path) -> Result<(Settings, &'static str), Failure> {
     let target = args.dir.join(NAME);
-    let offered = Settings::load(Some(file))?;
+    let offer = Offered::read(file)?;
+    let offered = &offer.settings;
     offered.require(Role::Branch)?;
     if target.exists() {
         let there = Settings::load(Some(&target))?;
@@ -61,10 +63,9 @@ fn from_file(args: &Join, file: &Path) -> Result<(Settings, &'static str), Failu
             offered.node
         );
     }
-    let text = fs::read_to_string(file).map(Zeroizing::new);
-    let text = text.map_err(|error| Failure::file("reading the enrolment", file, &error))?;
-    let text = with_database(&text, args.database.as_deref(), &offered)?;
+    let text = with_database(&offer.text, args.database.as_deref(), offered)?;
     fs::create_dir_all(&args.dir).map_err(|error| Failure::file("making the folder", &args.dir, &error))?;
+    offer.write_authority(&args.dir)?;
     write_new(
         "the configuration",
         &target,

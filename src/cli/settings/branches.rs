@@ -205,6 +205,12 @@ impl Settings {
         self.branch_folder.join(format!("{branch}.toml"))
     }
 
+    /// The branches' own files, and before them their folder; nothing if there are none.
+    pub(in crate::cli) fn branch_files(&self) -> Vec<PathBuf> {
+        let folder = self.own_files.first().map(|_| self.branch_folder.clone());
+        folder.into_iter().chain(self.own_files.iter().map(|branch| self.branch_file(branch))).collect()
+    }
+
     /// Writes the branch's own file: whole and on disk, or not at all.
     pub(in crate::cli) fn write_branch(
         &self,

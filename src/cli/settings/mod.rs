@@ -216,6 +216,16 @@ impl Settings {
         self.broker_options.allow_plaintext
     }
 
+    /// The file with the only authority that is believed at the broker, if there is one.
+    pub(super) fn broker_authority(&self) -> Option<&PathBuf> {
+        self.broker_options.tls.authority.as_ref()
+    }
+
+    /// Whether this node shows a certificate to the broker.
+    pub(super) fn has_broker_certificate(&self) -> bool {
+        self.broker_options.tls.identity.is_some()
+    }
+
     /// Where the node's broker is, and its login there.
     pub(super) fn broker_address(&self) -> Result<BrokerAddress, Failure> {
         let missing = || Failure::new(Kind::Configuration, "looking for the broker", "no URL is configured");

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::branches;
+use super::{Role, Settings, branches};
 
 /// The files, as they were.
 #[derive(Debug, Clone, Default)]
@@ -27,14 +27,24 @@ impl Source {
         &self.file
     }
 
-    /// The same, as they are now.
-    pub(in crate::cli) fn renewed(&self) -> Self {
-        Self::of(&self.file)
-    }
-
-    /// Whether one has come, gone or changed since.
-    pub(in crate::cli) fn has_changed(&self) -> bool {
-        stamps(&self.file) != self.stamps
+    /// The settings, if a file has come, gone or changed since the last time and they can be read. Of those that cannot
+    /// it is told once.
+    pub(in crate::cli) fn renewed(&mut self, role: Role) -> Option<Settings> {
+        if stamps(&self.file) == self.stamps {
+            return None;
+        }
+        *self = Self::of(&self.file);
+        let read = Settings::load(Some(&self.file));
+        match read.and_then(|settings| settings.require(role).map(|()| settings)) {
+            Ok(settings) => {
+                tracing::info!("the configuration has changed, and is read again");
+                Some(settings)
+            }
+            Err(failure) => {
+                tracing::warn!("{failure}; it goes on with the configuration that it had");
+                None
+            }
+        }
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn page(
     let day = day(&wanted).map_err(|_| Trouble::NotFound)?;
     let (asked, name) = (Arc::clone(&state), branch.clone());
     let read = move |client: &mut Client| {
-        branch_day(client, &asked.role.head_office()?.expect_every, &name, day, Utc::now())
+        branch_day(client, &asked.role.head_office()?.branches().expect_every, &name, day, Utc::now())
     };
     let found = state.databases.read(read).await?.ok_or(Trouble::NotFound)?;
     let last = found.standing.state.last_sequence.map_or(0, Sequence::get);

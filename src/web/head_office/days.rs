@@ -114,7 +114,7 @@ impl Found {
             Some(wanted) => Some(named(&tables, wanted)?),
             None => tables.first().cloned(),
         };
-        let standings = standings(client, &site.expect_every, now)?;
+        let standings = standings(client, &site.branches().expect_every, now)?;
         let today = local_day(now);
         let board = board(client, table.as_ref(), &standings, days, now)?;
         let sold = table.as_ref().map(|table| latest_sales(client, table, today)).transpose()?;

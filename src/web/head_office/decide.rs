@@ -106,9 +106,9 @@ async fn ask(
     error: Option<&'static str>,
 ) -> Result<Response, Trouble> {
     let mut action = fields.action()?;
-    let expected = head_office(state)?.expect_every.clone();
+    let known = head_office(state)?.branches();
     let about = action.clone();
-    let found = state.databases.read(move |client| Found::by(client, &expected, &about)).await?;
+    let found = state.databases.read(move |client| Found::by(client, &known.expect_every, &about)).await?;
     let Some(found) = found else { return Err(Trouble::NotFound) };
     action.decision = action.decision.or(Some(found.newest));
     let words = found.words(&action)?;

@@ -90,7 +90,8 @@ fn follow_up(shared: &Shared, site: &HeadOfficeSite) -> Result<(), String> {
     let mut client = shared.databases.connect().map_err(|failure| undone(&failure))?;
     let mut is_told = false;
     loop {
-        let carried_out = carry_out(&mut client, &shared.archive, site.policy, &site.enrolment, None);
+        let enrolment = &site.branches().enrolment;
+        let carried_out = carry_out(&mut client, &shared.archive, site.policy, enrolment, None);
         let carried_out = carried_out.map_err(|failure| undone(&failure))?;
         let is_left = matches!(carried_out, CarriedOut::LeftTo(_));
         if !is_told || !is_left {

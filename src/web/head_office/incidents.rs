@@ -42,9 +42,9 @@ pub(super) async fn page(
     Asked(query): Asked<Query>,
 ) -> Result<Response, Trouble> {
     let site = head_office(&state)?;
-    let (filter, expected) = (query.filter()?, site.expect_every.clone());
+    let (filter, known) = (query.filter()?, site.branches());
     let read = move |client: &mut postgres::Client| {
-        let open = open_matters(client, &expected, filter.branch.as_ref(), Utc::now())?;
+        let open = open_matters(client, &known.expect_every, filter.branch.as_ref(), Utc::now())?;
         let is_known = filter.branch.as_ref().is_none_or(|branch| open.branches.contains(branch));
         Ok((open, trail(client, &filter, ENTRIES)?, is_known))
     };

@@ -122,7 +122,7 @@ fn of_the_day(table: Option<&BusinessTable>) -> String {
 
 impl Found {
     fn read(client: &mut Client, site: &HeadOfficeSite, now: DateTime<Utc>) -> Result<Self, Failure> {
-        let standings = standings(client, &site.expect_every, now)?;
+        let standings = standings(client, &site.branches().expect_every, now)?;
         let table = business_tables(client, &site.amounts)?.into_iter().next();
         let sold = match &table {
             Some(table) => latest_sales(client, table, local_day(now))?,

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use crate::broker::Broker;
 use crate::domain::{Failure, NodeName};
 use crate::web::server::State;
-use crate::web::site::{ConnectBroker, Role};
+use crate::web::site::{ConnectBroker, LookUpBranches, Role};
 
 /// How long it rests between two rounds. Each question has its deadline.
 const PAUSE: Duration = Duration::from_secs(12);
@@ -27,13 +27,13 @@ pub(in crate::web) struct Queues {
 /// Asks the broker from time to time.
 pub(in crate::web) struct QueueWatch {
     connect: ConnectBroker,
-    branches: Vec<NodeName>,
+    look_up_branches: LookUpBranches,
     known: Mutex<Queues>,
 }
 
 impl QueueWatch {
-    pub(in crate::web) fn new(connect: ConnectBroker, branches: Vec<NodeName>) -> Self {
-        Self { connect, branches, known: Mutex::default() }
+    pub(in crate::web) fn new(connect: ConnectBroker, look_up_branches: LookUpBranches) -> Self {
+        Self { connect, look_up_branches, known: Mutex::default() }
     }
 
     /// What was known at the end of the last round.
@@ -67,7 +67,7 @@ impl QueueWatch {
             None => broker.insert((self.connect)()?),
         };
         let depth = |name: &NodeName| Ok((name.to_string(), broker.queue_depth(name.as_str())?));
-        self.branches.iter().map(depth).collect()
+        (self.look_up_branches)().expect_every.keys().map(depth).collect()
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) async fn ask(state: &State, sheet: &mut Sheet) -> Result<(), Failure>
     let now = Utc::now();
     let asked = Arc::clone(state);
     let read = move |client: &mut Client| {
-        let standings = standings(client, &asked.role.head_office()?.expect_every, now)?;
+        let standings = standings(client, &asked.role.head_office()?.branches().expect_every, now)?;
         Ok((standings, counts(client)?))
     };
     let found = state.databases.read(read).await;

@@ -3,12 +3,13 @@
 use super::{
     TROUBLED, assert_goes_on, assert_told, at_branch, at_head_office, company_at, pending, troubled,
 };
+use crate::company::Company;
 use crate::line::{BOTH_WAYS, Break, Line};
 use crate::running::Running;
 use crate::servers::fresh_vhost;
 
 /// The branch and head office meet the fault at this URL, and go on at the right one.
-fn assert_both_told(fault: &str, wrong_url: &str, right_url: &str) {
+fn assert_both_told(fault: &str, wrong_url: &str, right_url: &str) -> Company {
     let company = company_at(right_url);
     let (east, head) = (company.branch(), &company.head_office);
     east.sell("Paper");
@@ -20,6 +21,7 @@ fn assert_both_told(fault: &str, wrong_url: &str, right_url: &str) {
     at_head_office(&company, wrong_url);
     assert_told(fault, "apply", Running::start(head, &["apply"]).ends());
     assert_goes_on(&company);
+    company
 }
 
 #[test]
@@ -43,7 +45,11 @@ fn a_line_that_swallows_everything_is_given_up() {
 #[test]
 fn a_login_that_is_refused_is_told() {
     let url = fresh_vhost();
-    assert_both_told("wrong password", &url.replace(":sandbox@", ":sand-box@"), &url);
+    let wrong = url.replace(":sandbox@", ":sand-box@");
+    let company = assert_both_told("wrong password", &wrong, &url);
+    // Nor does it stay unseen until there is something to send.
+    at_branch(&company, &wrong);
+    assert_told("wrong password", "bundle", Running::start(company.branch(), &["bundle"]).ends());
     assert_both_told("the virtual host does not exist", &format!("{url}-not"), &fresh_vhost());
     let server = troubled();
     let forbidden = server.url_for("east", "pw", "other");

@@ -1,16 +1,19 @@
 //! A broker that speaks TLS and wants to know who comes, with certificates that are to be trusted or not.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use salesync::sandbox::{BrokerServer, free_port};
 
 use super::{
-    TROUBLED, assert_goes_on, assert_told, at_branch, at_head_office, company_at, pending, troubled,
+    ROLE, TROUBLED, assert_goes_on, assert_told, at_branch, at_head_office, company_at, pending, troubled,
 };
 use crate::certificates::{Authority, Certified};
 use crate::company::{Company, Node, Run};
+use crate::enrolled::public_key;
 use crate::running::Running;
+use crate::servers::fresh_database;
 
 /// The broker's certificate for `localhost`, and the authority that vouches for it and for its clients.
 pub(super) struct Certificates {
@@ -123,6 +126,71 @@ fn only_the_right_certificate_of_a_trusted_authority_is_taken() {
     run_trusting(&company.head_office, &ours.folder.join("authority.pem"), "apply").ok();
     company.assert_equal("public.sales");
     assert_goes_on(&company);
+    assert_branch_is_given_the_authority(&company, &server);
+}
+
+/// A branch that knows nothing is enrolled: by what is in its file it believes the broker, and head office can read what
+/// it seals.
+fn assert_branch_is_given_the_authority(company: &Company, server: &BrokerServer) {
+    let (head, ours) = (&company.head_office, &TROUBLED.certificates);
+    let url = format!("amqps://salesync:sandbox@localhost:{}/tls", ours.port);
+    // As some keep them: the authority's private key stands before its certificate.
+    let Certified { certificate, key } = ours.authority.itself();
+    fs::write(head.folder.join("both.pem"), format!("{key}{certificate}")).unwrap();
+    let identity = Some(ours.authority.client("head").write(&head.folder, "client"));
+    let recipient = head.run(&["keygen", "--encryption", "--out", "old.age"]).ok().stdout();
+    let newest = head.run(&["keygen", "--encryption", "--out", "new.age"]).ok().stdout();
+    let keys = ["old.age", "new.age"].map(|file| fs::read_to_string(head.folder.join(file)).unwrap());
+    fs::write(head.folder.join("old.age"), keys.concat()).unwrap();
+    let sections =
+        "[branches.east]\n[signing]\nkey = \"signing.key\"\n[encryption]\nidentity = \"old.age\"\n";
+    head.configure(ROLE[1], &url, sections);
+    Trust { authority: Some("both.pem".into()), identity }.configure(head);
+    head.run(&["keygen"]).ok();
+    let report = head.run(&["enroll", "tls-north", "--out", "north.toml", "--json"]).ok().json();
+    assert_eq!(report["recipient"], newest.trim());
+    assert!(report["authority"].as_str().unwrap().ends_with("both.pem"), "{report}");
+    assert!(report["note"].as_str().unwrap().contains("`client_certificate` and `client_key`"), "{report}");
+    let offered = fs::read_to_string(head.folder.join("north.toml")).unwrap();
+    assert!(offered.ends_with(&certificate) && !offered.contains("PRIVATE"), "{offered}");
+    assert!(!offered.contains(recipient.trim()), "{offered}");
+    let definitions = head.folder.join("north.broker.json");
+    let copy = TROUBLED.sandbox.path().join("north.broker.json");
+    fs::copy(definitions, &copy).unwrap();
+    server.control(&["import_definitions", copy.to_str().unwrap()]).unwrap();
+
+    let folder = head.folder.with_file_name("tls-north");
+    fs::create_dir(&folder).unwrap();
+    let north = Node { name: "tls-north".to_owned(), folder, database_url: fresh_database() };
+    ours.authority.client("north").write(&north.folder, "client");
+    let own = "[broker]\nclient_certificate = \"client.pem\"\nclient_key = \"client.key\"\n";
+    fs::write(north.folder.join("north.toml"), offered.replace("[broker]\n", own)).unwrap();
+    // A file that is there is not overwritten, and nothing else is written then.
+    let authority = north.folder.join("broker-ca.pem");
+    fs::write(&authority, "another").unwrap();
+    let join = ["join", "north.toml", "--database", &north.database_url, "--with-sales", "--wait", "0s"];
+    let told = north.run(&join).exits(1).stdout();
+    assert!(told.contains("broker-ca.pem: there is a file already"), "{told}");
+    assert!(!north.folder.join("salesync.toml").exists());
+    fs::remove_file(&authority).unwrap();
+    let told = north.run(&join).exits(75).stdout();
+    assert!(told.contains("broker: logged in as tls-north"), "{told}");
+    assert_eq!(fs::read_to_string(&authority).unwrap(), certificate);
+    assert_eq!(fs::metadata(&authority).unwrap().permissions().mode() & 0o777, 0o644);
+    let configured = fs::read_to_string(north.folder.join("salesync.toml")).unwrap();
+    assert!(
+        !configured.contains("BEGIN") && configured.contains("ca_file = \"broker-ca.pem\""),
+        "{configured}"
+    );
+
+    // It seals for head office, without a word about encryption from anybody at the branch.
+    north.sell("Ink");
+    north.run(&["bundle"]).ok();
+    let key = public_key(&north).to_string();
+    head.run(&["enroll", "tls-north", "--confirm", &key]).ok();
+    head.run(&["apply"]).ok();
+    assert_eq!(head.value("SELECT count(*) FROM public.sales WHERE branch = 'tls-north'"), "1");
+    assert!(fs::read(&north.bundles()[0]).unwrap().starts_with(b"age-encryption.org/v1"));
 }
 
 /// Runs the program, with the authority in this file as the system's only one.

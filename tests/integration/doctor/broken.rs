@@ -20,19 +20,26 @@ fn settled() -> Company {
     company
 }
 
-/// Writes so many sales without any trigger, and waits until PostgreSQL has counted them.
-fn write_behind_its_back(east: &Node, rows: i64) {
+/// Lets so many rows be written to the sales, and waits until PostgreSQL has counted them.
+fn written_to_sales(east: &Node, rows: i64, write: impl Fn(&Node)) {
     let counted = "SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'sales'";
     let count = || east.value(counted).parse::<i64>().unwrap();
     let before = count();
-    east.sql(&format!(
-        "ALTER TABLE public.sales DISABLE TRIGGER salesync_insert;
-         INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
-         SELECT '2021-05-03', 'East', 'Rugs', n, 1, n, 0, n FROM generate_series(1, {rows}) n;
-         ALTER TABLE public.sales ENABLE ALWAYS TRIGGER salesync_insert"
-    ));
+    write(east);
     let is_counted = || Ok((count() >= before + rows).then_some(()));
     wait_until(Duration::from_mins(1), "PostgreSQL's statistics", is_counted).unwrap();
+}
+
+/// Writes so many sales without any trigger, and waits until PostgreSQL has counted them.
+fn write_behind_its_back(east: &Node, rows: i64) {
+    written_to_sales(east, rows, |east| {
+        east.sql(&format!(
+            "ALTER TABLE public.sales DISABLE TRIGGER salesync_insert;
+             INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+             SELECT '2021-05-03', 'East', 'Rugs', n, 1, n, 0, n FROM generate_series(1, {rows}) n;
+             ALTER TABLE public.sales ENABLE ALWAYS TRIGGER salesync_insert"
+        ));
+    });
 }
 
 #[test]
@@ -73,11 +80,23 @@ fn what_is_wrong_with_the_capture_is_found() {
     east.run(&["bundle"]).ok();
     Examined::at(east, 0).says("capture.completeness", "ok", "", "");
 
+    // PostgreSQL counts the 19 rows before the one that makes the statement fail; the triggers have not fired.
+    written_to_sales(east, 19, |east| {
+        east.sql(
+            "DO $$ BEGIN
+                 INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+                 SELECT '2021-05-03', 'East', 'Rugs', n + 0 / (20 - n), 1, n, 0, n FROM generate_series(1, 20) n;
+             EXCEPTION WHEN division_by_zero THEN NULL;
+             END $$",
+        );
+    });
+    Examined::at(east, 0).says("capture.completeness", "note", "counted 19 writes more", "");
+
     write_behind_its_back(east, 20);
     Examined::at(east, 3).says("capture.triggers", "ok", "", "").says(
         "capture.completeness",
         "warning",
-        "PostgreSQL has counted 20 writes more in public.sales than were logged",
+        "PostgreSQL has counted 39 writes more in public.sales than were logged",
         "salesync compare",
     );
     east.run(&["bundle", "--since", "all"]).ok();
@@ -86,6 +105,9 @@ fn what_is_wrong_with_the_capture_is_found() {
     east.sql("CREATE TABLE public.customer (name text)");
     let known = Examined::at(east, 3);
     known.says("capture.untracked", "warning", "public.customer does not travel", "local_tables");
+    let said = east.run(&["doctor", "--quiet"]).exits(3).stdout();
+    assert!(said.starts_with("warning  capture.untracked: public.customer does not travel"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
     let configure = |options: &str| {
         east.configure("role = \"branch\"", &company.broker_url, options);
         close_configuration(east);
@@ -101,6 +123,14 @@ fn what_is_wrong_with_the_capture_is_found() {
         "public.customer is configured, and not captured yet",
         "salesync init",
     );
+    east.run(&["bundle"])
+        .exits(78)
+        .says(&["public.customer is configured, and not captured yet", "salesync init"]);
+    configure(&format!("{SALES}amount = \"totl\"\n"));
+    let misspelt = "it has no column \"totl\", which `amount` names";
+    Examined::at(east, 78).says("capture.tables", "failed", misspelt, "correct `amount`");
+    east.run(&["init"]).exits(78).says(&[misspelt]);
+    east.run(&["status"]).exits(78).says(&[misspelt]);
     configure("tables = [\"public.customer\"]\n");
     east.sql("CREATE SCHEMA salesync_old; ALTER TABLE salesync.migration SET SCHEMA salesync_old");
     let lost = Examined::at(east, 78);
@@ -193,8 +223,16 @@ fn what_waits_too_long_is_found() {
     let database_url = format!("postgres://doctor_office@{place}");
     let office = Node { name: head.name.clone(), folder: head.folder.clone(), database_url };
     office.configure("role = \"head-office\"", &company.broker_url, "[branches.east]\n");
+    // It is not this one that applies.
+    Examined::at(head, 3).says("work.tables", "ok", "may change every table", "");
+    head.sql("ALTER TABLE public.sales OWNER TO salesync");
     let office = Examined::at(head, 3);
-    office.says("work.tables", "warning", "owned by others, public.sales by", "OWNER TO doctor_office");
+    office.says(
+        "work.tables",
+        "warning",
+        "1 table owned by others, public.sales by salesync:",
+        "OWNER TO salesync_apply",
+    );
 }
 
 #[test]
@@ -215,8 +253,22 @@ fn what_is_wrong_with_files_is_found() {
     Examined::at(east, 77).says("keys.own", "failed", "others than its owner may use it", "chmod 600");
     mode(east, KEY, 0o600);
 
-    // One that has ended, one that is about to, one that is none.
+    // Whoever can change what head office knows of a branch can have it believe another key.
     mode(head, "salesync.toml", 0o600);
+    let own_file = head.folder.join("branches.d/north.toml");
+    fs::create_dir(own_file.parent().unwrap()).unwrap();
+    fs::write(&own_file, "").unwrap();
+    head.run(&["init"]).ok();
+    for (path, right, wrong) in [("branches.d/north.toml", 0o644, 0o664), ("branches.d", 0o755, 0o777)] {
+        mode(head, path, wrong);
+        let what = format!("{path} (mode {wrong:04o}), and have head office believe");
+        Examined::at(head, 3).says("configuration.secrets", "warning", &what, &format!("chmod go-w {path}"));
+        mode(head, path, right);
+    }
+    Examined::at(head, 3).says("configuration.secrets", "ok", "can be read by nobody else", "");
+    fs::remove_dir_all(own_file.parent().unwrap()).unwrap();
+
+    // One that has ended, one that is about to, one that is none.
     let known = fs::read_to_string(head.folder.join("salesync.toml")).unwrap();
     let page = "[serve]\ntls_certificate = \"page.crt\"\ntls_key = \"page.key\"\n";
     fs::write(head.folder.join("salesync.toml"), format!("{known}{page}")).unwrap();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::{IDENTITY, encrypt_to, read_with, reading_company};
 use crate::company::Company;
-use crate::delivery::{file, rejection, text};
+use crate::delivery::{enqueue, file, rejection, text};
 use crate::servers::fresh_database;
 
 #[test]
@@ -52,13 +52,22 @@ fn without_any_key_messages_wait_and_with_a_wrong_one_they_are_put_aside() {
     assert_eq!(company.broker().next_dead().unwrap().unwrap().headers.reason.unwrap(), none_fits);
     let aside = head.bundles().remove(0);
     assert!(fs::read(&aside).unwrap() == fs::read(path).unwrap(), "another file was put aside");
+    // The next one meets the same, and so does something that is no bundle at all.
+    east.sell("Pens");
+    east.run(&["bundle"]).ok();
+    enqueue(&company, "east", b"nothing");
+    assert_eq!(head.run(&["apply", "--json"]).exits(3).json()["rejected"].as_array().unwrap().len(), 2);
+    head.run(&["retry", "east"]).ok().says(&[none_fits]);
     // With both keys in the file it is readable after all.
     let both = [IDENTITY, "other.age"].map(|name| fs::read_to_string(head.folder.join(name)).unwrap());
     fs::write(head.folder.join("other.age"), both.concat()).unwrap();
     let told = head.run(&["keygen", "--encryption", "--public", "other.age"]).ok().stdout();
     assert_eq!((told.lines().count(), told.lines().next()), (2, Some(recipient.as_str())));
-    head.run(&["apply", text(&aside)]).ok();
+    let retried = head.run(&["retry", "east", "--json"]).ok().json();
+    assert_eq!(retried["applied"].as_array().unwrap().len(), 2, "{retried}");
     company.assert_equal("public.sales");
+    let open = "SELECT string_agg(detail, ' ') FROM salesync.incident WHERE resolved_at IS NULL";
+    assert!(!head.value(open).contains("encrypted"), "{}", head.value(open));
     // A key is never overwritten, nor what it is told.
     let refused = head.run(&["keygen", "--encryption", "--out", "other.age"]).exits(1);
     let said = refused.says(&["never overwritten"]).stderr();

@@ -66,6 +66,10 @@ fn before_anything_has_come_a_branch_is_new_and_then_it_is_complete_up_to_yester
         line(&page, "east"),
         &["badge ok", "Fine", "10.69", "1 row, 2021-05-02", "/days/east/2021-05-02"],
     );
+    // What head office knows of its branches is read again when it has changed.
+    let known = "[branches.east]\nexpect_every = \"1ms\"\n";
+    company.head_office.configure("role = \"head-office\"", &company.broker_url, known);
+    shows_all(line(&once(&site, ">Late<"), "east"), &["expected every 0 s"]);
 }
 
 #[test]

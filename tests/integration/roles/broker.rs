@@ -212,6 +212,8 @@ fn what_a_branch_slips_into_anothers_queue_is_not_taken_as_the_others_even_witho
         reasons.len() == 2 && reasons.contains(&"it was published as \"east\", and not as west"),
         "{reasons:?}"
     );
+    // Nor is it later: what the broker has said of it is forgotten, and no signature says more.
+    head.run(&["retry", "west"]).ok().says(&["is not tried again: nothing proves that west has sent it"]);
     assert_eq!(head.value("SELECT to_regclass('public.sales')"), "");
     west.run(&["bundle"]).exits_with_any(&[0, 3]);
     head.run(&["apply"]).ok();
