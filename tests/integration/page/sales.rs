@@ -295,6 +295,10 @@ fn pages_reach_every_sale_exactly_once_while_others_arrive() {
     // And back, from the last page.
     let (seen, _) = walk(&site, &last, "prev", |_| {});
     assert_each_once(&seen, &keys(head));
+    // Nothing arrives any more: from here on the summary says where they are.
+    let is_known = "SELECT NOT EXISTS (SELECT FROM salesync.sales_backlog) AND NOT EXISTS (
+                        SELECT epoch, last_sequence FROM salesync.branch EXCEPT SELECT epoch, sequence FROM salesync.sales_seen)";
+    wait_until(LIMIT, "the summary", || Ok((head.value(is_known) == "true").then_some(()))).unwrap();
     for query in ["direction=up", "sort=total", "sort=product&direction=up", "sort=branch", "sort=qty"] {
         let (seen, last) = walk(&site, &format!("/sales?{query}"), "next", |_| {});
         assert_each_once(&seen, &keys(head));
