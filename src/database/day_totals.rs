@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use postgres::{GenericClient, Row};
 
 use crate::domain::{Column, ColumnTotal, DayTotal, DayTotals, is_summed, quote_identifier, quote_literal};
@@ -74,8 +75,7 @@ fn is_finite(sum: &str) -> bool {
 }
 
 impl Days<'_> {
-    /// Those of the days that have rows. The days are constants in the statement: the planner then makes
-    /// a hash table of them, and no value is converted row by row.
+    /// Those of the days that have rows, and perhaps others between them.
     fn add_up(
         &self,
         client: &mut impl GenericClient,
@@ -84,13 +84,12 @@ impl Days<'_> {
         if self.wanted.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let wanted: Vec<String> = self.wanted.iter().map(|day| quote_literal(day)).collect();
+        let day = day_expression(self.columns, self.day, "t");
         let sql = format!(
-            "SELECT ({day})::text, count(*){sums} FROM {rows} WHERE {day} IN ({wanted}) AND {condition} GROUP BY {day}",
-            day = day_expression(self.columns, self.day, "t"),
+            "SELECT ({day})::text, count(*){sums} FROM {rows} WHERE {wanted} AND {condition} GROUP BY {day}",
+            wanted = self.wanted_sql(&day),
             sums = sums.iter().map(Sum::sql).collect::<String>(),
             rows = self.rows,
-            wanted = wanted.join(", "),
             condition = self.condition,
         );
         let mut reading = client.transaction()?;
@@ -99,6 +98,41 @@ impl Days<'_> {
         reading.rollback()?;
         Ok(rows.iter().map(|row| (row.get(0), day_total(row, sums.len()))).collect())
     }
+
+    /// The condition that the day of a row is one of those that are wanted, or between two of them. A few spans: a BRIN index
+    /// is read from one end to the other for each of them, and would be for each day. If there are more, they are constants
+    /// that the planner makes a hash table of.
+    fn wanted_sql(&self, day: &str) -> String {
+        let spans = spans(self.wanted);
+        if spans.len() > MOST_SPANS {
+            let wanted: Vec<String> = self.wanted.iter().map(|day| quote_literal(day)).collect();
+            return format!("{day} IN ({})", wanted.join(", "));
+        }
+        let between = |(first, last): &(&str, &str)| {
+            format!("{day} BETWEEN {} AND {}", quote_literal(first), quote_literal(last))
+        };
+        format!("({})", spans.iter().map(between).collect::<Vec<_>>().join(" OR "))
+    }
+}
+
+/// More are looked up day by day.
+const MOST_SPANS: usize = 8;
+/// Days that are no further apart are in the same span: a shop is closed for two days, and then there is nothing between them to
+/// read.
+const DAYS_APART: i64 = 3;
+
+/// First and last of days that follow each other.
+fn spans(days: &[String]) -> Vec<(&str, &str)> {
+    let date = |day: &str| day.parse::<NaiveDate>().ok();
+    let mut spans: Vec<(&str, &str)> = Vec::new();
+    for day in days {
+        let last = spans.last().and_then(|(_, last)| Some((date(day)? - date(last)?).num_days()));
+        match (last, spans.last_mut()) {
+            (Some(0..=DAYS_APART), Some((_, last))) => *last = day,
+            _ => spans.push((day, day)),
+        }
+    }
+    spans
 }
 
 fn no_total() -> ColumnTotal {
@@ -133,4 +167,31 @@ fn day_total(row: &Row, summed: usize) -> DayTotal {
 
 fn count(row: &Row, index: usize) -> u64 {
     row.get::<_, i64>(index).unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_that_follow_each_other_are_one_span() {
+        let days = [
+            "-infinity",
+            "0044-03-15 BC",
+            "2023-12-29",
+            "2024-01-01",
+            "2024-01-02",
+            "2024-01-06",
+            "2024-01-05",
+            "12024-01-31",
+            "12024-02-01",
+            "infinity",
+        ];
+        let spans: Vec<String> =
+            spans(&days.map(str::to_owned)).iter().map(|(first, last)| format!("{first} {last}")).collect();
+        let of_one = |day: &str| format!("{day} {day}");
+        let mut expected = days.map(of_one).to_vec();
+        expected.splice(2..5, ["2023-12-29 2024-01-02".to_owned()]);
+        assert_eq!(spans, expected);
+    }
 }
