@@ -72,8 +72,13 @@ impl Browser {
     /// Opens one that runs no script of any page.
     pub fn without_script() -> Self {
         let browser = Self::open();
-        browser.devtools("Emulation.setScriptExecutionDisabled", &json!({"value": true}));
+        browser.lets_scripts_run(false);
         browser
+    }
+
+    /// Whether scripts run from here on; those of the page that is open have had their time.
+    pub fn lets_scripts_run(&self, so: bool) {
+        self.devtools("Emulation.setScriptExecutionDisabled", &json!({"value": !so}));
     }
 
     /// Opens one by this driver.

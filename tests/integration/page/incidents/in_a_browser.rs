@@ -76,7 +76,10 @@ fn without_script_a_page_asks_the_same() {
     browser.sees("Ask south for everything?");
     browser.sees("The branch sends everything again: about ");
     assert!(browser.path().starts_with("/incidents/confirm?"), "{}", browser.path());
+    // Who looks at it is a script, too.
+    browser.lets_scripts_run(true);
     assert_eq!(look_at(&browser, "head-office-incidents-question"), Vec::<String>::new());
+    browser.lets_scripts_run(false);
     browser.press("Ask for everything");
     browser.sees("Recorded: south is asked for every table whole.");
     browser.sees("south: asked for everything");
