@@ -298,6 +298,12 @@ fn a_partition_that_has_grown_without_statistics_gets_some_before_rows_are_looke
     company.sync();
     assert_eq!(head.value(has_statistics), "true");
     company.assert_equal("public.sales");
+    // And before what is there is compared with all rows that come again.
+    head.sql("UPDATE pg_catalog.pg_class SET reltuples = -1 WHERE oid = 'public.sales_east'::regclass");
+    east.run(&["bundle", "--since", "all"]).ok();
+    head.run(&["apply"]).ok();
+    assert_eq!(head.value(has_statistics), "true");
+    company.assert_equal("public.sales");
 }
 
 /// Without business days nothing else would tell that rows are missing.
