@@ -133,7 +133,9 @@ fn own_partitions(
     let mut partitions = Vec::with_capacity(manifest.tables.len());
     for change in &manifest.tables {
         let partition = own_partition(transaction, &change.name, manifest.branch.as_str())?;
-        let looks_rows_up = change.members.iter().any(|member| member.kind != MemberKind::Inserts);
+        // Those of a range are looked up where there were rows already.
+        let looks_rows_up =
+            change.range.is_some() || change.members.iter().any(|member| member.kind != MemberKind::Inserts);
         if let Some(partition) = partition.as_ref().filter(|_| looks_rows_up) {
             analyze_once(transaction, partition)?;
         }
