@@ -161,7 +161,7 @@ fn status_tells_what_is_proven_and_how_much_is_not() {
     assert_eq!(status()["unproven"], json!([]));
     let wrong = format!("{SALES}amount = \"money\"\n");
     east.configure("role = \"branch\"", &company.broker_url, &wrong);
-    east.run(&["status"]).exits(1).says(&["money"]);
+    east.run(&["status"]).exits(78).says(&["it has no column \"money\""]);
 }
 
 /// One of each kind is enqueued by hand, as a confused or an attacked head office would.
