@@ -37,7 +37,7 @@ pub fn open(company: &Company) -> Window {
     let bundle = run(branch, &["bundle"]).seconds;
     let last: i64 = here.query_one("SELECT last_sequence FROM salesync.node", &[]).unwrap().get(0);
     let is_answered = "SELECT FROM salesync.receipt JOIN salesync.bundle USING (bundle_id)
-                       WHERE sequence = $1 AND published_at IS NOT NULL";
+                       WHERE sequence = $1 AND receipt.published_at IS NOT NULL";
     wait_for("the last receipt", || !there.query(is_answered, &[&last]).unwrap().is_empty());
     let whole = begun.elapsed().as_secs_f64();
     drop(follower.stops().ok());

@@ -340,7 +340,8 @@ fn without_value(message: &str) -> String {
 
 /// Whether a URL stands in this sentence that says more than where something is.
 fn has_login(sentence: &str) -> bool {
-    let mut urls = sentence.split("://").skip(1).filter_map(|rest| rest.split('"').next());
+    let places = sentence.match_indices("://").map(|(place, mark)| &sentence[place + mark.len()..]);
+    let mut urls = places.filter_map(|rest| rest.split('"').next());
     urls.any(|url| url.contains([':', '@', '?']))
 }
 
