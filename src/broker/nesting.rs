@@ -106,7 +106,8 @@ fn headers(properties: &[u8]) -> Option<(usize, usize)> {
     is_there.then_some((at + 4, size))
 }
 
-/// Makes bytes of every table and array that is too deep in the values of an array, or with their names of a table. None where they cannot be read any further.
+/// Makes bytes of every table and array that is too deep in the values of an array, or with their names of a table. None
+/// where they cannot be read any further.
 fn flatten(values: &mut [u8], are_named: bool, left: u32) -> Option<()> {
     let mut at = 0;
     while at < values.len() {

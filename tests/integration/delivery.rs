@@ -190,6 +190,21 @@ fn a_run_cut_short_before_the_held_bundles_is_made_up_for_by_the_next() {
     company.assert_equal("public.sales");
 }
 
+/// A run was killed before it could put it aside, or somebody has copied a wrong file there.
+#[test]
+fn another_bundle_that_stands_in_the_place_of_one_in_head_offices_archive_makes_room_for_it() {
+    let company = sealed(2);
+    let (east, head) = (company.branch(), &company.head_office);
+    let [first, second] = <[PathBuf; 2]>::try_from(east.bundles()).unwrap();
+    let place = head.folder.join(second.strip_prefix(&east.folder).unwrap());
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    fs::copy(&first, &place).unwrap();
+    head.run(&["apply", text(&first), text(&second)]).ok().says(&["stood in the place of another bundle"]);
+    assert_eq!(fs::read(&place).unwrap(), fs::read(&second).unwrap());
+    head.run(&["verify", "bundles/east"]).ok();
+    company.assert_equal("public.sales");
+}
+
 #[test]
 fn a_fork_is_rejected_and_leaves_what_was_applied() {
     let company = sealed(2);

@@ -49,9 +49,7 @@ impl Report {
             None => Exit::Done,
         }
     }
-}
 
-impl Report {
     /// What somebody should do, a line each.
     pub(super) fn complaints(&self) -> String {
         let is_complaint = |finding: &&Finding| finding.grade >= Grade::Warning;
