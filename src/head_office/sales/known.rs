@@ -26,17 +26,21 @@ pub(super) fn failed(error: &postgres::Error) -> Failure {
     database_failure("adding up the sales", error)
 }
 
-/// Branches whose latest finished change set was not looked at.
-pub(super) const BEHIND: &str = "
-    SELECT b.name FROM salesync.branch b LEFT JOIN salesync.sales_seen s ON s.branch = b.name
-    WHERE b.epoch IS NOT NULL AND b.is_at_cut AND (b.epoch, b.last_sequence) IS DISTINCT FROM (s.epoch, s.sequence)
-      AND ($1::text IS NULL OR b.name = $1)
-    ORDER BY b.name";
+/// Branches, or the one that is named, whose latest bundle was not looked at.
+const UNSEEN: &str = "
+    salesync.branch b LEFT JOIN salesync.sales_seen s ON s.branch = b.name
+    WHERE b.epoch IS NOT NULL AND (b.epoch, b.last_sequence) IS DISTINCT FROM (s.epoch, s.sequence)
+      AND ($1::text IS NULL OR b.name = $1)";
+
+/// Those of them whose change set has come to its end, by name.
+pub(super) fn behind() -> String {
+    format!("SELECT b.name FROM {UNSEEN} AND b.is_at_cut ORDER BY b.name")
+}
 
 /// What the summary lacks of the filter's period.
 pub(super) fn backlog(client: &mut impl GenericClient, filter: &SalesFilter) -> Result<Backlog, Failure> {
     let branch = filter.branch.as_ref().map(NodeName::as_str);
-    let rows = client.query(BEHIND, &[&branch]).map_err(|error| failed(&error))?;
+    let rows = client.query(&behind(), &[&branch]).map_err(|error| failed(&error))?;
     let branches = rows.iter().map(|row| row.get(0)).collect();
     let sql = format!("SELECT count(*) FROM salesync.sales_backlog d WHERE {}", all(&filter.days("d.day")));
     let days = client.query_one(&sql, &[]).map_err(|error| failed(&error))?.get(0);
@@ -47,10 +51,7 @@ pub(super) fn backlog(client: &mut impl GenericClient, filter: &SalesFilter) -> 
 pub(super) fn is_complete(transaction: &mut Transaction<'_>, filter: &SalesFilter) -> Result<bool, Failure> {
     // Here also a branch counts whose change set has not come to its end: its rows are in the table.
     let sql = format!(
-        "SELECT NOT EXISTS (
-             SELECT FROM salesync.branch b LEFT JOIN salesync.sales_seen s ON s.branch = b.name
-             WHERE b.epoch IS NOT NULL AND (b.epoch, b.last_sequence) IS DISTINCT FROM (s.epoch, s.sequence)
-               AND ($1::text IS NULL OR b.name = $1))
+        "SELECT NOT EXISTS (SELECT FROM {UNSEEN})
          AND NOT EXISTS (SELECT FROM salesync.sales_backlog d WHERE {})",
         all(&filter.days("d.day"))
     );

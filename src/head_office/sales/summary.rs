@@ -10,7 +10,7 @@ use postgres::{Client, IsolationLevel, Transaction};
 use uuid::Uuid;
 
 use super::filter::literal;
-use super::known::{BEHIND, failed};
+use super::known::{behind, failed};
 use super::shape::{FROM, SalesTable, sales_table};
 use crate::domain::Failure;
 
@@ -33,7 +33,7 @@ pub fn refresh_summary(client: &mut Client) -> Result<bool, Failure> {
     if !is_alone {
         return Ok(false);
     }
-    let behind = transaction.query(BEHIND, &[&None::<&str>]).map_err(|error| failed(&error))?;
+    let behind = transaction.query(&behind(), &[&None::<&str>]).map_err(|error| failed(&error))?;
     for row in &behind {
         look_at(&mut transaction, row.get(0))?;
     }
