@@ -162,7 +162,8 @@ impl Walk<'_, '_> {
             (Start::Outermost, Towards::Newer) => "-infinity",
             (Start::Day(day) | Start::After(Position { day, .. }), _) => day,
         };
-        next_day(self.transaction, self.filter, from, self.words())
+        let (operator, _, direction) = self.words();
+        next_day(self.transaction, self.filter, from, (operator, direction))
     }
 
     /// How many rows the next window has: a quarter more than those among which the missing ones are if they are as frequent
@@ -178,7 +179,7 @@ impl Walk<'_, '_> {
     /// page.
     fn read_unstated(&mut self, start: Start, groups: &[Group]) -> Result<Start, Failure> {
         let (Start::Outermost, Some(first)) = (&start, groups.first()) else { return Ok(start) };
-        let (_, back) = self.operators();
+        let (_, back, _) = self.words();
         let before = format!("t.date {back} {}", literal(&first.day));
         self.fetch(vec![before])?;
         Ok(Start::Day(first.day.clone()))
@@ -186,7 +187,7 @@ impl Walk<'_, '_> {
 
     /// The branches' days from `start` on, until there are as many rows as are wanted.
     fn groups(&mut self, start: &Start, wanted: i64) -> Result<Vec<Group>, Failure> {
-        let (operator, direction) = self.words();
+        let (operator, _, direction) = self.words();
         let from = match start {
             Start::Outermost => "true".to_owned(),
             Start::Day(day) => format!("d.day {operator}= {}", literal(day)),
@@ -235,7 +236,7 @@ impl Walk<'_, '_> {
     /// Reads a window: from `start` on, and with all rows of the branch's day `last`, or to the end. `groups` are those in
     /// it, and all there are if that is known.
     fn read(&mut self, start: &Start, groups: &[Group], last: Option<&Group>) -> Result<(), Failure> {
-        let (operator, back) = self.operators();
+        let (operator, back, _) = self.words();
         let mut conditions = Vec::new();
         let mut first = first_place(start, operator, &mut conditions);
         let mut last = last;
@@ -274,7 +275,7 @@ impl Walk<'_, '_> {
         }
         // What leaves out most comes first.
         conditions.splice(0..0, [self.filter.condition(), "t.date IS NOT NULL".to_owned()]);
-        let (_, direction) = self.words();
+        let (_, _, direction) = self.words();
         let order = format!("t.date {direction}, t.branch {direction}, t.id {direction}");
         let sql = first_of(&all(&conditions), &order, room);
         let rows = by_days(self.transaction, &sql)?;
@@ -282,18 +283,11 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// What is further on, and what is behind.
-    fn operators(&self) -> (&'static str, &'static str) {
+    /// What is further on, what is behind, and the order.
+    fn words(&self) -> (&'static str, &'static str, &'static str) {
         match self.towards {
-            Towards::Older => ("<", ">"),
-            Towards::Newer => (">", "<"),
-        }
-    }
-
-    fn words(&self) -> (&'static str, &'static str) {
-        match self.towards {
-            Towards::Older => ("<", "DESC"),
-            Towards::Newer => (">", "ASC"),
+            Towards::Older => ("<", ">", "DESC"),
+            Towards::Newer => (">", "<", "ASC"),
         }
     }
 }

@@ -163,7 +163,7 @@ fn in_small_print(failure: &Failure) -> Vec<String> {
 /// How much of the bundle that is on its way for so long is over the line, if that is as fast as before.
 fn reckoned(extent: &Extent, time: Duration) -> u64 {
     let Some(left) = extent.time_left else { return 0 };
-    let bytes = u128::from(extent.bytes - extent.sent_bytes) * time.as_millis();
+    let bytes = u128::from(extent.bytes.saturating_sub(extent.sent_bytes)) * time.as_millis();
     let bytes = bytes.checked_div(left.as_millis()).unwrap_or(0);
     u64::try_from(bytes).unwrap_or(u64::MAX).min(extent.on_way_bytes)
 }
