@@ -90,6 +90,9 @@ fn a_branch_enrols_joins_is_confirmed_sells_and_is_revoked_beside_a_running_appl
     let north = machine(&company, "enrol-north");
     let file = enrol(&company, &north);
 
+    // Nothing can have come from it yet.
+    head.run(&["status", "--check"]).ok();
+
     // Its file is its owner's, and the password is in nothing else.
     let offered = head.folder.join("enrol-north.toml");
     let password = password(&offered);
@@ -283,6 +286,8 @@ fn a_branch_that_has_left_has_no_trigger_and_keeps_its_archive() {
     assert_eq!(branch.value("SELECT count(*) FROM public.sales"), "2");
     assert_eq!(branch.bundles().len(), 1);
 
+    head.sql("UPDATE salesync.branch SET last_applied_at = now() - interval '3 days', known_since = now() - interval '4 days'");
+    head.run(&["status", "--check"]).exits(3);
     // What it sealed before is a duplicate; what it would seal after that is revoked, by file as well.
     head.run(&["revoke", "enrol-south"]).ok();
     let known = fs::read_to_string(head.folder.join("branches.d/enrol-south.toml")).unwrap();
@@ -293,4 +298,9 @@ fn a_branch_that_has_left_has_no_trigger_and_keeps_its_archive() {
     let newest = branch.bundles().pop().unwrap();
     let reason = rejection(head, &["apply", "--json", newest.to_str().unwrap()]);
     assert!(reason.contains("was revoked at"), "{reason}");
+
+    // It comes back, and is not late for the time when it was away.
+    fs::write(head.folder.join("branches.d/enrol-south.toml"), known).unwrap();
+    head.run(&["enroll", "enrol-south", "--again", "--out", "back.toml"]).ok();
+    assert_eq!(head.run(&["status", "--json"]).ok().json()["branches"][0]["late"], false);
 }
