@@ -18,7 +18,7 @@ use crate::servers::{control_broker, fresh_database, fresh_vhost};
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// A head office with a key and without branches.
-fn head_office() -> Company {
+pub fn head_office() -> Company {
     let company = Company::on(fresh_vhost(), fresh_database, &[], "");
     let head = &company.head_office;
     head.configure("role = \"head-office\"", &company.broker_url, &format!("[signing]\nkey = \"{KEY}\"\n"));
@@ -30,7 +30,7 @@ fn head_office() -> Company {
 }
 
 /// An empty machine with an empty database. Users of the broker are those of all tests, so each test has names of its own.
-fn machine(company: &Company, name: &str) -> Node {
+pub fn machine(company: &Company, name: &str) -> Node {
     let folder = company.head_office.folder.with_file_name(name);
     fs::create_dir(&folder).unwrap();
     Node { name: name.to_owned(), folder, database_url: fresh_database() }
@@ -81,6 +81,17 @@ fn broker_of(branch: &Node) -> Broker {
 fn standing(branch: &Node) -> String {
     let run = branch.run(&["join", "--json", "--wait", "30s"]).ok();
     run.json()["standing"].as_str().unwrap().to_owned()
+}
+
+/// Waits until the `apply` that runs holds the branch's key so.
+pub fn await_standing(branch: &Node, wanted: &str) {
+    let held =
+        wait_until(
+            LIMIT,
+            "head office to hold the key so",
+            || Ok((standing(branch) == wanted).then_some(())),
+        );
+    held.unwrap();
 }
 
 #[test]
@@ -138,9 +149,7 @@ fn a_branch_enrols_joins_is_confirmed_sells_and_is_revoked_beside_a_running_appl
     assert!(head.run(&["status"]).ok().stdout().contains(&confirm));
     let confirmed = head.run(&["enroll", "enrol-north", "--confirm", &key.to_string(), "--json"]).ok().json();
     assert_eq!((&confirmed["presented"], &confirmed["key_id"]), (&true.into(), &key.id().to_string().into()));
-    let waited =
-        wait_until(LIMIT, "the key to be in force", || Ok((standing(&north) == "confirmed").then_some(())));
-    waited.unwrap();
+    await_standing(&north, "confirmed");
     head.run(&["retry", "enrol-north"]).ok();
     apply.has_said("enrol-north 1: applied");
     north.sell("Pens");
@@ -154,7 +163,7 @@ fn a_branch_enrols_joins_is_confirmed_sells_and_is_revoked_beside_a_running_appl
     let run = head.run(&["revoke", "enrol-north"]).ok();
     assert!(run.stdout().contains("rabbitmqctl delete_user enrol-north"), "{}", run.stdout());
     assert!(!head.run(&["status"]).ok().stdout().contains("not confirmed"));
-    wait_until(LIMIT, "the key to be revoked", || Ok((standing(&north) == "revoked").then_some(()))).unwrap();
+    await_standing(&north, "revoked");
     north.sell("Tape");
     north.run(&["bundle"]).ok();
     apply.has_said("was revoked at");

@@ -128,7 +128,8 @@ impl BranchSettings {
         self.list_keys();
         let open = self.public_keys.iter_mut().filter(|section| section.revoked_at.is_none());
         let revoked = open.map(|section| {
-            section.revoked_at = Some(since);
+            // A key that began to count after that has never counted.
+            section.revoked_at = Some(section.not_before.map_or(since, |from| from.max(since)));
             section.key
         });
         let revoked = revoked.collect();
