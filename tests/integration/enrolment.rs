@@ -9,6 +9,7 @@ use salesync::broker::{Broker, BrokerAddress, ConnectOptions};
 use salesync::domain::{Probe, ProbeAnswer, Signable, SigningKey};
 use salesync::sandbox::wait_until;
 
+use crate::certificates::Authority;
 use crate::company::{Company, Node, Run};
 use crate::delivery::rejection;
 use crate::enrolled::{KEY, public_key};
@@ -132,7 +133,11 @@ fn a_branch_enrols_joins_is_confirmed_sells_and_is_revoked_beside_a_running_appl
 
     // The answer to the earlier probe comes too, and is none to this one.
     let apply = Running::start(head, &["apply", "--follow", "-vv"]);
-    let run = north.run(&["join", &file, "-vv", "--database", "postgres://elsewhere/", "--wait", "60s"]).ok();
+    north
+        .run(&["join", &file, "--database", "postgres://elsewhere/"])
+        .exits(78)
+        .says(&["joining: configuration has failed"]);
+    let run = north.run(&["join", &file, "-vv", "--database", &north.database_url, "--wait", "60s"]).ok();
     let key = public_key(&north);
     let (told, said) = (run.stdout(), run.stderr());
     assert!(told.contains("proven by its key; it has seen this key, and waits"), "{told}");
@@ -269,6 +274,62 @@ fn what_would_be_enrolled_by_mistake_is_refused() {
     head.run(&["join", "salesync.toml"]).exits(2);
     branch.configure("role = \"branch\"", &company.broker_url, "tables = [\"public.t\"]\n");
     branch.run(&["join", "../head/y.toml", "--wait", "0s"]).exits(78);
+}
+
+/// Somebody has its password: it gets another one.
+#[test]
+fn a_branchs_enrolment_is_renewed_and_what_differs_is_named() {
+    let company = head_office();
+    let (head, branch) = (&company.head_office, joined(&company, "enrol-again"));
+    let file = branch.folder.join("salesync.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    let id = public_key(&branch).id();
+    branch.sell("Ink");
+    branch.run(&["bundle"]).ok();
+    head.run(&["apply"]).ok();
+    let mut thief = broker_of(&branch);
+    while let Some(taken) = thief.next_receipt("enrol-again").unwrap() {
+        thief.acknowledge(taken).unwrap();
+    }
+
+    let own = head.folder.join("salesync.toml");
+    let with_authority =
+        fs::read_to_string(&own).unwrap().replace("[broker]", "[broker]\nca_file = \"ca.pem\"");
+    fs::write(&own, with_authority).unwrap();
+    Authority::called("ours").write(head.folder.join("ca.pem"));
+    head.run(&["enroll", "enrol-again", "--again", "--out", "second.toml"]).ok();
+    control_broker(&["import_definitions", head.folder.join("second.broker.json").to_str().unwrap()]);
+    branch.run(&["bundle"]).exits(77);
+
+    // The new file is not that of the configuration that is there.
+    let refused = join(&branch, "../head/second.toml", "0s").exits(78).stdout();
+    for words in [
+        "salesync.toml in [broker], ",
+        "in `ca_file` of [broker] differ; nothing was changed",
+        "or remove them and run this again: the key stays",
+    ] {
+        assert!(refused.contains(words), "{words:?} in {refused}");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    fs::remove_file(&file).unwrap();
+    let told = join(&branch, "../head/second.toml", "0s").exits(75).stdout();
+    assert!(told.contains(&format!("is there, id {id}")) && told.contains("broker: logged in"), "{told}");
+    let authority = branch.folder.join("broker-ca.pem");
+    fs::write(&authority, "another").unwrap();
+    let refused = join(&branch, "../head/second.toml", "0s").exits(78).stdout();
+    assert!(refused.contains("broker-ca.pem differs"), "{refused}");
+    fs::remove_file(&authority).unwrap();
+    join(&branch, "../head/second.toml", "0s").exits(75);
+    assert!(authority.exists());
+
+    // What the thief has taken out of the queue comes again.
+    head.run(&["apply"]).ok();
+    branch.run(&["bundle"]).ok();
+    assert_eq!(branch.value("SELECT count(*) FROM salesync.log_1"), "1");
+    branch.run(&["resend", "1"]).ok();
+    head.run(&["apply"]).ok();
+    branch.run(&["bundle"]).ok();
+    assert_eq!(branch.value("SELECT count(*) FROM salesync.log_1"), "0");
 }
 
 #[test]

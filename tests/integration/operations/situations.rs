@@ -316,6 +316,22 @@ situations! {
         ],
     };
 
+    the_broker_is_lost = Situation {
+        branches: &["east"],
+        steps: &[
+            Happens(|world| {
+                world.sells_and_bundles("east");
+                world.gets_another_broker();
+                world.east().sell("Pens");
+            }),
+            Shows(&["head$ salesync init"]),
+            Shows(&["east$ salesync bundle"]),
+            Shows(&["head$ salesync apply"]),
+            Shows(&["east$ salesync bundle"]),
+            Shows(&["head$ salesync apply", "head$ salesync status --check"]),
+        ],
+    };
+
     a_disk_is_full = Situation {
         branches: &["east"],
         steps: &[

@@ -17,7 +17,7 @@ use crate::enrolment::{await_standing, head_office, machine};
 use crate::forge::{forged, signed_by};
 use crate::line::Line;
 use crate::running::Running;
-use crate::servers::{control_broker, fresh_database};
+use crate::servers::{control_broker, fresh_database, fresh_vhost};
 use crate::small_disk::SmallDisk;
 
 /// What is typed at a node finds the program, and `psql` finds the node's database.
@@ -82,7 +82,9 @@ impl World {
         self.company = head_office();
         fs::create_dir(self.stick()).unwrap();
         self.company.branches.push(machine(&self.company, name));
-        [self.head(), self.east()].iter().for_each(|node| symlink(".", etc(node)).unwrap());
+        for node in [self.head(), self.east()] {
+            symlink(".", etc(node)).unwrap();
+        }
         self.starts("head$ salesync apply --follow");
     }
 
@@ -180,6 +182,13 @@ impl World {
     /// The first branch looks for the broker at this URL.
     pub(super) fn calls(&self, url: &str) {
         self.east().configure("role = \"branch\"", url, SALES);
+    }
+
+    /// There is another broker in the place of the old one, with nothing in it.
+    pub(super) fn gets_another_broker(&mut self) {
+        self.company.broker_url = fresh_vhost();
+        self.head().configure("role = \"head-office\"", &self.company.broker_url, &expected(&self.company));
+        self.calls(&self.company.broker_url);
     }
 
     /// Nothing listens where the first branch looks for the broker.
