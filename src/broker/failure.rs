@@ -16,6 +16,8 @@ use crate::tls::{handshake_error, late_alert, tls_failure};
 
 const LATER: &str = "nothing is lost; try again when the line is up";
 const CREDENTIALS: &str = "check user and password in broker.url or SALESYNC_BROKER_URL";
+const CERTIFICATE: &str = "without a password the common name of client_certificate is the user: it has to be the one in broker.url, \
+     and one that the broker knows (`rabbitmqctl list_users`)";
 const RIGHTS: &str = "this broker user lacks the right for it; `salesync enroll` at head office prints what a branch's user needs";
 pub(super) const INIT: &str =
     "declare the exchanges and queues: run `salesync init` at head office, with this branch enrolled there";
@@ -132,6 +134,7 @@ fn refused(doing: String, error: &AMQPError) -> Failure {
     let code = error.get_id();
     let said = error.get_message().as_str();
     let (kind, hint) = match code {
+        403 if said.contains("mechanism EXTERNAL") => (Kind::Permission, CERTIFICATE),
         403 if said.contains("Login was refused") => (Kind::Permission, CREDENTIALS),
         403 => (Kind::Permission, RIGHTS),
         404 => (Kind::Configuration, INIT),
