@@ -13,9 +13,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use tempfile::NamedTempFile;
 
-use super::file::duration;
 use super::keys::{KeySection, enrolment, moment};
 use super::{Settings, located};
+use crate::cli::units::time_in_file;
 use crate::domain::{Failure, Kind, NodeName, PublicKey};
 
 /// Beside the configuration file.
@@ -26,7 +26,7 @@ const FOLDER: &str = "branches.d";
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct BranchSettings {
     /// Silence longer than this is an alarm.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, deserialize_with = "time_in_file")]
     pub(in crate::cli) expect_every: Option<Duration>,
     /// Its key, if it has just one.
     #[serde(default)]

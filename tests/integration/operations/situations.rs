@@ -39,7 +39,7 @@ situations! {
         steps: &[
             Happens(|world| {
                 world.head().sql(
-                    "UPDATE salesync.branch SET last_applied_at = last_applied_at - interval '2 days' WHERE name = 'east'",
+                    "UPDATE salesync.branch SET last_applied_at = last_applied_at - interval '2 days', known_since = '2026-01-01' WHERE name = 'east'",
                 );
                 (0..3).for_each(|_| world.east().sell("Pens"));
             }),
