@@ -117,6 +117,10 @@ impl BrokerAddress {
         }
     }
 
+    pub(super) fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
     pub(super) fn is_encrypted(&self) -> bool {
         self.encrypted
     }

@@ -231,6 +231,15 @@ fn assert_branch_is_given_the_authority(company: &Company, server: &BrokerServer
         .exits(77)
         .says(&["refused using authentication mechanism EXTERNAL", "common name"]);
     ours.authority.client("tls-north").write(&north.folder, "client");
+    let allow = |ways: &str| {
+        server.control(&["eval", &format!("application:set_env(rabbit, auth_mechanisms, [{ways}]).")])
+    };
+    allow("'PLAIN'").unwrap();
+    north
+        .run(&["bundle"])
+        .exits(78)
+        .says(&["takes no certificate as a login", "rabbitmq_auth_mechanism_ssl"]);
+    allow("'PLAIN', 'EXTERNAL'").unwrap();
     north.run(&["bundle"]).ok();
     head.run(&["apply"]).ok();
     assert_eq!(head.value("SELECT count(*) FROM public.sales WHERE branch = 'tls-north'"), "2");
