@@ -93,10 +93,20 @@ impl Line {
         self.sale.get(field)
     }
 
-    /// The numbers of the sale, each with its name.
-    fn numbers(&self) -> [(&'static str, String); 5] {
+    /// The numbers of the sale.
+    fn numbers(&self) -> [(Field, String); 5] {
         let fields = [Field::Qty, Field::Cost, Field::Amt, Field::Tax, Field::Total];
-        fields.map(|field| (field.name(), grouped(self.sale.get(field))))
+        fields.map(|field| (field, grouped(self.sale.get(field))))
+    }
+
+    /// Where one of them stands on a phone: a class.
+    fn place(field: &Field) -> &'static str {
+        match field {
+            Field::Total => " end",
+            // It is the total less the tax.
+            Field::Amt => " not-on-phone",
+            _ => "",
+        }
     }
 
     /// Style and word.

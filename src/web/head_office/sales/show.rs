@@ -13,6 +13,8 @@ use crate::web::page::Frame;
 use crate::web::words::grouped;
 
 const PATH: &str = "/sales";
+/// So many columns have their names below them, a week's.
+const FEW: usize = 7;
 
 /// What was found.
 pub(super) struct Shown {
@@ -68,9 +70,8 @@ struct DaysView {
     heading: &'static str,
     unit: &'static str,
     chart: Chart,
-    /// What the first and the last column are of.
-    first: String,
-    last: String,
+    /// What stands below the columns: what each is of if they are few, else the first and the last.
+    labels: Vec<String>,
     lines: Vec<Line>,
     /// How many earlier ones there are.
     others: Option<String>,
@@ -113,8 +114,15 @@ struct Head {
 struct Row {
     branch: String,
     id: String,
-    /// Words and label of the other columns, and whether it is a number.
-    cells: Vec<(String, &'static str, bool)>,
+    cells: [Cell; 8],
+}
+
+/// What stands in one of the columns behind the number.
+struct Cell {
+    text: String,
+    label: &'static str,
+    /// Where it stands, also on a phone.
+    class: &'static str,
 }
 
 impl SalesView {
@@ -221,7 +229,10 @@ impl DaysView {
             let (from, to) = if by_month { month(name) } else { (name.to_owned(), name.to_owned()) };
             asking.address(PATH, &[("period", ""), ("from", &from), ("to", &to)])
         };
-        let end = |share: Option<&Share>| share.map(name_of).unwrap_or_default();
+        let labels: Vec<&Share> = match shares {
+            [first, .., last] if shares.len() > FEW => vec![first, last],
+            few => few.iter().collect(),
+        };
         let tell = |share: &Share| {
             (format!("{}: {}", name_of(share), grouped(&share.figures.total)), address(share))
         };
@@ -230,8 +241,7 @@ impl DaysView {
             heading,
             unit,
             chart: chart(shares, tell),
-            first: end(shares.first()),
-            last: end(shares.last()),
+            labels: labels.into_iter().map(name_of).collect(),
             lines,
             others: (earlier > 0).then(|| format!("and {} earlier ones: choose a period", grouped(&earlier))),
         }
@@ -384,16 +394,18 @@ impl Row {
         Self {
             branch: sale.branch.clone(),
             id: sale.id.to_string(),
-            cells: vec![
-                (text(&sale.date), "Date", false),
-                (text(&sale.region), "Region", false),
-                (text(&sale.product), "Product", false),
-                (number(&sale.qty), "Qty", true),
-                (number(&sale.cost), "Price", true),
-                (number(&sale.amt), "Amount", true),
-                (number(&sale.tax), "Tax", true),
-                (number(&sale.total), "Total", true),
-            ],
+            cells: [
+                (text(&sale.date), None, "bare"),
+                (text(&sale.region), Some(SortColumn::Region), "bare"),
+                (text(&sale.product), Some(SortColumn::Product), "first"),
+                (number(&sale.qty), Some(SortColumn::Qty), "num"),
+                (number(&sale.cost), Some(SortColumn::Cost), "num"),
+                // It is the total less the tax.
+                (number(&sale.amt), Some(SortColumn::Amt), "num not-on-phone"),
+                (number(&sale.tax), Some(SortColumn::Tax), "num"),
+                (number(&sale.total), Some(SortColumn::Total), "num end"),
+            ]
+            .map(|(text, column, class)| Cell { text, label: words_of(column), class }),
         }
     }
 }
