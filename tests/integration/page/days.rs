@@ -302,7 +302,7 @@ fn a_table_with_an_odd_name_is_a_table() {
     site.get("/days")
         .is(200)
         .shows(&escaped)
-        .shows(&["<caption>public.sales: total and rows"])
+        .shows(&["<caption><span>public.sales: total and rows"])
         .hides(&["<script>"]);
     let page = site.get("/days?days=7&table=public.%22%3Cscript%3Ealert(1)%3C%2Fscript%3E%26x%22").is(200);
     page.shows(&["amount and rows", "<b>3.50</b><small>2 rows</small><small>1 not a number</small>"])
