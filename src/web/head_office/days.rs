@@ -15,6 +15,7 @@ use crate::head_office::monitor::{
     Board, BoardDays, BoardRow, BusinessTable, Cell, CellState, Figure, board as board_of, business_tables,
     latest_sales, local_day, standings,
 };
+use crate::web::field::day;
 use crate::web::form::Asked;
 use crate::web::page::{Frame, render};
 use crate::web::server::State;
@@ -77,7 +78,8 @@ pub(super) async fn page(
 /// Reads the board that is wanted.
 pub(super) async fn find(state: &State, wanted: Wanted) -> Result<Found, Failure> {
     let now = Utc::now();
-    let until = wanted.until.as_deref().filter(|text| !text.is_empty()).map(day).transpose()?;
+    let until = day(wanted.until.as_deref().unwrap_or_default())
+        .map_err(|why| Failure::new(Kind::Usage, "reading the day", why))?;
     let count = wanted.days.as_deref().filter(|text| !text.is_empty()).map(count).transpose()?;
     let count = count.unwrap_or(USUAL_COUNT);
     let asked = Arc::clone(state);
@@ -85,15 +87,6 @@ pub(super) async fn find(state: &State, wanted: Wanted) -> Result<Found, Failure
         Found::read(client, asked.role.head_office()?, wanted.table.as_deref(), until, count, now)
     };
     state.databases.read(read).await
-}
-
-/// A day of four digits' years, as people write it and as URLs have it.
-pub(super) fn day(text: &str) -> Result<NaiveDate, Failure> {
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| (1..=9999).contains(&day.year()));
-    day.ok_or_else(|| {
-        Failure::new(Kind::Usage, "reading the day", format!("{text:?} is no day"))
-            .hint("a day is written 2026-11-20")
-    })
 }
 
 fn count(text: &str) -> Result<u32, Failure> {
@@ -123,6 +116,7 @@ impl Found {
         let mut board = board_of(client, table.as_ref(), &standings, days, now)?;
         let sold = table.as_ref().map(|table| latest_sales(client, table, today)).transpose()?;
         let newest = sold.and_then(|sold| sold.values().map(|sold| sold.day).max());
+        let newest = newest.filter(|day| day.year() >= 1);
         if let Some(newest) = newest.filter(|_| until.is_none() && board.is_quiet()) {
             days = BoardDays::up_to(newest, count);
             board = board_of(client, table.as_ref(), &standings, days, now)?;

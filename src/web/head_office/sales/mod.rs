@@ -22,7 +22,6 @@ use crate::web::server::State;
 use crate::web::trouble::Trouble;
 use crate::web::viewer::Viewer;
 
-pub(super) use self::ask::{day, given};
 pub(super) use self::file::file;
 
 /// Sales on a page.
