@@ -15,7 +15,7 @@ pub(super) fn day(text: &str) -> Result<Option<NaiveDate>, &'static str> {
 /// A day that is written just so.
 pub(super) fn exact_day(text: &str) -> Option<NaiveDate> {
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    (text.len() == 10 && day.year() >= 1).then_some(day)
+    ((1..=9999).contains(&day.year()) && day.to_string() == text).then_some(day)
 }
 
 #[cfg(test)]
