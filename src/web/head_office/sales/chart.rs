@@ -24,28 +24,27 @@ pub(super) struct Chart {
     pub(super) zero: String,
 }
 
-/// The chart of these totals. `tell` gives the words and the address of each.
-pub(super) fn chart(shares: &[Share], tell: impl Fn(&Share) -> (String, String)) -> Chart {
+/// The chart of these totals, each in its place. `tell` gives the words and the address of each.
+pub(super) fn chart(shares: &[Share], places: &[usize], tell: impl Fn(&Share) -> (String, String)) -> Chart {
     let values: Vec<f64> = shares.iter().map(|share| value(&share.figures.total)).collect();
     let (top, bottom) =
         values.iter().fold((0.0_f64, 0.0_f64), |(top, bottom), value| (top.max(*value), bottom.min(*value)));
     let range = if top > bottom { top - bottom } else { 1.0 };
     let height = |value: f64| value / range * HEIGHT;
-    let step = WIDTH / f64::from(u32::try_from(shares.len().max(1)).unwrap_or(u32::MAX));
+    let units = |places: usize| f64::from(u32::try_from(places).unwrap_or(u32::MAX));
+    let step = WIDTH / units(places.last().map_or(1, |last| last + 1));
     let width = step.min(WIDEST) * 0.8;
     let mut columns = Vec::with_capacity(shares.len());
-    let mut x = 0.0;
-    for (share, value) in shares.iter().zip(values) {
+    for ((share, value), place) in shares.iter().zip(values).zip(places) {
         let (title, address) = tell(share);
         columns.push(Column {
-            x: number(x + (step - width) / 2.0),
+            x: number(step * units(*place) + (step - width) / 2.0),
             y: number(height(top - value.max(0.0))),
             width: number(width),
             height: number(height(value.abs()).max(0.5)),
             title,
             address,
         });
-        x += step;
     }
     Chart { columns, zero: number(height(top)) }
 }
@@ -77,7 +76,8 @@ mod tests {
             let figures = |total: usize| Figures { total: total.to_string(), ..Figures::default() };
             let shares: Vec<Share> =
                 (1..=count).map(|total| Share { name: None, figures: figures(total) }).collect();
-            let chart = chart(&shares, |_| (String::new(), String::new()));
+            let places: Vec<usize> = (0..count).collect();
+            let chart = chart(&shares, &places, |_| (String::new(), String::new()));
             let number = |text: &str| text.parse::<f64>().unwrap();
             let (first, last) = (&chart.columns[0], &chart.columns[count - 1]);
             let (left, right) = (number(&first.x), WIDTH - number(&last.x) - number(&last.width));

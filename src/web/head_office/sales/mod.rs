@@ -2,15 +2,18 @@
 
 mod ask;
 mod chart;
+mod figures;
 mod file;
 mod name;
 mod show;
+mod table;
 
 use axum::extract;
 use axum::response::Response;
 
 use self::ask::{After, Asking, SalesQuery};
-use self::show::{List, SalesView, Shown};
+use self::show::{SalesView, Shown};
+use self::table::List;
 use crate::domain::Failure;
 use crate::head_office::branch_names;
 use crate::head_office::sales::{
