@@ -218,6 +218,13 @@ fn figure(row: &Row) -> Result<((String, NaiveDate), Figure), Failure> {
 }
 
 impl Board {
+    /// There is nothing on it, and nothing is missed.
+    pub fn is_quiet(&self) -> bool {
+        let mut cells = self.rows.iter().flat_map(|row| &row.cells);
+        let is_quiet = |state| matches!(state, CellState::NoSales | CellState::SoFar | CellState::NotYet);
+        self.sum.rows == 0 && cells.all(|cell| is_quiet(cell.state))
+    }
+
     fn add(&mut self, standing: &Standing, figures: &mut Figures, now: DateTime<Utc>) -> Result<(), Failure> {
         let branch = &standing.state.name;
         let mut sum = Figure::default();
