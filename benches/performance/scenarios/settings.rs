@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Extent, grouped};
-use crate::company::SALES;
+use crate::company::{Company, SALES};
 use crate::measure::run as measure;
 use crate::sales::{Commits, write};
 use crate::servers::{clear, connect, fresh_company, settle};
@@ -17,14 +17,19 @@ pub fn run(extent: Extent) -> Vec<Line> {
     SIZES.into_iter().flat_map(|size| with(size, extent)).collect()
 }
 
+/// The only branch makes bundles of this size from now on.
+pub fn limit(company: &Company, max_bytes: &str) {
+    let options = format!("{SALES}[bundle]\nmax_bytes = {max_bytes:?}\n");
+    company.branch().configure("role = \"branch\"", &company.broker_url, &options);
+}
+
 /// The same change set with bundles of this size, through the broker, one side after the other.
 fn with(size: &str, extent: Extent) -> Vec<Line> {
     let mut samples: [Vec<f64>; 6] = Default::default();
     for _ in 0..extent.runs {
         let company = fresh_company(&["east"]);
         let (branch, head_office) = (company.branch(), &company.head_office);
-        let options = format!("{SALES}[bundle]\nmax_bytes = \"{size}\"\n");
-        branch.configure("role = \"branch\"", &company.broker_url, &options);
+        limit(&company, size);
         write(&mut connect(&branch.database_url), 0, extent.rows, Commits::One);
         let old = branch.bundles();
         settle();
