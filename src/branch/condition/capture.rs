@@ -137,8 +137,10 @@ fn missing(table: &TrackedTable, rows: i64, was_altered: bool) -> Finding {
         table.name
     );
     if !was_altered {
-        let why = "the triggers were not touched, so they are of statements that failed";
-        return Finding::note(Check::Completeness, format!("{what}; {why}"));
+        let why = "the triggers were not touched, so they are of statements that failed, or of a subscription that has \
+                   written to it";
+        let cure = "if there was one, run `salesync bundle --since all`";
+        return Finding::note(Check::Completeness, format!("{what}; {why}")).cure(cure);
     }
     let cure = "the triggers may have been off meanwhile: `salesync compare` at head office tells the days; \
                 `salesync bundle --since all` makes it equal";

@@ -266,7 +266,7 @@ pub(super) fn cell(standing: &Standing, day: NaiveDate, figure: Option<Figure>, 
         if is_begun_here { (CellState::SoFar, doubt) } else { (CellState::NotYet, None) }
     } else if is_begun_here {
         (CellState::Partial, Some(doubt.unwrap_or_else(|| "The rest of the day has yet to come.".to_owned())))
-    } else if standing.is_late {
+    } else if standing.late.is_some() {
         (CellState::Late, doubt)
     } else {
         (CellState::Missing, doubt)

@@ -42,7 +42,8 @@ fn states(site: &Site, branch: &str, count: usize) -> Vec<String> {
 fn age(head: &Node, days: u32) {
     head.sql(&format!(
         "UPDATE salesync.branch SET data_as_of = data_as_of - make_interval(days => {days}),
-                last_applied_at = last_applied_at - make_interval(days => {days})"
+                last_applied_at = last_applied_at - make_interval(days => {days}),
+                known_since = known_since - make_interval(days => {days})"
     ));
 }
 

@@ -92,7 +92,7 @@ fn each_trouble_stands_first_with_its_sentence_and_its_command() {
     );
     shows_all(
         line(&page, "island"),
-        &["Late", "Nothing has ever come from it", "salesync request island --sync-now"],
+        &["Late", "Nothing has ever come from it, known for 3 days", "salesync request island --sync-now"],
     );
     shows_all(
         line(&page, "north"),

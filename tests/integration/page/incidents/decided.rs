@@ -1,5 +1,6 @@
 //! What people decide on the page is carried out.
 
+use salesync::domain::{PublicKey, SigningKey};
 use salesync::sandbox::wait_until;
 
 use super::{
@@ -8,6 +9,7 @@ use super::{
 use crate::company::Node;
 use crate::contested::apply_is_busy;
 use crate::decisions::sell_many;
+use crate::enrolled::{enrolled, know_branches, public_key};
 use crate::page::site::Site;
 use crate::rights::as_role;
 use crate::running::Running;
@@ -53,6 +55,26 @@ fn a_rejected_bundle_is_found_explained_and_retried_when_its_cause_is_gone() {
         serde_json::json!([]),
         "the branch is told"
     );
+}
+
+#[test]
+fn a_key_that_comes_into_force_while_the_page_runs_counts_for_what_is_tried_again() {
+    let company = enrolled(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    let know = |key: PublicKey, more: &str| {
+        know_branches(&company, &format!("[branches.east]\npublic_key = \"{key}\"\n{more}"));
+    };
+    know(SigningKey::generate().unwrap().public(), "");
+    east.sell("Ink");
+    east.run(&["bundle"]).ok();
+    head.run(&["apply"]).exits(3);
+    let site = Site::of(head);
+    site.get("/incidents").is(200).shows(&["none of east"]).hides(&["silent for too long"]);
+    know(public_key(east), "expect_every = \"1ms\"\n");
+    let page = comes_to_show(&site, &["silent for too long"], &[]);
+    press(&site, &page, "Try again", &[]);
+    comes_to(head, "SELECT count(*) FROM salesync.bundle WHERE state = 'applied'", "1");
+    company.assert_equal("public.sales");
 }
 
 #[test]
