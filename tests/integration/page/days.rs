@@ -214,7 +214,7 @@ fn rows_of_yesterday(site: &Site, head: &Node) -> String {
 /// What stands in these elements, without thin spaces.
 fn texts<'p>(page: &'p Page, before: &str, after: &str) -> Vec<String> {
     let parts = page.text.split(before).skip(1).map(|rest| rest.split(after).next().unwrap());
-    parts.map(|text: &'p str| text.replace('\u{2009}', "")).collect()
+    parts.map(|text: &'p str| text.replace('\u{202f}', "")).collect()
 }
 
 #[test]

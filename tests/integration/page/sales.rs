@@ -35,7 +35,7 @@ fn thin(number: &str) -> String {
     let (whole, fraction) = number.split_at(number.find('.').unwrap_or(number.len()));
     let groups: Vec<&str> =
         whole.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
-    groups.join("\u{2009}") + fraction
+    groups.join("\u{202f}") + fraction
 }
 
 /// The lines of the list: branch and number.

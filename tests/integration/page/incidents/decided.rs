@@ -87,17 +87,17 @@ fn a_held_deletion_is_approved_by_a_button_that_first_names_the_numbers() {
     let site = Site::of(head);
     let page = site.get("/incidents").shows(&[
         "east: bundle 2 waits for a decision",
-        "6\u{2009}000 of 6\u{2009}000 rows of east would be deleted.",
+        "6\u{202f}000 of 6\u{202f}000 rows of east would be deleted.",
         "east&#39;s later bundle 3 waits behind it.",
         "salesync approve east 2",
     ]);
     let asked = site.get(&question(&page, "Approve…")).is(200).shows(&[
         "Approve bundle 2 of east?",
-        "6\u{2009}000 of 6\u{2009}000 rows of east in public.sales will be deleted.",
+        "6\u{202f}000 of 6\u{202f}000 rows of east in public.sales will be deleted.",
         "It lets in what waits behind it: bundle 3.",
         "more than max_delete_fraction = 0.2 lets pass",
     ]);
-    let approve = form(&asked, "Approve: delete 6\u{2009}000 rows");
+    let approve = form(&asked, "Approve: delete 6\u{202f}000 rows");
     // Sent without the answer to the question, it only asks.
     let unconfirmed: Vec<_> = approve.iter().filter(|(name, _)| name != "confirmed").cloned().collect();
     send(&site, &unconfirmed, &[]).is(200).shows(&["Approve bundle 2 of east?"]);
@@ -120,8 +120,8 @@ fn a_rejection_wants_a_reason_which_the_branch_is_told() {
     let site = Site::of(head);
     let asked = site.get(&question(&site.get("/incidents"), "Reject…")).is(200).shows(&[
         "Reject bundle 2 of east?",
-        "Nothing of it is applied: 0 rows and 6\u{2009}000 tombstones",
-        "east is told, and has to send everything again: about 6\u{2009}000 rows, ",
+        "Nothing of it is applied: 0 rows and 6\u{202f}000 tombstones",
+        "east is told, and has to send everything again: about 6\u{202f}000 rows, ",
     ]);
     let reject = form(&asked, "Reject bundle 2");
     send(&site, &reject, &[("reason", "  ")]).is(422).shows(&["aria-invalid=\"true\"", "Say why"]);
@@ -140,7 +140,7 @@ fn a_rejection_wants_a_reason_which_the_branch_is_told() {
     let page = site.get("/incidents");
     let asked = site
         .get(&question(&page, "Ask for everything…"))
-        .shows(&["The branch sends everything again: about 6\u{2009}000 rows, ", "by its last figures."]);
+        .shows(&["The branch sends everything again: about 6\u{202f}000 rows, ", "by its last figures."]);
     press(&site, &asked, "Ask for everything", &[])
         .shows(&["Recorded: east is asked for every table whole."]);
     comes_to_show(&site, &["east: asked for everything", "east answers when it connects."], &[]);
