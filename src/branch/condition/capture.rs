@@ -1,10 +1,9 @@
 //! Whether everything that is written is captured.
 
 use super::BranchSubject;
+use crate::branch::captured::{capturable, check_amounts, check_capture, check_day, is_captured};
 use crate::branch::counts::{Unlogged, count_unlogged, was_capture_altered};
-use crate::branch::tracking::{
-    TrackedTable, capturable, check_amounts, check_capture, check_day, is_captured, tracked_tables,
-};
+use crate::branch::tracking::{TrackedTable, tracked_tables};
 use crate::database::{database_failure, describe};
 use crate::domain::{Check, Count, Failure, Finding, Kind, TableName};
 
