@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::rights::{Side, become_dba, program_url, role_for, url_for_command};
-use crate::servers::{Databases, fresh_database, fresh_folder, fresh_vhost};
+use crate::servers::{drop_database, fresh_database, fresh_folder, fresh_vhost};
 
 /// A head office and its branches.
 pub struct Company {
@@ -21,6 +21,15 @@ pub struct Company {
     pub broker_url: String,
     _databases: Databases,
     _folder: TempDir,
+}
+
+/// They go with the company: those of all tests together would have 15 GB.
+struct Databases(Vec<String>);
+
+impl Drop for Databases {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|url| drop_database(url));
+    }
 }
 
 /// A head office or a branch.

@@ -99,14 +99,11 @@ pub fn fresh_database() -> String {
     SERVERS.postgres.url(&name)
 }
 
-/// Databases of a company, of which the shared server's go with it: all of a run's together would have 15 GB.
-pub struct Databases(pub Vec<String>);
-
-impl Drop for Databases {
-    fn drop(&mut self) {
-        let names = self.0.iter().filter_map(|url| url.strip_prefix(&SERVERS.postgres.url("")));
-        // A test that has failed may have left one as nobody expects it.
-        names.for_each(|name| drop(SERVERS.postgres.drop_database(name)));
+/// Drops a database of the shared server; one on another server goes with that.
+pub fn drop_database(url: &str) {
+    if let Some(name) = url.strip_prefix(&SERVERS.postgres.url("")) {
+        // A test that has failed may have left it as nobody expects.
+        let _ = SERVERS.postgres.drop_database(name);
     }
 }
 
