@@ -11,7 +11,7 @@ demo: servers ## A private broker, a head office and three branches: one day in 
 
 # More at a time than there are cores: they wait for servers more than they compute.
 test: browser ## Every test, against private servers (ARGS="-- name of a test")
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(( $$(nproc) * 3 / 2 ))} cargo test $(ARGS)
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(( $$(nproc) * 2 ))} cargo test $(ARGS)
 
 soak: servers ## Days of chance for MINUTES=10: writes, kills, broken lines (SALESYNC_SEED=n repeats a life)
 	SALESYNC_SOAK_MINUTES=$(or $(MINUTES),10) cargo test --test integration -- --nocapture --exact \

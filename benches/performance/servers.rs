@@ -95,6 +95,15 @@ pub fn fresh_head_office() -> String {
     SERVERS.head_office.fresh_database()
 }
 
+/// Drops a database.
+pub fn drop_database(url: &str) {
+    for server in SERVERS.each() {
+        if let Some(name) = url.strip_prefix(&server.server.url("")) {
+            server.server.drop_database(name).unwrap();
+        }
+    }
+}
+
 /// The URLs of two empty databases, for a publisher and a subscriber.
 pub fn fresh_pair() -> [String; 2] {
     [SERVERS.publisher.fresh_database(), SERVERS.subscriber.fresh_database()]

@@ -77,6 +77,11 @@ impl Definitions {
         format!("[{}].\n", self.plugins.join(","))
     }
 
+    /// The virtual host that was named first.
+    pub(super) fn first_vhost(&self) -> Option<String> {
+        self.vhosts.first().and_then(|vhost| vhost["name"].as_str()).map(str::to_owned)
+    }
+
     /// What was added to the node's `rabbitmq.conf`.
     pub(super) fn settings(&self) -> &str {
         &self.settings

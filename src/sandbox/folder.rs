@@ -1,5 +1,6 @@
 //! The temporary folder of a sandbox, and the process that removes it.
 
+use std::env;
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -36,7 +37,12 @@ pub struct Sandbox {
 impl Sandbox {
     /// Makes an empty folder in the system's temporary folder (`TMPDIR`).
     pub fn new() -> Result<Self, Failure> {
-        Ok(Self { folder: Arc::new(Folder::new()?) })
+        Self::new_in(&env::temp_dir())
+    }
+
+    /// Makes an empty folder in this one, which every account may enter.
+    pub fn new_in(parent: &Path) -> Result<Self, Failure> {
+        Ok(Self { folder: Arc::new(Folder::new_in(parent)?) })
     }
 
     /// The folder. Put anything into it that should go away with the servers.
@@ -63,9 +69,9 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    fn new() -> Result<Self, Failure> {
+    fn new_in(parent: &Path) -> Result<Self, Failure> {
         let doing = "making a temporary folder for private servers";
-        let temporary = tempfile::Builder::new().prefix("salesync-").tempdir();
+        let temporary = tempfile::Builder::new().prefix("salesync-").tempdir_in(parent);
         let temporary = temporary.map_err(|error| Failure::new(Kind::Failed, doing, error))?;
         let account = Account::for_servers_in(temporary.path())?;
         // The servers' account has to pass through; it need not see what else is there.

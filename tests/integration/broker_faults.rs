@@ -16,6 +16,7 @@ use salesync::sandbox::{BrokerServer, Definitions, Sandbox, wait_until};
 
 use self::tls::Certificates;
 use crate::company::{Company, Run, SALES};
+use crate::servers::fresh_sandbox;
 
 const ROLE: [&str; 2] = ["role = \"branch\"", "role = \"head-office\""];
 const EAST: &str = "[branches.east]\n";
@@ -42,7 +43,7 @@ struct Troubled {
 }
 
 static TROUBLED: LazyLock<Troubled> = LazyLock::new(|| {
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = fresh_sandbox();
     let certificates = Certificates::made_in(sandbox.path());
     let definitions = Definitions::with_vhosts(VHOSTS)
         .with_branch("rights", "east", "pw")

@@ -12,14 +12,24 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::rights::{Side, become_dba, program_url, role_for, url_for_command};
-use crate::servers::{fresh_database, fresh_folder, fresh_vhost};
+use crate::servers::{drop_database, fresh_database, fresh_folder, fresh_vhost};
 
 /// A head office and its branches.
 pub struct Company {
     pub head_office: Node,
     pub branches: Vec<Node>,
     pub broker_url: String,
+    _databases: Databases,
     _folder: TempDir,
+}
+
+/// They go with the company: those of all tests together would have 15 GB.
+struct Databases(Vec<String>);
+
+impl Drop for Databases {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|url| drop_database(url));
+    }
 }
 
 /// A head office or a branch.
@@ -72,12 +82,11 @@ impl Company {
             node
         };
         let known = branches.iter().map(|name| format!("[branches.{name}]")).collect::<Vec<_>>().join("\n");
-        Self {
-            head_office: node("head", "head-office", &known),
-            branches: branches.iter().map(|name| node(name, "branch", options)).collect(),
-            broker_url,
-            _folder: folder,
-        }
+        let head_office = node("head", "head-office", &known);
+        let branches: Vec<_> = branches.iter().map(|name| node(name, "branch", options)).collect();
+        let nodes = branches.iter().chain([&head_office]);
+        let databases = Databases(nodes.map(|node| node.database_url.clone()).collect());
+        Self { head_office, branches, broker_url, _databases: databases, _folder: folder }
     }
 
     /// The only branch.

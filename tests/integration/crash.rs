@@ -7,11 +7,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
-use salesync::sandbox::{PostgresServer, Sandbox};
+use salesync::sandbox::PostgresServer;
 
 use crate::company::{Company, Node, Run, SALES};
 use crate::forge::forged;
-use crate::servers::fresh_database;
+use crate::servers::{fresh_database, fresh_sandbox};
 
 fn sold_and_synced() -> Company {
     let company = Company::of_sales(&["east"]);
@@ -212,7 +212,7 @@ fn the_marker_beside_the_bundles_knows_of_a_database_set_back_in_place() {
 
 #[test]
 fn head_offices_database_dying_while_a_bundle_is_applied_changes_nothing() {
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = fresh_sandbox();
     let mut server = PostgresServer::start(&sandbox, "head-office").unwrap();
     server.create_database("head").unwrap();
     let mut company = sold_and_synced();

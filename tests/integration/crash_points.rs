@@ -16,12 +16,12 @@ use std::path::Path;
 use std::process::Command;
 
 use salesync::halt::{self, Step};
-use salesync::sandbox::{PostgresServer, Sandbox};
+use salesync::sandbox::PostgresServer;
 
 use self::scenarios::{SCENARIOS, Scenario, company, trade};
 use crate::company::Company;
 use crate::halted::Reached;
-use crate::servers::{fresh_database, fresh_folder, fresh_vhost};
+use crate::servers::{fresh_database, fresh_folder, fresh_sandbox, fresh_vhost};
 
 /// More than any command has. The work of a scenario must not grow from run to run.
 const MOST_STEPS: u32 = 80;
@@ -66,7 +66,7 @@ fn killed(scenario: &Scenario) {
 /// The database server is killed after each step that the scenario is there for, and the program goes on; the
 /// server is back before the next command.
 fn without_database(scenario: &Scenario) {
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = fresh_sandbox();
     let mut server = PostgresServer::start(&sandbox, "postgres").unwrap();
     let names = Cell::new(0);
     let database = || {

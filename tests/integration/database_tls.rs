@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::certificates::{Authority, Certified};
 use crate::company::{Company, Node, Run, SALES};
 use crate::running::Running;
-use crate::servers::fresh_database;
+use crate::servers::{fresh_database, fresh_sandbox};
 
 /// The password of the role `scram`.
 pub const PASSWORD: &str = "dbSecret+Quokka/7@";
@@ -47,7 +47,7 @@ pub fn encrypted() -> MutexGuard<'static, Encrypted> {
 
 impl Encrypted {
     fn start() -> Self {
-        let sandbox = Sandbox::new().unwrap();
+        let sandbox = fresh_sandbox();
         let settings = ["password_encryption=scram-sha-256", "log_statement=all", "log_connections=on"];
         let server = PostgresServer::start_with(&sandbox, "encrypted", &settings).unwrap();
         let mut admin = Client::connect(&server.url("postgres"), NoTls).unwrap();

@@ -10,10 +10,11 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::sandbox::leftovers::{assert_gone, processes_of, signal_group};
+use crate::servers::place;
 
 /// A temporary folder for one demo, which the servers' account may enter.
 fn temporary_folder() -> TempDir {
-    let folder = tempfile::Builder::new().prefix("salesync-demo-test-").tempdir().unwrap();
+    let folder = tempfile::Builder::new().prefix("salesync-demo-test-").tempdir_in(place()).unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
     folder
 }

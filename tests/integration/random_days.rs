@@ -11,17 +11,17 @@ use std::env;
 use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use salesync::sandbox::{BrokerServer, Definitions, PostgresServer, Sandbox};
+use salesync::sandbox::{BrokerServer, Definitions, PostgresServer};
 
 use self::life::{Broker, Life};
-use crate::servers::fresh_vhost;
+use crate::servers::{fresh_sandbox, fresh_vhost};
 
 /// More lives than a soak has time for.
 const VHOSTS: u32 = 300;
 
 #[test]
 fn after_days_of_chance_nothing_is_lost_doubled_or_stuck() {
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = fresh_sandbox();
     let mut postgres = PostgresServer::start(&sandbox, "postgres").unwrap();
     let seed = variable("SALESYNC_SEED").unwrap_or_else(seed_of_now);
     let Some(minutes) = variable::<u64>("SALESYNC_SOAK_MINUTES") else {

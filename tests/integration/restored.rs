@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::company::{Company, Node, Run, SALES};
 use crate::rights::{Side, program_url};
+use crate::servers::fresh_sandbox;
 
 /// A company whose branch, or head office, has a database server of its own.
 struct World {
@@ -19,7 +20,7 @@ struct World {
 
 impl World {
     fn with_servers_own(is_branchs: bool) -> Self {
-        let sandbox = Sandbox::new().unwrap();
+        let sandbox = fresh_sandbox();
         let server = PostgresServer::start(&sandbox, "own").unwrap();
         server.create_database("own").unwrap();
         let mut company = Company::new(&["east"], SALES);

@@ -16,7 +16,7 @@ use salesync::sandbox::{PostgresServer, Sandbox, find_postgres, wait_until};
 use crate::company::{Company, Node, Run, SALES_2021};
 use crate::page::site::{Page, Site};
 use crate::rights::as_role;
-use crate::servers::fresh_vhost;
+use crate::servers::{fresh_sandbox, fresh_vhost};
 
 const TABLES: &str =
     "[[table]]\nname = \"public.sales\"\nday = \"date\"\n[[table]]\nname = \"shop.item\"\nday = \"day\"\n";
@@ -39,7 +39,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let sandbox = Sandbox::new().unwrap();
+        let sandbox = fresh_sandbox();
         let server = PostgresServer::start(&sandbox, "postgres").unwrap();
         for (database, side) in [("head", "head-office"), ("east", "branch")] {
             server.create_database(database).unwrap();

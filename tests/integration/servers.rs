@@ -1,10 +1,12 @@
 //! The servers that the tests share: one PostgreSQL, one RabbitMQ, a database or virtual host per test.
 
 use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
-use std::thread;
+use std::{env, fs, thread};
 
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use salesync::sandbox::{BrokerServer, ChromeDriver, Definitions, PostgresServer, Sandbox};
 use tempfile::TempDir;
 
@@ -18,6 +20,13 @@ const RARE_VACUUM: &str = "autovacuum_naptime=1h";
 /// The password of the users for branches.
 const BRANCH_PASSWORD: &str = "branch";
 
+/// The system's memory as a folder. A database is a thousand files, and to make them costs a disk's file system six times
+/// what it costs here.
+const MEMORY: &str = "/dev/shm";
+
+/// So much must be free there, and in all. The tests need a quarter of it.
+const ROOM: u64 = 4 << 30;
+
 struct Servers {
     postgres: PostgresServer,
     broker: BrokerServer,
@@ -26,7 +35,7 @@ struct Servers {
 
 /// A static is never dropped; the servers end all the same when this process does.
 static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = fresh_sandbox();
     let (postgres, broker) = thread::scope(|scope| {
         let broker = scope.spawn(|| BrokerServer::start(&sandbox, "broker", &batch(0)).unwrap());
         let postgres = PostgresServer::start_with(&sandbox, "postgres", &[RARE_VACUUM]).unwrap();
@@ -37,7 +46,7 @@ static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
 
 /// Started by the first test that opens a browser, in a sandbox of its own: some need no other server.
 static CHROME_DRIVER: LazyLock<ChromeDriver> = LazyLock::new(|| {
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = fresh_sandbox();
     ChromeDriver::start(&sandbox, "browser").unwrap()
 });
 
@@ -56,11 +65,46 @@ fn vhost(number: usize) -> String {
     format!("test-{number}")
 }
 
+/// Where servers and tests have their files: where the developer says (`TMPDIR`), else in memory if there is room.
+static PLACE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let memory = PathBuf::from(MEMORY);
+    if env::var_os("TMPDIR").is_none() && has_room(&memory) { memory } else { env::temp_dir() }
+});
+
+/// Containers often have a tiny one, or one from which nothing may be run.
+fn has_room(memory: &Path) -> bool {
+    let Ok(volume) = statvfs(memory) else { return false };
+    let free = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let free = free.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.strip_suffix(" kB"));
+    let free: u64 = free.and_then(|kilobytes| kilobytes.trim().parse().ok()).unwrap_or(0) << 10;
+    volume.f_bavail * volume.f_frsize >= ROOM
+        && free >= ROOM
+        && !volume.f_flag.intersects(StatVfsMountFlags::NOEXEC | StatVfsMountFlags::RDONLY)
+}
+
+/// Where servers and tests have their files.
+pub fn place() -> &'static Path {
+    &PLACE
+}
+
+/// For servers of the test's own.
+pub fn fresh_sandbox() -> Sandbox {
+    Sandbox::new_in(place()).unwrap()
+}
+
 /// The URL of an empty database of its own.
 pub fn fresh_database() -> String {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     SERVERS.postgres.create_database(&name).unwrap();
     SERVERS.postgres.url(&name)
+}
+
+/// Drops a database of the shared server; one on another server goes with that.
+pub fn drop_database(url: &str) {
+    if let Some(name) = url.strip_prefix(&SERVERS.postgres.url("")) {
+        // A test that has failed may have left it as nobody expects.
+        let _ = SERVERS.postgres.drop_database(name);
+    }
 }
 
 /// The URL of an empty virtual host of its own, for the user who may do everything there; [`as_branch`] makes of it

@@ -70,12 +70,15 @@ impl<'a> Feed<'a> {
 
     /// Whether something could be done for it now.
     pub(super) fn is_ready(&self) -> bool {
-        let is_its_turn = match self.turn {
+        self.is_its_turn() && !self.is_at_work
+    }
+
+    fn is_its_turn(&self) -> bool {
+        match self.turn {
             Turn::Now => true,
             Turn::From(time) => time <= Instant::now(),
             Turn::Never => false,
-        };
-        is_its_turn && !self.is_at_work
+        }
     }
 
     /// Whether there is nothing more to do for it in a run that does not stay.
@@ -84,9 +87,9 @@ impl<'a> Feed<'a> {
         !self.is_at_work && (self.turn == Turn::Never || is_done)
     }
 
-    /// Whether the next bundle may come while a worker is at it.
+    /// Whether the next bundle may come while a worker is at it. What has failed is not tried as often as others have news.
     pub(super) fn wants_next(&self) -> bool {
-        self.is_at_work && !self.is_dry && self.waiting.is_empty()
+        self.is_at_work && self.is_its_turn() && !self.is_dry && self.waiting.is_empty()
     }
 
     /// Forgets bundles that cannot be answered for any more. They come again.

@@ -11,6 +11,7 @@ use salesync::sandbox::{BrokerServer, Definitions, Sandbox};
 
 use super::{address, assert_failure, connect, next, next_within_seconds, publish};
 use crate::line::{BOTH_WAYS, Break, Line};
+use crate::servers::fresh_sandbox;
 
 const VHOSTS: [&str; 9] =
     ["alarm", "full", "rights", "grave", "other-type", "silent", "hung-up", "unreadable", "killed"];
@@ -18,7 +19,7 @@ const VHOSTS: [&str; 9] =
 /// The broker that has trouble.
 fn own_broker() -> MutexGuard<'static, BrokerServer> {
     static SERVER: LazyLock<(Mutex<BrokerServer>, Sandbox)> = LazyLock::new(|| {
-        let sandbox = Sandbox::new().unwrap();
+        let sandbox = fresh_sandbox();
         let definitions = Definitions::with_vhosts(VHOSTS).with_branch("rights", "east", "pw");
         (Mutex::new(BrokerServer::start(&sandbox, "troubled", &definitions).unwrap()), sandbox)
     });

@@ -3,13 +3,13 @@
 
 use std::thread;
 
-use salesync::sandbox::{BrokerServer, Definitions, Sandbox};
+use salesync::sandbox::{BrokerServer, Definitions};
 
 use super::scenarios::{SCENARIOS, Scenario, company};
 use super::{assert_healed, run};
 use crate::company::Company;
 use crate::halted::{Halted, Reached};
-use crate::servers::fresh_database;
+use crate::servers::{fresh_database, fresh_sandbox};
 
 #[test]
 fn the_broker_is_killed_after_every_step_that_concerns_it() {
@@ -17,7 +17,7 @@ fn the_broker_is_killed_after_every_step_that_concerns_it() {
         .iter()
         .flat_map(|scenario| scenario.with_broker.iter().map(|step| (*scenario, format!("{step:?}"))))
         .collect();
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = fresh_sandbox();
     let vhost = |number: usize| format!("company-{number}");
     let definitions = Definitions::with_vhosts((0..points.len()).map(vhost));
     let mut broker = BrokerServer::start(&sandbox, "broker", &definitions).unwrap();

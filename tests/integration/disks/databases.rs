@@ -13,6 +13,7 @@ use super::{assert_goes_on, assert_told};
 use crate::company::{Company, Node, SALES};
 use crate::rights::{Side, program_url};
 use crate::running::Running;
+use crate::servers::fresh_sandbox;
 use crate::small_disk::SmallDisk;
 
 /// A server for one of the company's databases.
@@ -24,7 +25,7 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let sandbox = Sandbox::new().unwrap();
+        let sandbox = fresh_sandbox();
         let postgres = PostgresServer::start(&sandbox, "postgres").unwrap();
         Self { postgres, home: sandbox.path().join("postgres"), _sandbox: sandbox }
     }

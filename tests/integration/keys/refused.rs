@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use salesync::sandbox::{PostgresServer, Sandbox, wait_until};
+use salesync::sandbox::{PostgresServer, wait_until};
 
 use super::{company_of, toml};
 use crate::company::{Company, Node};
+use crate::servers::fresh_sandbox;
 
 /// Tables that are refused, by their definition, with what must be said.
 const REFUSED: &[(&str, &[&str])] = &[
@@ -105,7 +106,7 @@ fn truncate_in_the_stricter_isolation_levels_is_refused_because_it_could_not_be_
 #[test]
 fn a_table_that_a_subscription_writes_to_is_refused_before_the_next_cut() {
     let company = Company::new(&["east"], &toml(&["public.t"]));
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = fresh_sandbox();
     let postgres = PostgresServer::start_with(&sandbox, "postgres", &["wal_level=logical"]).unwrap();
     let node = |name: &str| {
         postgres.create_database(name).unwrap();

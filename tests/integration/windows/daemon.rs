@@ -3,16 +3,17 @@
 use std::fs;
 use std::time::Duration;
 
-use salesync::sandbox::{BrokerServer, Definitions, PostgresServer, Sandbox, wait_until};
+use salesync::sandbox::{BrokerServer, Definitions, PostgresServer, wait_until};
 
 use super::{arrives, comes_to};
 use crate::company::{Company, Node, SALES};
 use crate::running::{Running, Systemd};
+use crate::servers::fresh_sandbox;
 
 #[test]
 fn a_daemon_outlives_its_database_and_its_broker_and_tells_systemd() {
     let company = Company::new(&["east"], SALES);
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = fresh_sandbox();
     let definitions = Definitions::with_vhosts(["v"]);
     let mut broker = BrokerServer::start(&sandbox, "broker", &definitions).unwrap();
     let mut postgres = PostgresServer::start(&sandbox, "postgres").unwrap();
@@ -78,7 +79,7 @@ fn forge_unreadable(broker: &BrokerServer, branch: &str) {
 #[test]
 fn the_trouble_of_one_branch_does_not_stop_another() {
     let company = Company::new(&["bad", "east", "west"], SALES);
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = fresh_sandbox();
     let broker = BrokerServer::start(&sandbox, "broker", &Definitions::with_vhosts(["v"])).unwrap();
     let head = &company.head_office;
     head.configure(

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use postgres::fallible_iterator::FallibleIterator as _;
-use salesync::sandbox::{PostgresServer, Sandbox};
+use salesync::sandbox::PostgresServer;
 
 use super::{arrives, comes_to};
 use crate::company::{Company, Node, SALES};
 use crate::line::Line;
 use crate::running::{Running, Systemd};
+use crate::servers::fresh_sandbox;
 
 const FOLLOWED: &str = "SELECT salesync.is_followed()";
 
@@ -72,7 +73,7 @@ fn a_thousand_commits_in_a_moment_are_a_few_bundles() {
 #[test]
 fn a_follower_outlives_its_database_and_its_line() {
     let company = Company::new(&["east"], SALES);
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = fresh_sandbox();
     let mut postgres = PostgresServer::start(&sandbox, "postgres").unwrap();
     postgres.create_database("east").unwrap();
     let line = Line::to(&company.broker_url);
