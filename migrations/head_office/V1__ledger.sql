@@ -14,6 +14,7 @@ CREATE TABLE salesync.branch (
     last_sequence    bigint NOT NULL DEFAULT 0 CHECK (last_sequence >= 0),
     last_manifest    text,                       -- SHA-256 of the last applied manifest.json
     last_applied_at  timestamptz,
+    known_since      timestamptz NOT NULL DEFAULT clock_timestamp(), -- it was registered, or came back: not late before that
     is_at_cut        boolean NOT NULL DEFAULT false, -- the last applied bundle was the last part of its cut
     cut_taken_at     timestamptz,                -- when that cut was taken: what was committed before is in it; the branch's clock
     data_as_of       timestamptz,                -- the same of the last finished cut: what is here is as of then

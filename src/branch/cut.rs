@@ -11,13 +11,15 @@ use std::thread;
 use postgres::error::SqlState;
 use postgres::{Client, IsolationLevel, Transaction};
 
+use super::captured::{check_capture, check_captured, check_day};
 use super::changes::TableCut;
 use super::days::Days;
 use super::node::Node;
 use super::order::parents_first;
-use super::parts::{PartLimits, Parts, Sealing};
+use super::parts::Parts;
 use super::record::{Recorder, Snapshot};
-use super::tracking::{TrackedTable, check_capture, check_captured, check_day, tracked_tables};
+use super::sealing::{PartLimits, Sealing};
+use super::tracking::{TrackedTable, tracked_tables};
 use crate::archive::Archive;
 use crate::bundle::RowReader;
 use crate::database::{check_readable, copy_failure, database_failure};

@@ -4,6 +4,7 @@ pub mod import;
 
 mod biography;
 mod capture;
+mod captured;
 mod changes;
 mod condition;
 mod confirmations;
@@ -24,18 +25,19 @@ mod recent;
 mod record;
 mod requests;
 mod sales;
+mod sealing;
 mod settle;
 mod status;
 mod tracking;
 
 pub use biography::{BundleBiography, ReceiptTaken, bundle_biography};
+pub use captured::check_amounts;
 pub use condition::{BranchSubject, EXAMINATIONS};
 pub use cut::{CutOptions, Cutter, Since, cut};
 pub use follow::{follow_changes, is_followed, unfollow_changes, wait_for_change};
 pub use leave::{Remains, leave};
 pub use mark::branch_mark;
 pub use node::Node;
-pub use parts::{PartLimits, SMALLEST_BUNDLE, Sealing};
 pub use probe::send_probe;
 pub use prune::prunable_bundles;
 pub use publish::{RecordedBundle, numbered_bundles, pending_bundles, publish, renew_state};
@@ -47,6 +49,7 @@ pub use sales::{
     check_sales, clear_sales, correct_sale, count_sales, create_sales, find_sale, list_sales, void_sale,
     whereabouts,
 };
+pub use sealing::{PartLimits, SMALLEST_BUNDLE, Sealing};
 pub use settle::{Settled, Unapplied, settle, unanswered_bundles, unapplied_bundles};
 pub use status::{BranchStatus, Clock, Unproven, branch_status, change_log_bytes};
-pub use tracking::{InitReport, TrackedTable, check_amounts, init_branch, tracked_tables};
+pub use tracking::{InitReport, TrackedTable, init_branch, tracked_tables};

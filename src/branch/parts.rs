@@ -3,7 +3,6 @@
 use std::env;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
-use std::path::PathBuf;
 
 use chrono::{SubsecRound, Utc};
 
@@ -11,69 +10,13 @@ use super::changes::TableCut;
 use super::confirmations::{BYTES_PER_CONFIRMATION, untold_confirmations};
 use super::node::{Node, expect_new};
 use super::record::{Recorder, Snapshot};
+use super::sealing::{PartLimits, SealedBundle, Sealing};
 use crate::archive::Archive;
-use crate::bundle::{Draft, EncryptedFile, SIGNATURE_MEMBER, encryption_overhead, key_of_row};
+use crate::bundle::{Draft, EncryptedFile, key_of_row};
 use crate::domain::{
     BUNDLE_FORMAT, BundleId, Confirmation, Cut, DayTotals, Digest, Failure, KeyRange, MANIFEST_LIMIT,
-    Manifest, MemberKind, Mode, Recipient, Sequence, SigningKey, TableChange,
+    Manifest, MemberKind, Mode, Sequence, TableChange,
 };
-
-/// The bounds of a bundle.
-#[derive(Debug, Clone, Copy)]
-pub struct PartLimits {
-    /// A bundle is not larger than this, in bytes, unless a single row is.
-    pub max_bytes: u64,
-    /// zstd's level, 1 to 19.
-    pub compression_level: i32,
-}
-
-/// A bundle smaller than this could not hold its own manifest and a useful number of rows.
-pub const SMALLEST_BUNDLE: u64 = 64 << 10;
-
-impl PartLimits {
-    /// These bounds, and no larger than a message may be, if that is known.
-    pub(super) fn within(self, message_limit: Option<u64>) -> Self {
-        let known = message_limit.unwrap_or(u64::MAX).max(SMALLEST_BUNDLE);
-        Self { max_bytes: self.max_bytes.min(known), ..self }
-    }
-}
-
-/// A bundle that is in the archive.
-#[derive(Debug)]
-pub(super) struct SealedBundle {
-    pub(super) manifest: Manifest,
-    pub(super) manifest_sha256: Digest,
-    /// Of the whole file, if it is encrypted: the branch itself may not be able to read the manifest.
-    pub(super) file_sha256: Option<Digest>,
-    /// Of the file, in bytes.
-    pub(super) size: u64,
-}
-
-/// What a branch seals its bundles with.
-#[derive(Debug, Clone, Copy)]
-pub struct Sealing<'a> {
-    /// They are signed with this, if the branch has a key.
-    pub key: Option<&'a SigningKey>,
-    /// They are encrypted to these, if there are any.
-    pub recipients: &'a [Recipient],
-}
-
-impl Sealing<'_> {
-    /// Where members wait until their bundle is sealed. They are not encrypted there, and the archive may be on a stick.
-    fn spool_folder(&self, archive: &Archive) -> Result<PathBuf, Failure> {
-        if self.recipients.is_empty() { archive.drafts() } else { Ok(env::temp_dir()) }
-    }
-
-    /// What a bundle of at most so many bytes needs besides tables and rows, at most.
-    fn empty_size(&self, max_bytes: u64) -> u64 {
-        let signature = self.key.map_or(0, |_| SIGNATURE_MEMBER);
-        let encryption = match self.recipients.len() {
-            0 => 0,
-            recipients => encryption_overhead(recipients, max_bytes),
-        };
-        BYTES_PER_BUNDLE + signature + encryption
-    }
-}
 
 /// The first part of a cut is not larger than this, in bytes, and each of the next may have half as much again as the
 /// one before it, up to what is configured. So head office begins early, and is still at work on one part when
@@ -85,9 +28,6 @@ const STEPS_OF_GROWTH: u32 = 30;
 /// What a manifest needs for one table, at most: names, types, three members with their totals.
 const BYTES_PER_TABLE: u64 = 1024;
 const BYTES_PER_COLUMN: u64 = 400;
-/// The rest of a manifest, the tar around it, and what the compressor still holds when a row is added.
-const BYTES_PER_BUNDLE: u64 = 4096;
-
 /// The parts of one cut, sealed and recorded one after the other.
 pub(super) struct Parts<'a> {
     archive: &'a Archive,

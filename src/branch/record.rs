@@ -11,7 +11,7 @@ use postgres::{Client, Transaction};
 use super::changes::TableCut;
 use super::confirmations::note_told;
 use super::counts::remember_counts;
-use super::parts::SealedBundle;
+use super::sealing::SealedBundle;
 use crate::database::database_failure;
 use crate::domain::{Failure, Mode};
 use crate::halt::{self, Step};

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use postgres::{Client, GenericClient, Transaction};
 use serde::Serialize;
 
+use super::captured::{check_amounts, is_captured};
 use super::changes::TableCut;
 use super::settle::{Unapplied, unapplied_bundles};
-use super::tracking::{TrackedTable, check_amounts, is_captured, tracked_tables};
+use super::tracking::{TrackedTable, tracked_tables};
 use crate::database::{check_readable, database_failure, describe};
 use crate::domain::{Failure, TableName, quote_identifier};
 

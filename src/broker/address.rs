@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::net::Ipv6Addr;
 
-use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism};
 use zeroize::Zeroizing;
 
 use crate::domain::{Failure, Kind};
@@ -117,6 +117,10 @@ impl BrokerAddress {
         }
     }
 
+    pub(super) fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
     pub(super) fn is_encrypted(&self) -> bool {
         self.encrypted
     }
@@ -128,12 +132,20 @@ impl BrokerAddress {
     }
 
     /// The address in lapin's terms. It is built and not parsed there: lapin's parser silently
-    /// replaces an IPv6 host by `localhost`, and a missing password by `guest`.
-    pub(super) fn uri(&self) -> Result<AMQPUri, Failure> {
-        let password = self.password.clone().ok_or_else(|| {
-            Failure::new(Kind::Configuration, format!("connecting to {self}"), "there is no password")
-                .hint("put the whole address, with the password, into SALESYNC_BROKER_URL")
-        })?;
+    /// replaces an IPv6 host by `localhost`, and a missing password by `guest`. Who has no password and shows a certificate
+    /// logs in by that.
+    pub(super) fn uri(&self, shows_certificate: bool) -> Result<AMQPUri, Failure> {
+        let (password, mechanism) = match &self.password {
+            Some(password) => (password.clone(), SASLMechanism::default()),
+            None if self.encrypted && shows_certificate => (String::new(), SASLMechanism::External),
+            None => {
+                let doing = format!("connecting to {self}");
+                return Err(Failure::new(Kind::Configuration, doing, "there is no password").hint(
+                    "put the whole address, with the password, into SALESYNC_BROKER_URL; or log in by a certificate: amqps:// \
+                     and client_certificate in [broker]",
+                ));
+            }
+        };
         Ok(AMQPUri {
             scheme: if self.encrypted { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
             authority: AMQPAuthority {
@@ -145,6 +157,7 @@ impl BrokerAddress {
             query: AMQPQueryString {
                 heartbeat: Some(HEARTBEAT),
                 frame_max: Some(FRAME),
+                auth_mechanism: Some(mechanism),
                 ..AMQPQueryString::default()
             },
         })

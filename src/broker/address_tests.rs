@@ -36,7 +36,7 @@ fn ports_and_virtual_host_have_the_defaults_of_amqp() {
 #[test]
 fn an_ipv6_host_reaches_the_client_as_it_is() {
     let address = read("amqps://u:p@[2001:db8::1]:5000/v");
-    assert_eq!(address.uri().expect("complete").authority.host, "2001:db8::1");
+    assert_eq!(address.uri(false).expect("complete").authority.host, "2001:db8::1");
     assert_eq!(address.to_string(), "amqps://u@[2001:db8::1]:5000/v");
     assert!(!address.is_loopback());
     assert!(read("amqp://u:p@[::1]/v").is_loopback());
@@ -47,9 +47,11 @@ fn an_ipv6_host_reaches_the_client_as_it_is() {
 #[test]
 fn an_address_without_password_can_be_completed_but_not_used() {
     let address = read("amqps://east@ho.example/salesync");
-    let failure = address.uri().expect_err("no password");
+    let failure = address.uri(false).expect_err("no password");
+    let plain = BrokerAddress::parse("amqp://user@host/v").expect("an address");
+    plain.uri(true).expect_err("a certificate is shown over TLS only");
     assert!(failure.to_string().contains("there is no password"), "{failure}");
-    let uri = address.with_password("secret").uri().expect("complete");
+    let uri = address.with_password("secret").uri(true).expect("complete");
     assert_eq!(uri.authority.userinfo.password, "secret");
     assert_eq!(uri.query.heartbeat, Some(10));
 }

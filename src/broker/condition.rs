@@ -5,16 +5,15 @@
 //! queue ever had it. A queue that is declared again as it is stays as it is; one of another type is refused. What a
 //! policy says, and how large a message may be, AMQP does not tell.
 
-use lapin::options::{
-    BasicGetOptions, BasicNackOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions,
-};
-use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, ErrorKind, ExchangeKind};
+use lapin::ExchangeKind;
+use lapin::options::{BasicGetOptions, BasicNackOptions, ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::types::{FieldTable, ShortString};
 
 use super::connection::Broker;
 use super::failure;
 use super::link::Trouble;
 use super::topology::{BUNDLES, DEAD, RECEIPTS, name, queue_of};
+use super::trial::code;
 use crate::domain::{Check, Count, Examination, Failure, Finding, Kind, NodeName};
 
 /// So many messages in one queue are not the usual.
@@ -271,50 +270,6 @@ impl BrokerSubject {
             }
             Err(trouble) => Err(failure::during(format!("looking at the queue {queue}"), trouble)),
         }
-    }
-}
-
-impl Broker {
-    /// Does `work` on a channel that nothing else uses: what is refused there ends it.
-    fn on_own_channel<T>(
-        &mut self,
-        work: impl AsyncFnOnce(Channel) -> lapin::Result<T>,
-    ) -> Result<T, Trouble> {
-        let channel = self.link.wait(self.deadlines.rpc, self.connection.create_channel())?;
-        self.link.wait(self.deadlines.rpc, work(channel.clone()))
-    }
-
-    /// Publishes a message that no queue ever gets.
-    fn try_publishing(&mut self, exchange: &str, key: ShortString) -> Result<(), Trouble> {
-        // A login that can be no property cannot have logged in.
-        let properties =
-            BasicProperties::default().with_user_id(ShortString::try_new(self.user()).unwrap_or_default());
-        let exchange = ShortString::try_new(exchange).unwrap_or_default();
-        self.on_own_channel(async |channel| {
-            channel.tx_select().await?;
-            let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-            let _sent = channel.basic_publish(exchange, key, options, b"salesync doctor", properties).await?;
-            channel.tx_rollback().await
-        })
-    }
-
-    /// Declares a queue that is there, as salesync would have.
-    fn declare_again(&mut self, queue: &ShortString) -> Result<(), Trouble> {
-        let mut arguments = FieldTable::default();
-        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-        let declared = self.on_own_channel(async |channel| {
-            channel.queue_declare(queue.clone(), QueueDeclareOptions::durable(), arguments).await
-        });
-        declared.map(drop)
-    }
-}
-
-/// What the broker has answered, if it has refused something.
-fn code(trouble: &Trouble) -> Option<u16> {
-    let Trouble::Lapin(error) = trouble else { return None };
-    match error.kind() {
-        ErrorKind::ProtocolError(error) => Some(error.get_id()),
-        _ => None,
     }
 }
 

@@ -64,7 +64,7 @@ impl Broker {
                 "use amqps:// (port 5671), or allow plaintext explicitly if the line itself is encrypted",
             ));
         }
-        let (uri, tls) = (address.uri()?, encryption(address, &options.tls)?);
+        let (uri, tls) = (address.uri(options.tls.identity.is_some())?, encryption(address, &options.tls)?);
         let mut link = Link::new().map_err(|error| Failure::new(Kind::Failed, doing.as_str(), error))?;
         let connection = link
             .wait(options.deadlines.connect, open(uri, tls.clone()))

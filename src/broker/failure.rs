@@ -10,12 +10,16 @@ use tokio_rustls::rustls::ClientConfig;
 use super::address::BrokerAddress;
 use super::encryption::SETTINGS;
 use super::link::Trouble;
-use super::probe::speaks_tls;
+use super::probe::{speaks_tls, takes_certificates};
 use crate::domain::{Failure, Kind};
 use crate::tls::{handshake_error, late_alert, tls_failure};
 
 const LATER: &str = "nothing is lost; try again when the line is up";
 const CREDENTIALS: &str = "check user and password in broker.url or SALESYNC_BROKER_URL";
+const CERTIFICATE: &str = "without a password the common name of client_certificate is the user: it has to be the one in broker.url, \
+     and one that the broker knows (`rabbitmqctl list_users`)";
+const NO_EXTERNAL: &str = "its operator enables rabbitmq_auth_mechanism_ssl and adds EXTERNAL to auth_mechanisms; or put the password \
+     into broker.url or SALESYNC_BROKER_URL";
 const RIGHTS: &str = "this broker user lacks the right for it; `salesync enroll` at head office prints what a branch's user needs";
 pub(super) const INIT: &str =
     "declare the exchanges and queues: run `salesync init` at head office, with this branch enrolled there";
@@ -99,8 +103,13 @@ fn no_connection(
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => match tls {
-            Some(tls) => match late_alert(address.host_and_port(), tls, |_| Ok(())) {
+            Some(tls) => match late_alert(address.host_and_port(), Arc::clone(&tls), |_| Ok(())) {
                 Some(error) => tls_failure(doing, &error, &SETTINGS),
+                // It hangs up on a way to log in that it has not offered.
+                None if !address.has_password() && takes_certificates(address, tls) == Some(false) => {
+                    Failure::new(Kind::Configuration, doing, "the broker takes no certificate as a login")
+                        .hint(NO_EXTERNAL)
+                }
                 None => Failure::new(Kind::Unreachable, doing, format!("it hung up: {said}"))
                     .hint("is this the broker's AMQPS port (5671)? if it is, try again later"),
             },
@@ -132,6 +141,7 @@ fn refused(doing: String, error: &AMQPError) -> Failure {
     let code = error.get_id();
     let said = error.get_message().as_str();
     let (kind, hint) = match code {
+        403 if said.contains("mechanism EXTERNAL") => (Kind::Permission, CERTIFICATE),
         403 if said.contains("Login was refused") => (Kind::Permission, CREDENTIALS),
         403 => (Kind::Permission, RIGHTS),
         404 => (Kind::Configuration, INIT),

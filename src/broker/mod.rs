@@ -34,6 +34,7 @@ mod publish;
 mod receive;
 mod topology;
 mod transport;
+mod trial;
 
 pub use address::BrokerAddress;
 pub use branch_user::{branch_definitions, branch_rights};

@@ -6,6 +6,7 @@ mod defect;
 mod draft;
 mod encryption;
 mod layout;
+mod raw_member;
 mod reader;
 mod tally;
 #[cfg(test)]

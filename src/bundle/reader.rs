@@ -2,11 +2,10 @@
 //! then, on request, the rows.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
-use zstd::stream::read::Decoder;
 
 use super::csv::header_line;
 use super::defect::{Defect, PourError, ReadError};
@@ -14,6 +13,7 @@ use super::encryption::Content;
 use super::layout::{
     BLOCK, MANIFEST_NAME, SIGNATURE_NAME, SIGNATURE_SIZE, padding, read_header, read_padding, read_whole,
 };
+use super::raw_member::RawMember;
 use super::tally::Tally;
 use crate::domain::{
     Digest, Distrust, Identities, KeyId, KeyRing, MANIFEST_LIMIT, Manifest, Member, Signable, Signature,
@@ -36,10 +36,6 @@ pub struct Bundle<R> {
 
 /// What follows the manifest: the signature, and where each member's content begins.
 type Contents = (Option<Signature>, BTreeMap<String, u64>);
-
-/// Larger windows are refused, so that a hostile frame cannot ask for much memory. No level this
-/// program writes (1 to 19) needs more than 8 MiB.
-const WINDOW_LOG_LIMIT: u32 = 23;
 
 impl<R: Read + Seek> Bundle<R> {
     /// Reads the manifest and checks the whole file against it, without decompressing anything.
@@ -110,10 +106,8 @@ impl<R: Read + Seek> Bundle<R> {
         let offset = *self.offsets.get(&member.name).ok_or_else(missing)?;
         self.source.seek(SeekFrom::Start(offset)).map_err(PourError::reading)?;
         let compressed = BufReader::with_capacity(1 << 16, (&mut self.source).take(member.bytes));
-        let mut decoder = Decoder::with_buffer(compressed).map_err(PourError::Source)?.single_frame();
-        decoder.window_log_max(WINDOW_LOG_LIMIT).map_err(PourError::Source)?;
         let columns = member.kind.columns(&table.columns);
-        let mut raw = RawMember { source: decoder, member, left: member.raw_bytes };
+        let mut raw = RawMember::new(compressed, member)?;
         raw.expect(&header_line(&columns))?;
         let totals = raw.rows(Tally::new(&columns), sink)?;
         raw.end()?;
@@ -242,87 +236,4 @@ impl<R: Read> Scan<R> {
         let trailing = io::copy(&mut self.source, &mut io::sink())?;
         if trailing > 0 { Err(Defect::TrailingBytes(trailing).into()) } else { Ok(()) }
     }
-}
-
-/// A member while it is decompressed.
-struct RawMember<'a, D> {
-    /// Decodes one frame.
-    source: D,
-    member: &'a Member,
-    /// Raw bytes still to come.
-    left: u64,
-}
-
-impl<R: BufRead> RawMember<'_, Decoder<'_, R>> {
-    fn expect(&mut self, line: &[u8]) -> Result<(), PourError> {
-        let mut found = vec![0; line.len()];
-        let mut filled = 0;
-        while filled < found.len() {
-            match self.read(&mut found[filled..])? {
-                0 => break,
-                count => filled += count,
-            }
-        }
-        if found != line {
-            return Err(Defect::HeaderLineDiffers(self.member.name.clone()).into());
-        }
-        Ok(())
-    }
-
-    fn rows(&mut self, mut tally: Tally, sink: &mut impl Write) -> Result<Totals, PourError> {
-        let name = &self.member.name.clone();
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            let count = self.read(&mut buffer)?;
-            if count == 0 {
-                break;
-            }
-            let fed = tally.feed(&buffer[..count]);
-            fed.map_err(|why| Defect::RowMalformed(name.clone(), tally.rows() + 1, why))?;
-            sink.write_all(&buffer[..count]).map_err(PourError::Sink)?;
-        }
-        tally.finish().map_err(|why| Defect::RowMalformed(name.clone(), tally.rows() + 1, why))?;
-        check_tally(self.member, &tally)?;
-        Ok(tally.totals())
-    }
-
-    /// A member is one frame, and nothing hides behind it.
-    fn end(self) -> Result<(), PourError> {
-        let mut rest = self.source.finish();
-        if rest.fill_buf().map_err(PourError::Source)?.is_empty() {
-            return Ok(());
-        }
-        let why = "something follows its frame".to_owned();
-        Err(Defect::Compression(self.member.name.clone(), why).into())
-    }
-
-    /// Never gives more than the declared size, and at the end not less either.
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, PourError> {
-        let (name, declared) = (&self.member.name, self.member.raw_bytes);
-        let failed = |error: io::Error| match error.raw_os_error() {
-            Some(_) => PourError::Source(error),
-            None => Defect::Compression(name.clone(), error.to_string()).into(),
-        };
-        let count = self.source.read(buffer).map_err(failed)?;
-        let differs = || Defect::RawSizeDiffers(name.clone(), declared);
-        self.left = self.left.checked_sub(count as u64).ok_or_else(differs)?;
-        if count == 0 && !buffer.is_empty() && self.left > 0 { Err(differs().into()) } else { Ok(count) }
-    }
-}
-
-fn check_tally(member: &Member, tally: &Tally) -> Result<(), Defect> {
-    let name = member.name.clone();
-    if tally.rows() != member.rows {
-        return Err(Defect::RowsDiffer { member: name, declared: member.rows, found: tally.rows() });
-    }
-    for (column, found) in tally.totals() {
-        match member.totals.get(&column) {
-            Some(declared) if *declared == found => {}
-            declared => {
-                let declared = declared.map(|total| total.sum.clone()).unwrap_or_default();
-                return Err(Defect::TotalDiffers { member: name, column, declared, found: found.sum });
-            }
-        }
-    }
-    Ok(())
 }

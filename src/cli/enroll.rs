@@ -18,7 +18,7 @@ use super::private_file::{Readers, write_new};
 use super::settings::{BranchSettings, Role, Settings};
 use crate::broker::branch_definitions;
 use crate::domain::{Failure, Identity, Kind, NodeName, PublicKey, Recipient, legible};
-use crate::head_office::{init_head_office, presented_keys};
+use crate::head_office::{expect_again, init_head_office, presented_keys};
 use crate::tls::export_authority;
 
 /// What is true of both ways to call it.
@@ -200,6 +200,9 @@ impl Files {
 /// As `init` does: the branch is known to the database, and has its queues.
 fn prepare(settings: &Settings, client: &mut Client, branch: &NodeName) -> Result<(), Failure> {
     init_head_office(client, &settings.node, std::slice::from_ref(branch))?;
+    if settings.branches.get(branch).is_none_or(|known| known.left_at.is_some()) {
+        expect_again(client, branch)?;
+    }
     let mut broker = settings.connect_broker()?;
     broker.declare_topology(&[branch.as_str()])?;
     broker.close();

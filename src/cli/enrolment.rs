@@ -121,6 +121,35 @@ impl Offered {
         Ok(Self { settings, text, authority })
     }
 
+    /// Where the configuration that is there says something else than head office does here.
+    pub(super) fn differences(&self, there: &Settings) -> Vec<String> {
+        let offered = &self.settings;
+        let knows = |key| there.head_office.keys().iter().any(|known| known.key == key);
+        let is_unknown = offered.head_office.keys().iter().any(|trusted| !knows(trusted.key));
+        let has_others = offered.recipients.iter().any(|recipient| !there.recipients.contains(recipient));
+        let in_file = [
+            (there.differs_in_broker(offered), "[broker]"),
+            (is_unknown, "[head_office]"),
+            (has_others, "[encryption]"),
+        ];
+        let in_file = in_file.into_iter().filter_map(|(differs, section)| differs.then_some(section));
+        let in_file = in_file.map(|section| format!("{} in {section}", there.file().display()));
+        in_file.chain(self.other_authority(there)).collect()
+    }
+
+    /// The same of the broker's authority.
+    fn other_authority(&self, there: &Settings) -> Option<String> {
+        match (&self.authority, there.broker_authority()) {
+            (None, None) => None,
+            (Some(authority), Some(file)) => {
+                // One that is not there is written again.
+                let is_other = fs::read_to_string(file).map_or(file.exists(), |text| text != *authority);
+                is_other.then(|| file.display().to_string())
+            }
+            _ => Some(format!("{} in `ca_file` of [broker]", there.file().display())),
+        }
+    }
+
     /// Writes the authority's certificates into the configuration's folder, if there are any.
     pub(super) fn write_authority(&self, folder: &Path) -> Result<(), Failure> {
         let Some(authority) = &self.authority else { return Ok(()) };

@@ -38,6 +38,7 @@ mod settings;
 mod status;
 mod sync;
 mod unattended;
+mod units;
 mod verdicts;
 mod verify;
 

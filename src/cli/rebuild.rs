@@ -68,6 +68,10 @@ fn keys(settings: &Settings, args: &Replay) -> Result<KeyRing, Failure> {
             let why = format!("there is no {}, which it signs with", file.display());
             return Err(Failure::new(Kind::Configuration, DOING, why).hint(NAME_IT));
         }
+        None if named.is_none() && !settings.head_office.is_empty() => {
+            let why = "head office signs, as [head_office] says, and nothing says what the branch signs with";
+            return Err(Failure::new(Kind::Configuration, DOING, why).hint(NAME_IT));
+        }
         _ => None,
     };
     let named = named.unwrap_or_default();

@@ -161,7 +161,7 @@ impl BranchLine {
             last_applied_at: state.last_applied_at,
             held: state.held.iter().map(|held| held.sequence).collect(),
             missing: state.missing(),
-            late: standing.is_late,
+            late: standing.late.is_some(),
             rejected: state.rejected,
             at_cut: state.is_at_cut,
             data_as_of: state.data_as_of,

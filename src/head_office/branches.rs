@@ -20,6 +20,8 @@ pub struct BranchState {
     pub last_manifest: Option<Digest>,
     /// When it was applied.
     pub last_applied_at: Option<DateTime<Utc>>,
+    /// When it was registered, or came back after it had left.
+    pub known_since: DateTime<Utc>,
     /// True if it was the last part of its cut.
     pub is_at_cut: bool,
     /// When the branch took its last cut that is here to the end: what head office has of it is as of then, by the
@@ -101,7 +103,7 @@ const STATE: &str = "
            (SELECT floor(extract(epoch FROM min(l.received_at - l.created_at)) * 1000)::bigint FROM (
                 SELECT received_at, created_at FROM salesync.bundle l WHERE l.branch = b.name
                 ORDER BY epoch DESC, sequence DESC LIMIT 20) l),
-           b.data_as_of
+           b.data_as_of, b.known_since
     FROM salesync.branch b LEFT JOIN LATERAL (
         SELECT h.epoch, array_agg(h.sequence ORDER BY h.sequence) AS sequences,
                array_agg(h.hold ORDER BY h.sequence) AS holds, array_agg(h.reason ORDER BY h.sequence) AS reasons
@@ -195,6 +197,7 @@ fn branch_state(row: &Row) -> Result<BranchState, Failure> {
         last_sequence: Sequence::from_bigint(row.get(2)),
         last_manifest: digest.and_then(|text| text.parse().ok()),
         last_applied_at: row.get(4),
+        known_since: row.get(14),
         is_at_cut: row.get(5),
         data_as_of: row.get(13),
         held_epoch: row.get::<_, Option<uuid::Uuid>>(6).map(Epoch),

@@ -22,3 +22,10 @@ pub fn init_head_office(
     client.execute(sql, &[&names]).map_err(failed)?;
     Ok(migrations)
 }
+
+/// A branch that had left, or was taken out of the configuration, is expected again: its silence counts from now on.
+pub fn expect_again(client: &mut Client, branch: &NodeName) -> Result<(), Failure> {
+    let sql = "UPDATE salesync.branch SET known_since = clock_timestamp() WHERE name = $1";
+    let done = client.execute(sql, &[&branch.as_str()]);
+    done.map(drop).map_err(|error| database_failure(format!("expecting {branch} again"), &error))
+}

@@ -42,7 +42,7 @@ pub use decisions::{Decider, Ruling, Seen, decide};
 pub use deletions::Deletion;
 pub use enrolment::Enrolment;
 pub use hold::{Hold, HoldKind};
-pub use init::init_head_office;
+pub use init::{expect_again, init_head_office};
 pub use ledger::Source;
 pub use mark::head_office_mark;
 pub use policy::{Policy, SchemaChanges};

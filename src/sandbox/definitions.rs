@@ -21,6 +21,7 @@ pub struct Definitions {
     topic_permissions: Vec<Value>,
     policies: Vec<Value>,
     settings: String,
+    plugins: Vec<String>,
 }
 
 impl Definitions {
@@ -33,6 +34,7 @@ impl Definitions {
             topic_permissions: Vec::new(),
             policies: Vec::new(),
             settings: String::new(),
+            plugins: Vec::new(),
         };
         for name in names {
             let name = name.as_ref();
@@ -61,6 +63,18 @@ impl Definitions {
     pub fn with_settings(mut self, lines: &str) -> Self {
         self.settings.push_str(lines);
         self
+    }
+
+    /// Adds a plugin of those that come with the broker.
+    #[must_use]
+    pub fn with_plugin(mut self, name: &str) -> Self {
+        self.plugins.push(name.to_owned());
+        self
+    }
+
+    /// The file of enabled plugins.
+    pub(super) fn plugins(&self) -> String {
+        format!("[{}].\n", self.plugins.join(","))
     }
 
     /// What was added to the node's `rabbitmq.conf`.

@@ -42,7 +42,7 @@ impl BrokerServer {
         let control = find_rabbitmq("rabbitmqctl")?;
         let home = folder.make_home(name)?;
         let port = free_port()?;
-        folder.write(&home.join("enabled_plugins"), "[].\n")?;
+        folder.write(&home.join("enabled_plugins"), &definitions.plugins())?;
         folder.write(&home.join("definitions.json"), &definitions.to_json())?;
         folder.write(&home.join("rabbitmq.conf"), &(configuration(&home, port) + definitions.settings()))?;
         let names_port = free_port()?;

@@ -17,16 +17,25 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the server complains of, if it does so before it is spoken to. `begin` does what comes before the handshake.
 pub fn late_alert(
-    (host, port): (&str, u16),
+    place: (&str, u16),
     config: Arc<ClientConfig>,
     begin: impl FnOnce(&mut TcpStream) -> io::Result<()>,
 ) -> Option<Error> {
+    let answer = secured(place, config, begin)?.read(&mut [0]);
+    answer.err().as_ref().and_then(handshake_error).cloned()
+}
+
+/// Another connection to the server, whose handshake begins with the first byte. No read waits for long.
+pub fn secured(
+    (host, port): (&str, u16),
+    config: Arc<ClientConfig>,
+    begin: impl FnOnce(&mut TcpStream) -> io::Result<()>,
+) -> Option<StreamOwned<ClientConnection, TcpStream>> {
     let name = ServerName::try_from(host.to_owned()).ok()?;
     let place = (host, port).to_socket_addrs().ok()?.next()?;
     let mut stream = TcpStream::connect_timeout(&place, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     begin(&mut stream).ok()?;
     let client = ClientConnection::new(config, name).ok()?;
-    let answer = StreamOwned::new(client, stream).read(&mut [0]);
-    answer.err().as_ref().and_then(handshake_error).cloned()
+    Some(StreamOwned::new(client, stream))
 }

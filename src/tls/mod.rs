@@ -10,7 +10,7 @@ mod failure;
 mod files;
 mod place;
 
-pub use alert::late_alert;
+pub use alert::{late_alert, secured};
 pub use authority::{PEM_BEGIN, check_authority, export_authority};
 pub use client::{TlsFiles, Verification, client_config};
 pub use failure::{Settings, handshake_error, tls_failure};

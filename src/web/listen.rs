@@ -123,9 +123,12 @@ async fn speak(
     let pages = TowerToHyperService::new(pages);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        let work = Work::begin(seat);
-        let answer = pages.call(request);
-        async { answer.await.map(|answer| answer.map(|body| Answer { body, _work: work })) }
+        let answer = Work::begin(seat).map(|work| (work, pages.call(request)));
+        async {
+            let (work, answer) = answer.ok_or(io::ErrorKind::ConnectionAborted)?;
+            let Ok(answer) = answer.await;
+            Ok::<_, io::Error>(answer.map(|body| Answer { body, _work: work }))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -148,22 +151,33 @@ struct Seats {
 
 /// A connection among the others.
 struct Seat {
-    /// Since when it has been waited for its next request. None while one is being answered.
-    waits_since: Mutex<Option<Instant>>,
+    stage: Mutex<Stage>,
     is_wanted: Notify,
+}
+
+/// Who makes room begins no answer any more, and who is being answered makes no room.
+enum Stage {
+    /// Its next request has been waited for since then.
+    Waits(Instant),
+    Answers,
+    MakesRoom,
 }
 
 impl Places {
     /// A place for a connection. If there is none, the one that has waited longest for a request has to go.
     fn take(&self) -> Option<Place> {
         let mut seats = self.seats();
-        if seats.taken.len() >= CONNECTIONS {
+        while seats.taken.len() >= CONNECTIONS {
             let waiting =
                 seats.taken.iter().filter_map(|(number, seat)| Some((seat.waits_since()?, *number)));
             let (_, longest) = waiting.min()?;
-            seats.taken.remove(&longest)?.is_wanted.notify_one();
+            // Where its request has come meanwhile, another one has to go.
+            if seats.taken.get(&longest)?.makes_room() {
+                seats.taken.remove(&longest);
+            }
         }
-        let seat = Arc::new(Seat { waits_since: Mutex::new(Some(Instant::now())), is_wanted: Notify::new() });
+        let stage = Mutex::new(Stage::Waits(Instant::now()));
+        let seat = Arc::new(Seat { stage, is_wanted: Notify::new() });
         let number = seats.next;
         seats.next += 1;
         seats.taken.insert(number, Arc::clone(&seat));
@@ -176,12 +190,33 @@ impl Places {
 }
 
 impl Seat {
-    fn waits_since(&self) -> Option<Instant> {
-        *self.waits_since.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn waits(&self, since: Option<Instant>) {
-        *self.waits_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    fn waits_since(&self) -> Option<Instant> {
+        if let Stage::Waits(since) = *self.stage() { Some(since) } else { None }
+    }
+
+    /// Ends it, if it is not being answered.
+    fn makes_room(&self) -> bool {
+        let mut stage = self.stage();
+        if let Stage::Answers = *stage {
+            return false;
+        }
+        *stage = Stage::MakesRoom;
+        self.is_wanted.notify_one();
+        true
+    }
+
+    /// Goes on to another stage, unless it has to make room.
+    fn goes_on(&self, next: Stage) -> bool {
+        let mut stage = self.stage();
+        if let Stage::MakesRoom = *stage {
+            return false;
+        }
+        *stage = next;
+        true
     }
 }
 
@@ -202,15 +237,15 @@ impl Drop for Place {
 struct Work(Arc<Seat>);
 
 impl Work {
-    fn begin(seat: &Arc<Seat>) -> Self {
-        seat.waits(None);
-        Self(Arc::clone(seat))
+    /// None if the connection has to make room.
+    fn begin(seat: &Arc<Seat>) -> Option<Self> {
+        seat.goes_on(Stage::Answers).then(|| Self(Arc::clone(seat)))
     }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
-        self.0.waits(Some(Instant::now()));
+        self.0.goes_on(Stage::Waits(Instant::now()));
     }
 }
 
@@ -237,5 +272,26 @@ impl HttpBody for Answer {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_makes_room_is_not_answered_any_more_and_who_is_answered_makes_no_room() {
+        let places = Places::default();
+        let mut all: Vec<Place> = (0..CONNECTIONS).map(|_| places.take().unwrap()).collect();
+        let first = Work::begin(&all[0].seat).unwrap();
+        all.push(places.take().unwrap());
+        // It had waited longest. Its request comes just now.
+        assert!(Work::begin(&all[1].seat).is_none());
+        let mut others: Vec<Work> = all[2..].iter().map(|place| Work::begin(&place.seat).unwrap()).collect();
+        assert!(places.take().is_none());
+        drop((first, others.pop()));
+        assert!(places.take().is_some() && Work::begin(&all[0].seat).is_none());
+        drop(all);
+        assert!(places.seats().taken.is_empty());
     }
 }

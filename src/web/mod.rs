@@ -11,6 +11,7 @@ mod bundle;
 mod crowd;
 mod database;
 mod download;
+mod field;
 mod form;
 mod head_office;
 mod health;

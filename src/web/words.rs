@@ -7,8 +7,8 @@ use chrono::{DateTime, Local, SecondsFormat, Utc};
 
 use crate::domain::span_in_words;
 
-/// Between groups of three digits.
-const THIN_SPACE: char = '\u{2009}';
+/// Between groups of three digits. No line ends at it.
+const THIN_SPACE: char = '\u{202f}';
 
 /// A moment, for `<time>`. The words are those of now: a page that stays is a live one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +98,8 @@ mod tests {
         for (number, expected) in [
             ("0", "0"),
             ("999", "999"),
-            ("1000", "1\u{2009}000"),
-            ("-1234567.89", "-1\u{2009}234\u{2009}567.89"),
+            ("1000", "1\u{202f}000"),
+            ("-1234567.89", "-1\u{202f}234\u{202f}567.89"),
             ("-12.5", "-12.5"),
             ("NaN", "NaN"),
             ("", ""),

@@ -47,6 +47,7 @@ static TROUBLED: LazyLock<Troubled> = LazyLock::new(|| {
     let definitions = Definitions::with_vhosts(VHOSTS)
         .with_branch("rights", "east", "pw")
         .with_branch("rights", "west", "pw")
+        .with_plugin("rabbitmq_auth_mechanism_ssl")
         .with_settings(&certificates.settings());
     let server = BrokerServer::start(&sandbox, "troubled", &definitions).unwrap();
     Troubled { server: Mutex::new(server), certificates, sandbox }

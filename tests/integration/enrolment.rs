@@ -9,6 +9,7 @@ use salesync::broker::{Broker, BrokerAddress, ConnectOptions};
 use salesync::domain::{Probe, ProbeAnswer, Signable, SigningKey};
 use salesync::sandbox::wait_until;
 
+use crate::certificates::Authority;
 use crate::company::{Company, Node, Run};
 use crate::delivery::rejection;
 use crate::enrolled::{KEY, public_key};
@@ -18,7 +19,7 @@ use crate::servers::{control_broker, fresh_database, fresh_vhost};
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// A head office with a key and without branches.
-fn head_office() -> Company {
+pub fn head_office() -> Company {
     let company = Company::on(fresh_vhost(), fresh_database, &[], "");
     let head = &company.head_office;
     head.configure("role = \"head-office\"", &company.broker_url, &format!("[signing]\nkey = \"{KEY}\"\n"));
@@ -30,7 +31,7 @@ fn head_office() -> Company {
 }
 
 /// An empty machine with an empty database. Users of the broker are those of all tests, so each test has names of its own.
-fn machine(company: &Company, name: &str) -> Node {
+pub fn machine(company: &Company, name: &str) -> Node {
     let folder = company.head_office.folder.with_file_name(name);
     fs::create_dir(&folder).unwrap();
     Node { name: name.to_owned(), folder, database_url: fresh_database() }
@@ -83,12 +84,26 @@ fn standing(branch: &Node) -> String {
     run.json()["standing"].as_str().unwrap().to_owned()
 }
 
+/// Waits until the `apply` that runs holds the branch's key so.
+pub fn await_standing(branch: &Node, wanted: &str) {
+    let held =
+        wait_until(
+            LIMIT,
+            "head office to hold the key so",
+            || Ok((standing(branch) == wanted).then_some(())),
+        );
+    held.unwrap();
+}
+
 #[test]
 fn a_branch_enrols_joins_is_confirmed_sells_and_is_revoked_beside_a_running_apply() {
     let company = head_office();
     let head = &company.head_office;
     let north = machine(&company, "enrol-north");
     let file = enrol(&company, &north);
+
+    // Nothing can have come from it yet.
+    head.run(&["status", "--check"]).ok();
 
     // Its file is its owner's, and the password is in nothing else.
     let offered = head.folder.join("enrol-north.toml");
@@ -118,7 +133,11 @@ fn a_branch_enrols_joins_is_confirmed_sells_and_is_revoked_beside_a_running_appl
 
     // The answer to the earlier probe comes too, and is none to this one.
     let apply = Running::start(head, &["apply", "--follow", "-vv"]);
-    let run = north.run(&["join", &file, "-vv", "--database", "postgres://elsewhere/", "--wait", "60s"]).ok();
+    north
+        .run(&["join", &file, "--database", "postgres://elsewhere/"])
+        .exits(78)
+        .says(&["joining: configuration has failed"]);
+    let run = north.run(&["join", &file, "-vv", "--database", &north.database_url, "--wait", "60s"]).ok();
     let key = public_key(&north);
     let (told, said) = (run.stdout(), run.stderr());
     assert!(told.contains("proven by its key; it has seen this key, and waits"), "{told}");
@@ -135,9 +154,7 @@ fn a_branch_enrols_joins_is_confirmed_sells_and_is_revoked_beside_a_running_appl
     assert!(head.run(&["status"]).ok().stdout().contains(&confirm));
     let confirmed = head.run(&["enroll", "enrol-north", "--confirm", &key.to_string(), "--json"]).ok().json();
     assert_eq!((&confirmed["presented"], &confirmed["key_id"]), (&true.into(), &key.id().to_string().into()));
-    let waited =
-        wait_until(LIMIT, "the key to be in force", || Ok((standing(&north) == "confirmed").then_some(())));
-    waited.unwrap();
+    await_standing(&north, "confirmed");
     head.run(&["retry", "enrol-north"]).ok();
     apply.has_said("enrol-north 1: applied");
     north.sell("Pens");
@@ -151,7 +168,7 @@ fn a_branch_enrols_joins_is_confirmed_sells_and_is_revoked_beside_a_running_appl
     let run = head.run(&["revoke", "enrol-north"]).ok();
     assert!(run.stdout().contains("rabbitmqctl delete_user enrol-north"), "{}", run.stdout());
     assert!(!head.run(&["status"]).ok().stdout().contains("not confirmed"));
-    wait_until(LIMIT, "the key to be revoked", || Ok((standing(&north) == "revoked").then_some(()))).unwrap();
+    await_standing(&north, "revoked");
     north.sell("Tape");
     north.run(&["bundle"]).ok();
     apply.has_said("was revoked at");
@@ -259,6 +276,62 @@ fn what_would_be_enrolled_by_mistake_is_refused() {
     branch.run(&["join", "../head/y.toml", "--wait", "0s"]).exits(78);
 }
 
+/// Somebody has its password: it gets another one.
+#[test]
+fn a_branchs_enrolment_is_renewed_and_what_differs_is_named() {
+    let company = head_office();
+    let (head, branch) = (&company.head_office, joined(&company, "enrol-again"));
+    let file = branch.folder.join("salesync.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    let id = public_key(&branch).id();
+    branch.sell("Ink");
+    branch.run(&["bundle"]).ok();
+    head.run(&["apply"]).ok();
+    let mut thief = broker_of(&branch);
+    while let Some(taken) = thief.next_receipt("enrol-again").unwrap() {
+        thief.acknowledge(taken).unwrap();
+    }
+
+    let own = head.folder.join("salesync.toml");
+    let with_authority =
+        fs::read_to_string(&own).unwrap().replace("[broker]", "[broker]\nca_file = \"ca.pem\"");
+    fs::write(&own, with_authority).unwrap();
+    Authority::called("ours").write(head.folder.join("ca.pem"));
+    head.run(&["enroll", "enrol-again", "--again", "--out", "second.toml"]).ok();
+    control_broker(&["import_definitions", head.folder.join("second.broker.json").to_str().unwrap()]);
+    branch.run(&["bundle"]).exits(77);
+
+    // The new file is not that of the configuration that is there.
+    let refused = join(&branch, "../head/second.toml", "0s").exits(78).stdout();
+    for words in [
+        "salesync.toml in [broker], ",
+        "in `ca_file` of [broker] differ; nothing was changed",
+        "or remove them and run this again: the key stays",
+    ] {
+        assert!(refused.contains(words), "{words:?} in {refused}");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    fs::remove_file(&file).unwrap();
+    let told = join(&branch, "../head/second.toml", "0s").exits(75).stdout();
+    assert!(told.contains(&format!("is there, id {id}")) && told.contains("broker: logged in"), "{told}");
+    let authority = branch.folder.join("broker-ca.pem");
+    fs::write(&authority, "another").unwrap();
+    let refused = join(&branch, "../head/second.toml", "0s").exits(78).stdout();
+    assert!(refused.contains("broker-ca.pem differs"), "{refused}");
+    fs::remove_file(&authority).unwrap();
+    join(&branch, "../head/second.toml", "0s").exits(75);
+    assert!(authority.exists());
+
+    // What the thief has taken out of the queue comes again.
+    head.run(&["apply"]).ok();
+    branch.run(&["bundle"]).ok();
+    assert_eq!(branch.value("SELECT count(*) FROM salesync.log_1"), "1");
+    branch.run(&["resend", "1"]).ok();
+    head.run(&["apply"]).ok();
+    branch.run(&["bundle"]).ok();
+    assert_eq!(branch.value("SELECT count(*) FROM salesync.log_1"), "0");
+}
+
 #[test]
 fn a_branch_that_has_left_has_no_trigger_and_keeps_its_archive() {
     let company = head_office();
@@ -283,6 +356,8 @@ fn a_branch_that_has_left_has_no_trigger_and_keeps_its_archive() {
     assert_eq!(branch.value("SELECT count(*) FROM public.sales"), "2");
     assert_eq!(branch.bundles().len(), 1);
 
+    head.sql("UPDATE salesync.branch SET last_applied_at = now() - interval '3 days', known_since = now() - interval '4 days'");
+    head.run(&["status", "--check"]).exits(3);
     // What it sealed before is a duplicate; what it would seal after that is revoked, by file as well.
     head.run(&["revoke", "enrol-south"]).ok();
     let known = fs::read_to_string(head.folder.join("branches.d/enrol-south.toml")).unwrap();
@@ -293,4 +368,9 @@ fn a_branch_that_has_left_has_no_trigger_and_keeps_its_archive() {
     let newest = branch.bundles().pop().unwrap();
     let reason = rejection(head, &["apply", "--json", newest.to_str().unwrap()]);
     assert!(reason.contains("was revoked at"), "{reason}");
+
+    // It comes back, and is not late for the time when it was away.
+    fs::write(head.folder.join("branches.d/enrol-south.toml"), known).unwrap();
+    head.run(&["enroll", "enrol-south", "--again", "--out", "back.toml"]).ok();
+    assert_eq!(head.run(&["status", "--json"]).ok().json()["branches"][0]["late"], false);
 }

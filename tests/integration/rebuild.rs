@@ -299,7 +299,12 @@ fn a_branch_that_signs_is_rebuilt_only_from_what_its_keys_vouch_for() {
         replay(more).exits(status).says(words).says(&["hint: "]);
         is_untouched(&new);
     };
-    // The new machine is configured as the lost one was, and has no key yet; then one of its own.
+    // The new machine knows no key; then head office's only. It is configured as the lost one was, and has no key yet;
+    // then one of its own.
+    refused(65, &[], &[&format!("signed with key {}, which is none", second_key.id()), "--key"]);
+    let office = format!("{SALES}[head_office]\npublic_key = \"{}\"\n", public_key(head));
+    new.configure("role = \"branch\"", &company.broker_url, &office);
+    refused(78, &["--to", "2"], &["head office signs, as [head_office] says", "--key"]);
     new.configure("role = \"branch\"", &company.broker_url, &format!("{SALES}[signing]\nkey = \"{KEY}\"\n"));
     refused(78, &[], &["there is no", "--key"]);
     new.run(&["keygen"]).ok();

@@ -132,6 +132,11 @@ const OWNERS: &str = "
         UNION ALL SELECT proowner FROM pg_proc WHERE pronamespace = 'salesync'::regnamespace
         UNION ALL SELECT typowner FROM pg_type WHERE typnamespace = 'salesync'::regnamespace) owned";
 
+/// The functions without a search path of their own.
+const WITHOUT_PATH: &str = r"
+    SELECT coalesce(string_agg(DISTINCT regexp_replace(proname, '_\d+$', ''), ' '), '') FROM pg_proc
+    WHERE pronamespace = 'salesync'::regnamespace AND 'search_path=pg_catalog, pg_temp' <> ALL (coalesce(proconfig, '{}'))";
+
 #[test]
 fn with_the_roles_of_the_file_everything_works_and_nothing_else() {
     let world = World::new();
@@ -148,6 +153,9 @@ fn with_the_roles_of_the_file_everything_works_and_nothing_else() {
     // Whoever has run `init`, what it has made is the nightly role's, who needs no other.
     assert_eq!(world.value("east", OWNERS), "salesync_bundle");
     assert_eq!(world.value("head", OWNERS), "salesync_apply");
+    // Those of every statement look nothing up by a path.
+    assert_eq!(world.value("east", WITHOUT_PATH), "deleted inserted is_followed updated");
+    assert_eq!(world.value("head", WITHOUT_PATH), "");
     world.superuser("east").batch_execute("REVOKE shop FROM salesync_init").unwrap();
     assert_eq!(east.run(&["init", "--json"]).ok().json()["tracked"], serde_json::json!([]));
 

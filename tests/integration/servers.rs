@@ -92,8 +92,8 @@ pub fn chrome_driver_url() -> String {
 }
 
 /// Runs `rabbitmqctl` against the broker that all tests share: nothing that others would notice.
-pub fn control_broker(arguments: &[&str]) {
-    SERVERS.broker.control(arguments).unwrap();
+pub fn control_broker(arguments: &[&str]) -> String {
+    SERVERS.broker.control(arguments).unwrap()
 }
 
 /// User and group of the account that the servers run under: ours, or an ordinary one for root.

@@ -1,10 +1,9 @@
 //! Whether everything that is written is captured.
 
 use super::BranchSubject;
+use crate::branch::captured::{capturable, check_amounts, check_capture, check_day, is_captured};
 use crate::branch::counts::{Unlogged, count_unlogged, was_capture_altered};
-use crate::branch::tracking::{
-    TrackedTable, capturable, check_amounts, check_capture, check_day, is_captured, tracked_tables,
-};
+use crate::branch::tracking::{TrackedTable, tracked_tables};
 use crate::database::{database_failure, describe};
 use crate::domain::{Check, Count, Failure, Finding, Kind, TableName};
 
@@ -138,8 +137,10 @@ fn missing(table: &TrackedTable, rows: i64, was_altered: bool) -> Finding {
         table.name
     );
     if !was_altered {
-        let why = "the triggers were not touched, so they are of statements that failed";
-        return Finding::note(Check::Completeness, format!("{what}; {why}"));
+        let why = "the triggers were not touched, so they are of statements that failed, or of a subscription that has \
+                   written to it";
+        let cure = "if there was one, run `salesync bundle --since all`";
+        return Finding::note(Check::Completeness, format!("{what}; {why}")).cure(cure);
     }
     let cure = "the triggers may have been off meanwhile: `salesync compare` at head office tells the days; \
                 `salesync bundle --since all` makes it equal";

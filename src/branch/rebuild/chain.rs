@@ -91,11 +91,15 @@ impl Chain {
     }
 
     /// The key that has sealed the last bundle, which vouches for the one before it by its digest, and so for all of them:
-    /// older ones may be signed with keys of their time, or not at all. None if no key is known.
+    /// older ones may be signed with keys of their time, or not at all. None if no key is known and nothing is signed.
     pub(super) fn check_seal(&self, archive: &Archive, keys: &KeyRing) -> Result<Option<KeyId>, Failure> {
         let Some(last) = self.bundles.last() else { return Ok(None) };
         let mut bundle = open(archive, last)?;
-        bundle.check_signature(keys, Utc::now()).map_err(|distrust| {
+        // Of a branch that signs, whose keys are not known here, nothing can be told.
+        let unknown =
+            bundle.signature().filter(|_| keys.is_empty()).map(|signed| Distrust::UnknownKey(signed.key()));
+        let checked = unknown.map_or_else(|| bundle.check_signature(keys, Utc::now()), Err);
+        checked.map_err(|distrust| {
             let why = format!("{}, the last bundle, is not proven to be the branch's: {distrust}", last.path.display());
             Failure::new(Kind::Damaged, DOING, why).hint(match distrust {
                 Distrust::UnknownKey(id) => format!(
@@ -103,7 +107,7 @@ impl Chain {
                 ),
                 Distrust::Unsigned => {
                     "get the files from head office's archive, or stop before it with --to; if the branch did not sign \
-                     then, take `key` out of [signing] for this one command"
+                     then, take `key` out of [signing] and `public_key` out of [head_office] for this one command"
                         .to_owned()
                 }
                 _ => "get the files from head office's archive, or stop before it with --to".to_owned(),

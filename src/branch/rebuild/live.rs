@@ -7,7 +7,7 @@ use postgres::error::SqlState;
 use super::DOING;
 use super::chain::Chain;
 use super::scratch::{definition, scratch_table};
-use crate::branch::tracking::capturable;
+use crate::branch::captured::capturable;
 use crate::database::{TableDescription, database_failure, describe, schema_statement};
 use crate::domain::{Column, Failure, Kind, TableName, key_columns, quote_identifier};
 

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 
 use super::values::{clock, sequences, since};
 use crate::branch::Since;
+use crate::cli::units::time;
 use crate::domain::{Sequence, Window};
 
 /// Load sales from a CSV file into public.sales: all of them or none
@@ -52,7 +53,7 @@ pub(in crate::cli) struct Bundle {
     #[arg(long, value_name = "HH:MM", value_parser = clock, conflicts_with_all = ["lasting", "follow"])]
     pub(in crate::cli) until: Option<NaiveTime>,
     /// The same for so long: 90m, 2h
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "follow")]
+    #[arg(long = "for", value_name = "TIME", value_parser = time, conflicts_with = "follow")]
     pub(in crate::cli) lasting: Option<Duration>,
     /// Stay, and publish what changes as it is committed, until SIGTERM or Ctrl-C
     #[arg(long)]
@@ -76,7 +77,7 @@ impl Bundle {
 #[command(after_help = "Examples:\n  salesync sync\n  salesync sync --wait 5m")]
 pub(in crate::cli) struct Sync {
     /// How long to wait for the answers
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "30s")]
     pub(in crate::cli) wait: Duration,
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::Args as Arguments;
 
+use crate::cli::units::time;
 use crate::domain::{NodeName, PublicKey};
 
 /// Enrol a branch: write all that it needs into one file, or put its key into force
@@ -26,7 +27,7 @@ pub(in crate::cli) struct Enroll {
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(in crate::cli) broker: Option<String>,
     /// Silence of the branch longer than this is an alarm
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "26h")]
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "26h")]
     pub(in crate::cli) expect_every: Duration,
     /// Write the file once more, with another password; the branch's keys stay as they are
     #[arg(long)]
@@ -59,7 +60,7 @@ pub(in crate::cli) struct Join {
     #[arg(long)]
     pub(in crate::cli) with_sales: bool,
     /// How long to wait for head office's answer
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "30s")]
     pub(in crate::cli) wait: Duration,
 }
 

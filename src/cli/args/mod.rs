@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Args as Arguments, Parser, Subcommand};
 
+use crate::cli::units::time;
 use crate::domain::PublicKey;
 
 pub(super) use self::branch::{Bundle, Import, Resend, Sync};
@@ -194,7 +195,7 @@ pub(super) struct Inspect {
     salesync prune --keep 365d    keep a year")]
 pub(super) struct Prune {
     /// Keep what was put into the archive within this time
-    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = time)]
     pub(super) keep: Duration,
     /// Also from the newest epoch, except its last bundle; replaying the archive then needs a backup to begin with
     #[arg(long)]

@@ -43,6 +43,8 @@ fn from_file(args: &Join, file: &Path) -> Result<(Settings, &'static str), Failu
     if target.exists() {
         let there = Settings::load(Some(&target))?;
         if there.node == offered.node {
+            must_agree(&offer, &there, file, args.database.as_deref())?;
+            offer.write_authority(&args.dir)?;
             return Ok((there, "is there, and stays as it is"));
         }
         let why = format!(
@@ -74,6 +76,28 @@ fn from_file(args: &Join, file: &Path) -> Result<(Settings, &'static str), Failu
         "name another folder with --dir",
     )?;
     Ok((Settings::load(Some(&target))?, "written"))
+}
+
+/// What is there is neither overwritten nor kept in silence where head office, or who calls, says something else.
+fn must_agree(offer: &Offered, there: &Settings, file: &Path, database: Option<&str>) -> Result<(), Failure> {
+    let mut differences = offer.differences(there);
+    if database.is_some_and(|url| there.differs_in_database(url)) {
+        differences.push(format!("{} in [database]", there.file().display()));
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let why = format!(
+        "{} has joined by another enrolment than {}: {} differ{}; nothing was changed",
+        there.node,
+        file.display(),
+        differences.join(", "),
+        if differences.len() == 1 { "s" } else { "" },
+    );
+    Err(Failure::new(Kind::Configuration, "looking at what is there", why).hint(
+        "if the new one is right, put what it says into these, or remove them and run this again: the key stays; \
+         to go on with what is there, run `salesync join` without a file",
+    ))
 }
 
 /// The configuration with its database, as the last section.

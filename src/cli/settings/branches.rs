@@ -13,9 +13,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use tempfile::NamedTempFile;
 
-use super::file::duration;
 use super::keys::{KeySection, enrolment, moment};
 use super::{Settings, located};
+use crate::cli::units::time_in_file;
 use crate::domain::{Failure, Kind, NodeName, PublicKey};
 
 /// Beside the configuration file.
@@ -26,7 +26,7 @@ const FOLDER: &str = "branches.d";
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct BranchSettings {
     /// Silence longer than this is an alarm.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, deserialize_with = "time_in_file")]
     pub(in crate::cli) expect_every: Option<Duration>,
     /// Its key, if it has just one.
     #[serde(default)]
@@ -128,7 +128,8 @@ impl BranchSettings {
         self.list_keys();
         let open = self.public_keys.iter_mut().filter(|section| section.revoked_at.is_none());
         let revoked = open.map(|section| {
-            section.revoked_at = Some(since);
+            // A key that began to count after that has never counted.
+            section.revoked_at = Some(section.not_before.map_or(since, |from| from.max(since)));
             section.key
         });
         let revoked = revoked.collect();

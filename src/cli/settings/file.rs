@@ -17,6 +17,7 @@ use crate::archive::Archive;
 use crate::branch::{PartLimits, SMALLEST_BUNDLE};
 use crate::broker::ConnectOptions;
 use crate::cli::key_file::read_identities;
+use crate::cli::units::{size_in_file, time_in_file};
 use crate::domain::{Failure, Identities, Kind, NodeName, Recipient, TableName};
 use crate::head_office::{Policy, SchemaChanges};
 use crate::tls::{Identity, TlsFiles};
@@ -120,9 +121,10 @@ impl Default for ArchiveSection {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct BundleSection {
+    #[serde(deserialize_with = "size_in_file")]
     max_bytes: ByteSize,
     compression_level: i32,
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "time_in_file")]
     debounce: Duration,
 }
 
@@ -318,12 +320,4 @@ impl BundleSection {
         }
         Ok(PartLimits { max_bytes: self.max_bytes.as_u64(), compression_level: self.compression_level })
     }
-}
-
-/// Reads a time such as `26h`.
-pub(super) fn duration<'de, D: serde::Deserializer<'de>, T: From<Duration>>(
-    source: D,
-) -> Result<T, D::Error> {
-    let text = String::deserialize(source)?;
-    humantime::parse_duration(&text).map(T::from).map_err(serde::de::Error::custom)
 }

@@ -55,7 +55,7 @@ pub(super) fn key_ring(
         if keys[..place].iter().any(|other| other.key.id() == id) {
             return Err(wrong(format!("key {id} is there twice")).hint("say it once, with its times"));
         }
-        if trusted.not_before.zip(trusted.revoked_at).is_some_and(|(from, end)| from >= end) {
+        if trusted.not_before.zip(trusted.revoked_at).is_some_and(|(from, end)| from > end) {
             return Err(wrong(format!("key {id} is revoked before it is valid"))
                 .hint("not_before is when it begins to be valid, revoked_at when that ends"));
         }

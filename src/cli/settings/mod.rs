@@ -201,6 +201,18 @@ impl Settings {
         self.broker_url().is_some()
     }
 
+    /// Whether this file names another broker than the other does, or another login there. A URL in the environment counts
+    /// for both.
+    pub(super) fn differs_in_broker(&self, other: &Self) -> bool {
+        self.broker_url.as_ref().zip(other.broker_url.as_ref()).is_some_and(|(own, its)| own != its)
+            || self.allows_plaintext() != other.allows_plaintext()
+    }
+
+    /// Whether this file names another database than this one.
+    pub(super) fn differs_in_database(&self, url: &str) -> bool {
+        self.database.url.as_ref().is_some_and(|own| own != url)
+    }
+
     /// Whether something says which database the node has.
     pub(super) fn has_database(&self) -> bool {
         self.database_is_configured() || env::var_os("SALESYNC_DATABASE_URL").is_some()

@@ -1,13 +1,12 @@
 //! Something that is open: it waits for a person, or for a branch.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 
 use crate::domain::{Epoch, NodeName};
 use crate::head_office::branches::OpenRequest;
 use crate::head_office::deletions::Deletion;
 use crate::head_office::hold::HoldKind;
+use crate::head_office::monitor::Lateness;
 
 /// Something that is open.
 #[derive(Debug, Clone)]
@@ -61,10 +60,7 @@ pub enum MatterKind {
         asked: Option<OpenRequest>,
     },
     /// The branch has been silent for longer than is expected of it.
-    Late {
-        /// How long it may be silent.
-        expected: Duration,
-    },
+    Late(Lateness),
     /// What somebody decided is not carried out yet.
     Undecided(OpenDecision),
     /// The branch was asked for something and has not answered.
@@ -89,7 +85,7 @@ impl Matter {
             MatterKind::Held { .. } | MatterKind::Rejected { .. } => 0,
             MatterKind::Undone(_) => 1,
             MatterKind::Gap { .. } => 2,
-            MatterKind::Late { .. } => 3,
+            MatterKind::Late(_) => 3,
             MatterKind::Undecided(_) => 4,
             MatterKind::Asked(_) => 5,
         }

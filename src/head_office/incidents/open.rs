@@ -2,9 +2,8 @@
 //! silent.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use postgres::GenericClient;
 
 use super::matter::{Matter, MatterKind, OpenDecision};
@@ -64,8 +63,7 @@ pub fn open_matters(
         let of_branch = Branch { state, arrivals: arrivals.get(state.name.as_str()) };
         open.matters.extend(of_branch.held());
         open.matters.extend(of_branch.gap());
-        let expected = expected.get(&state.name).copied().flatten();
-        open.matters.extend(expected.filter(|_| standing.is_late).map(|expected| of_branch.late(expected)));
+        open.matters.extend(standing.late.map(|late| of_branch.matter(MatterKind::Late(late), late.due)));
         open.matters.extend(of_branch.asked());
         if state.rejected > 0 {
             open.matters.extend(rejected(client, state)?);
@@ -131,11 +129,6 @@ impl Branch<'_> {
             behind: held.iter().map(|held| held.sequence).collect(),
             ..self.matter(kind, self.came(first.sequence))
         })
-    }
-
-    fn late(&self, expected: Duration) -> Matter {
-        let expected_by = |last: DateTime<Utc>| last.checked_add_signed(TimeDelta::from_std(expected).ok()?);
-        self.matter(MatterKind::Late { expected }, self.state.last_applied_at.and_then(expected_by))
     }
 
     fn asked(&self) -> impl Iterator<Item = Matter> {

@@ -218,6 +218,13 @@ fn figure(row: &Row) -> Result<((String, NaiveDate), Figure), Failure> {
 }
 
 impl Board {
+    /// There is nothing on it, and nothing is missed.
+    pub fn is_quiet(&self) -> bool {
+        let mut cells = self.rows.iter().flat_map(|row| &row.cells);
+        let is_quiet = |state| matches!(state, CellState::NoSales | CellState::SoFar | CellState::NotYet);
+        self.sum.rows == 0 && cells.all(|cell| is_quiet(cell.state))
+    }
+
     fn add(&mut self, standing: &Standing, figures: &mut Figures, now: DateTime<Utc>) -> Result<(), Failure> {
         let branch = &standing.state.name;
         let mut sum = Figure::default();
@@ -259,7 +266,7 @@ pub(super) fn cell(standing: &Standing, day: NaiveDate, figure: Option<Figure>, 
         if is_begun_here { (CellState::SoFar, doubt) } else { (CellState::NotYet, None) }
     } else if is_begun_here {
         (CellState::Partial, Some(doubt.unwrap_or_else(|| "The rest of the day has yet to come.".to_owned())))
-    } else if standing.is_late {
+    } else if standing.late.is_some() {
         (CellState::Late, doubt)
     } else {
         (CellState::Missing, doubt)

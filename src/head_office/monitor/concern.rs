@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{Count, TOLERABLE_SKEW_MS, span_in_words};
 use crate::head_office::branches::{BranchState, HeldBundle};
@@ -44,8 +44,7 @@ impl Concern {
     }
 }
 
-/// Everything that is the matter with a branch, the heaviest first. `late` is how long it has been silent, and how long it
-/// may be, if it is late.
+/// Everything that is the matter with a branch, the heaviest first.
 pub(super) fn concerns(state: &BranchState, late: Option<Lateness>) -> Vec<Concern> {
     let name = state.name.as_str();
     let mut concerns = Vec::new();
@@ -64,10 +63,27 @@ pub(super) fn concerns(state: &BranchState, late: Option<Lateness>) -> Vec<Conce
 
 /// How late a branch is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lateness {
-    /// Since the last bundle was applied; none if none ever was.
-    pub(super) silence: Option<Duration>,
-    pub(super) expected: Duration,
+pub struct Lateness {
+    /// For how long nothing of it was applied, while something could have been expected.
+    silence: Duration,
+    /// Whether anything ever was.
+    pub has_come: bool,
+    /// How long it may be silent.
+    pub expected: Duration,
+    /// When that was over; none if no calendar has that moment.
+    pub due: Option<DateTime<Utc>>,
+}
+
+impl Lateness {
+    /// How late it is, if it is. Its silence begins with what was applied last, and not before head office knew it.
+    pub(super) fn of(state: &BranchState, expected: Duration, now: DateTime<Utc>) -> Option<Self> {
+        let begin = state.last_applied_at.map_or(state.known_since, |last| last.max(state.known_since));
+        // A moment to come is now.
+        let silence = (now - begin).to_std().unwrap_or_default();
+        let due = TimeDelta::from_std(expected).ok().and_then(|expected| begin.checked_add_signed(expected));
+        let has_come = state.last_applied_at.is_some();
+        (silence > expected).then_some(Self { silence, has_come, expected, due })
+    }
 }
 
 fn rejected(state: &BranchState) -> Option<Concern> {
@@ -135,10 +151,11 @@ fn gap(state: &BranchState) -> Option<Concern> {
 }
 
 fn silent(branch: &str, late: Lateness) -> Concern {
-    let expected = span_in_words(late.expected);
-    let what = match late.silence {
-        Some(silence) => format!("Silent for {}; expected every {expected}.", span_in_words(silence)),
-        None => format!("Nothing has ever come from it; expected every {expected}."),
+    let [silence, expected] = [late.silence, late.expected].map(span_in_words);
+    let what = if late.has_come {
+        format!("Silent for {silence}; expected every {expected}.")
+    } else {
+        format!("Nothing has ever come from it, known for {silence}; expected every {expected}.")
     };
     Concern::needs_person(
         "Late",
@@ -171,9 +188,4 @@ fn remarks(state: &BranchState, is_late: bool) -> Vec<Concern> {
         ));
     }
     remarks
-}
-
-/// How long ago that was; a moment to come is now.
-pub(super) fn since(moment: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-    (now - moment).to_std().unwrap_or_default()
 }

@@ -16,7 +16,7 @@ mod today;
 
 pub use board::{Board, BoardDays, BoardRow, Cell, CellState, Figure, board};
 pub use calendar::{day_ends_at, local_day};
-pub use concern::{Concern, Weight};
+pub use concern::{Concern, Lateness, Weight};
 pub use counts::{BranchCounts, Counts, counts};
 pub use day::{BranchDay, StatedTable, branch_day};
 pub use headline::{Headline, headline};

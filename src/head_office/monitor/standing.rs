@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use postgres::GenericClient;
 
 use super::calendar::local_day;
-use super::concern::{Concern, Lateness, Weight, concerns, since};
+use super::concern::{Concern, Lateness, Weight, concerns};
 use crate::domain::{Count, Failure, NodeName};
 use crate::head_office::branches::{BranchState, branch_states};
 
@@ -19,24 +19,21 @@ pub type Expectations = BTreeMap<NodeName, Option<Duration>>;
 pub struct Standing {
     /// What the ledger says.
     pub state: BranchState,
-    /// Silent longer than is expected of it, or for ever.
-    pub is_late: bool,
+    /// Silent longer than is expected of it.
+    pub late: Option<Lateness>,
     /// What is the matter, the heaviest first.
     pub concerns: Vec<Concern>,
 }
 
 impl Standing {
     fn new(state: BranchState, expected: Option<Duration>, now: DateTime<Utc>) -> Self {
-        let silence = state.last_applied_at.map(|last| since(last, now));
-        let late = expected
-            .filter(|expected| silence.is_none_or(|silence| silence > *expected))
-            .map(|expected| Lateness { silence, expected });
-        Self { is_late: late.is_some(), concerns: concerns(&state, late), state }
+        let late = expected.and_then(|expected| Lateness::of(&state, expected, now));
+        Self { late, concerns: concerns(&state, late), state }
     }
 
     /// True if something waits for a person: to decide, to mend, to look after the branch.
     pub fn needs_person(&self) -> bool {
-        self.is_late || self.state.rejected > 0 || !self.state.held.is_empty()
+        self.late.is_some() || self.state.rejected > 0 || !self.state.held.is_empty()
     }
 
     /// How heavy the heaviest concern weighs; none if there is nothing to say.
@@ -101,6 +98,7 @@ mod tests {
             last_sequence: Sequence::new(7),
             last_manifest: None,
             last_applied_at: Some(as_of),
+            known_since: as_of,
             is_at_cut: true,
             data_as_of: Some(as_of),
             held_epoch: None,
@@ -112,13 +110,13 @@ mod tests {
         }
     }
 
-    fn new_branch(name: &str) -> BranchState {
+    fn new_branch(name: &str, days_ago: i64) -> BranchState {
         BranchState {
             last_sequence: None,
             last_applied_at: None,
             data_as_of: None,
             is_at_cut: false,
-            ..branch(name, 0)
+            ..branch(name, days_ago)
         }
     }
 
@@ -160,13 +158,18 @@ mod tests {
     }
 
     #[test]
-    fn a_branch_is_late_when_it_was_silent_too_long_or_for_ever_and_only_where_that_is_configured() {
+    fn a_branch_is_late_when_it_was_silent_too_long_since_it_is_known_and_only_where_that_is_configured() {
         let late = |state: BranchState, hours: Option<u64>| {
-            Standing::new(state, hours.map(|hours| Duration::from_secs(hours * 3600)), now()).is_late
+            Standing::new(state, hours.map(|hours| Duration::from_secs(hours * 3600)), now()).late.is_some()
         };
         assert!(!late(branch("east", 1), Some(25)));
         assert!(late(branch("east", 1), Some(23)));
-        assert!(late(new_branch("east"), Some(23)));
-        assert!(!late(branch("east", 100), None) && !late(new_branch("east"), None));
+        assert!(!late(new_branch("east", 0), Some(23)));
+        assert!(!late(new_branch("east", 1), Some(25)) && late(new_branch("east", 1), Some(23)));
+        // It had left, and has come back.
+        let back =
+            |days: i64| BranchState { known_since: now() - TimeDelta::days(days), ..branch("east", 100) };
+        assert!(!late(back(0), Some(23)) && late(back(1), Some(23)));
+        assert!(!late(branch("east", 100), None) && !late(new_branch("east", 100), None));
     }
 }

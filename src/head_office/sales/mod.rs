@@ -9,6 +9,7 @@
 mod export;
 mod filter;
 mod known;
+mod recheck;
 mod shape;
 mod sorted;
 mod statement;
@@ -19,6 +20,7 @@ mod walk;
 pub use export::{ExportForm, export_sales};
 pub use filter::{NameFilter, SalesFilter};
 pub use known::Backlog;
+pub use recheck::{Rechecked, recheck_summary};
 pub use shape::{SalesTable, sales_table};
 pub use sorted::{SORT_LIMIT, SortColumn, SortPosition, Sorted, sorted_sales};
 pub use statement::Sale;

@@ -24,15 +24,7 @@ const LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtext('salesync.sales_su
 /// Does one piece of what is behind: looks at one branch, or adds up some days. Returns whether there was anything to
 /// do.
 pub fn refresh_summary(client: &mut Client) -> Result<bool, Failure> {
-    if sales_table(client)? != SalesTable::Fit {
-        return Ok(false);
-    }
-    let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
-    let mut transaction = builder.start().map_err(|error| failed(&error))?;
-    let is_alone: bool = transaction.query_one(LOCK, &[]).map_err(|error| failed(&error))?.get(0);
-    if !is_alone {
-        return Ok(false);
-    }
+    let Some(mut transaction) = begin_alone(client)? else { return Ok(false) };
     let behind = transaction.query(&behind(), &[&None::<&str>]).map_err(|error| failed(&error))?;
     for row in &behind {
         look_at(&mut transaction, row.get(0))?;
@@ -40,6 +32,17 @@ pub fn refresh_summary(client: &mut Client) -> Result<bool, Failure> {
     let has_added = behind.is_empty() && add_up(&mut transaction)?;
     transaction.commit().map_err(|error| failed(&error))?;
     Ok(has_added || !behind.is_empty())
+}
+
+/// A transaction of the one who keeps the summary. None if somebody else does, or there is nothing to add up.
+pub(super) fn begin_alone(client: &mut Client) -> Result<Option<Transaction<'_>>, Failure> {
+    if sales_table(client)? != SalesTable::Fit {
+        return Ok(None);
+    }
+    let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+    let mut transaction = builder.start().map_err(|error| failed(&error))?;
+    let is_alone: bool = transaction.query_one(LOCK, &[]).map_err(|error| failed(&error))?.get(0);
+    Ok(is_alone.then_some(transaction))
 }
 
 /// Notes which days of a branch have to be added up again.
@@ -101,7 +104,7 @@ fn add_up(transaction: &mut Transaction<'_>) -> Result<bool, Failure> {
     Ok(true)
 }
 
-const SUMS: &str = "sum(qty), sum(amt), sum(tax), sum(total)";
+pub(super) const SUMS: &str = "sum(qty), sum(amt), sum(tax), sum(total)";
 
 /// The days are constants, as in the totals of days.
 fn statements(days: &str) -> String {

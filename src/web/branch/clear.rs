@@ -7,10 +7,10 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::expect_operator;
-use super::sales::day;
 use crate::branch::{ClearedSales, SalesPeriod, clear_sales, count_sales};
 use crate::domain::Failure;
 use crate::head_office::Policy;
+use crate::web::field::day;
 use crate::web::form::{Asked, Posted};
 use crate::web::page::{Frame, go_to, render};
 use crate::web::server::State;

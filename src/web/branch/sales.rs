@@ -6,13 +6,13 @@ use askama::Template;
 use axum::extract;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::proof::Proof;
 use crate::branch::import::Field;
 use crate::branch::{Place, SalesFilter, SavedSale, Whereabouts, list_sales, whereabouts};
 use crate::domain::{Failure, Kind};
+use crate::web::field::{day, given};
 use crate::web::form::Asked;
 use crate::web::page::{Frame, render};
 use crate::web::server::State;
@@ -93,10 +93,20 @@ impl Line {
         self.sale.get(field)
     }
 
-    /// The numbers of the sale, each with its name.
-    fn numbers(&self) -> [(&'static str, String); 5] {
+    /// The numbers of the sale.
+    fn numbers(&self) -> [(Field, String); 5] {
         let fields = [Field::Qty, Field::Cost, Field::Amt, Field::Tax, Field::Total];
-        fields.map(|field| (field.name(), grouped(self.sale.get(field))))
+        fields.map(|field| (field, grouped(self.sale.get(field))))
+    }
+
+    /// Where one of them stands on a phone: a class.
+    fn place(field: Field) -> &'static str {
+        match field {
+            Field::Total => " end",
+            // It is the total less the tax.
+            Field::Amt => " not-on-phone",
+            _ => "",
+        }
     }
 
     /// Style and word.
@@ -208,16 +218,4 @@ impl Query {
         let filter = SalesFilter { from, to, region: text(&self.region), product: text(&self.product), id };
         if errors.is_empty() { Ok((filter, after)) } else { Err(errors) }
     }
-}
-
-/// What was written, if anything was.
-fn given(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
-}
-
-/// A business day, if one was written.
-pub(super) fn day(text: &str) -> Result<Option<NaiveDate>, &'static str> {
-    let Some(text) = given(text) else { return Ok(None) };
-    let day = text.parse().ok().filter(|_| text.len() == 10);
-    day.map(Some).ok_or("not a date like 2021-04-29")
 }

@@ -25,7 +25,9 @@ pub(in crate::web) fn sealed_in_words(rows: i64, tombstones: i64, bytes: i64) ->
 
 /// What was done with its rows.
 pub(in crate::web) fn effect_in_words(receipt: &Receipt) -> String {
-    let sum = |of: fn(&TableEffect) -> u64| grouped(&receipt.tables.iter().map(of).sum::<u64>());
+    // What a receipt says may be anything.
+    let sum =
+        |of: fn(&TableEffect) -> u64| grouped(&receipt.tables.iter().map(of).fold(0, u64::saturating_add));
     let (inserted, updated, deleted) =
         (sum(|table| table.inserted), sum(|table| table.updated), sum(|table| table.deleted));
     format!("In one transaction. Rows added: {inserted}, overwritten: {updated}, deleted: {deleted}.")

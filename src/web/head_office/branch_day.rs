@@ -9,9 +9,10 @@ use axum::response::Response;
 use chrono::{NaiveDate, Utc};
 use postgres::Client;
 
-use super::days::{day, look};
+use super::days::look;
 use crate::domain::{ColumnTotal, DayTotal, NodeName, Sequence};
 use crate::head_office::monitor::{BranchDay, StatedTable, branch_day};
+use crate::web::field::exact_day;
 use crate::web::page::{Frame, render};
 use crate::web::server::State;
 use crate::web::trouble::Trouble;
@@ -55,7 +56,7 @@ pub(super) async fn page(
     Path((branch, wanted)): Path<(String, String)>,
 ) -> Result<Response, Trouble> {
     let branch: NodeName = branch.parse().map_err(|_| Trouble::NotFound)?;
-    let day = day(&wanted).map_err(|_| Trouble::NotFound)?;
+    let day = exact_day(&wanted).ok_or(Trouble::NotFound)?;
     let (asked, name) = (Arc::clone(&state), branch.clone());
     let read = move |client: &mut Client| {
         branch_day(client, &asked.role.head_office()?.branches().expect_every, &name, day, Utc::now())

@@ -12,9 +12,10 @@ use serde::Deserialize;
 
 use crate::domain::{Failure, Kind};
 use crate::head_office::monitor::{
-    Board, BoardDays, BoardRow, BusinessTable, CellState, Figure, board, business_tables, latest_sales,
-    local_day, standings,
+    Board, BoardDays, BoardRow, BusinessTable, Cell, CellState, Figure, board as board_of, business_tables,
+    latest_sales, local_day, standings,
 };
+use crate::web::field::day;
 use crate::web::form::Asked;
 use crate::web::page::{Frame, render};
 use crate::web::server::State;
@@ -45,6 +46,8 @@ pub(super) struct Found {
     today: NaiveDate,
     /// The newest business day that any branch has sold something on, up to today.
     newest: Option<NaiveDate>,
+    /// Nobody has said which days, and the newest have nothing to show: these are the newest that have.
+    is_older: bool,
 }
 
 #[derive(Template)]
@@ -75,23 +78,15 @@ pub(super) async fn page(
 /// Reads the board that is wanted.
 pub(super) async fn find(state: &State, wanted: Wanted) -> Result<Found, Failure> {
     let now = Utc::now();
-    let until = wanted.until.as_deref().filter(|text| !text.is_empty()).map(day).transpose()?;
+    let until = day(wanted.until.as_deref().unwrap_or_default())
+        .map_err(|why| Failure::new(Kind::Usage, "reading the day", why))?;
     let count = wanted.days.as_deref().filter(|text| !text.is_empty()).map(count).transpose()?;
-    let days = BoardDays::up_to(until.unwrap_or_else(|| local_day(now)), count.unwrap_or(USUAL_COUNT));
+    let count = count.unwrap_or(USUAL_COUNT);
     let asked = Arc::clone(state);
     let read = move |client: &mut Client| {
-        Found::read(client, asked.role.head_office()?, wanted.table.as_deref(), days, now)
+        Found::read(client, asked.role.head_office()?, wanted.table.as_deref(), until, count, now)
     };
     state.databases.read(read).await
-}
-
-/// A day of four digits' years, as people write it and as URLs have it.
-pub(super) fn day(text: &str) -> Result<NaiveDate, Failure> {
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| (1..=9999).contains(&day.year()));
-    day.ok_or_else(|| {
-        Failure::new(Kind::Usage, "reading the day", format!("{text:?} is no day"))
-            .hint("a day is written 2026-11-20")
-    })
 }
 
 fn count(text: &str) -> Result<u32, Failure> {
@@ -106,7 +101,8 @@ impl Found {
         client: &mut Client,
         site: &HeadOfficeSite,
         wanted: Option<&str>,
-        days: BoardDays,
+        until: Option<NaiveDate>,
+        count: u32,
         now: DateTime<Utc>,
     ) -> Result<Self, Failure> {
         let tables = business_tables(client, &site.amounts)?;
@@ -116,11 +112,26 @@ impl Found {
         };
         let standings = standings(client, &site.branches().expect_every, now)?;
         let today = local_day(now);
-        let board = board(client, table.as_ref(), &standings, days, now)?;
+        let mut days = BoardDays::up_to(until.unwrap_or(today), count);
+        let mut board = board_of(client, table.as_ref(), &standings, days, now)?;
         let sold = table.as_ref().map(|table| latest_sales(client, table, today)).transpose()?;
         let newest = sold.and_then(|sold| sold.values().map(|sold| sold.day).max());
+        let newest = newest.filter(|day| day.year() >= 1);
+        if let Some(newest) = newest.filter(|_| until.is_none() && board.is_quiet()) {
+            days = BoardDays::up_to(newest, count);
+            board = board_of(client, table.as_ref(), &standings, days, now)?;
+        }
         let count = u32::try_from(board.days.len()).unwrap_or(USUAL_COUNT);
-        Ok(Self { board, table, days, tables, count, today, newest })
+        Ok(Self {
+            is_older: until.is_none() && days.last != today,
+            board,
+            table,
+            days,
+            tables,
+            count,
+            today,
+            newest,
+        })
     }
 
     fn amount(&self) -> Option<&str> {
@@ -170,6 +181,11 @@ fn named(tables: &[BusinessTable], wanted: &str) -> Result<BusinessTable, Failur
 
 fn as_of(row: &BoardRow) -> Option<Moment> {
     row.data_as_of.map(Moment)
+}
+
+/// What was sold on the day, if anything was.
+fn sold(cell: &Cell) -> Option<&Figure> {
+    cell.figure.as_ref().filter(|figure| figure.rows > 0)
 }
 
 fn rows(figure: &Figure) -> String {

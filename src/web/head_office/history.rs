@@ -1,12 +1,13 @@
 //! The audit trail: which part of it is asked for, and its entries in words.
 
-use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::action::branch;
 use super::matter::wanted_in_words;
 use crate::domain::{Failure, Kind};
 use crate::head_office::incidents::{Entry, EntryKind, Position, Trail, TrailFilter};
+use crate::web::field::{self, given};
 use crate::web::words::Moment;
 
 /// Entries on a page.
@@ -33,6 +34,7 @@ impl Query {
         if person.chars().count() > LONGEST_NAME {
             return Err(wrong(format!("a name has {LONGEST_NAME} characters at most")));
         }
+        let day = |text| field::day(text).map_err(|why| wrong(why.to_owned()));
         let until = day(&self.until)?.map(|day| day.checked_add_days(Days::new(1)).unwrap_or(day));
         Ok(TrailFilter {
             branch: given(&self.branch).map(branch).transpose()?,
@@ -63,19 +65,8 @@ impl Query {
     }
 }
 
-fn given(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
-}
-
 fn wrong(why: String) -> Failure {
     Failure::new(Kind::Usage, "reading the filter", why)
-}
-
-fn day(text: &str) -> Result<Option<NaiveDate>, Failure> {
-    let Some(text) = given(text) else { return Ok(None) };
-    let day =
-        NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| (1970..=9998).contains(&day.year()));
-    day.map(Some).ok_or_else(|| wrong(format!("{text:?} is no day; write 2026-11-21")))
 }
 
 fn midnight(day: NaiveDate) -> DateTime<Utc> {

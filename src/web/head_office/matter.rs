@@ -126,9 +126,9 @@ fn told(matter: &Matter) -> Told {
             ("undone".to_owned(), ("trouble", "not done"), title, sentences)
         }
         MatterKind::Gap { missing, asked } => gap(branch, missing, asked.as_ref()),
-        MatterKind::Late { expected } => {
-            let expected = span_in_words(*expected);
-            let came = if matter.since.is_some() { "has been applied since" } else { "has ever come" };
+        MatterKind::Late(late) => {
+            let expected = span_in_words(late.expected);
+            let came = if late.has_come { "has been applied since" } else { "has ever come" };
             let title = "silent for too long".to_owned();
             let sentences = vec![
                 format!("A bundle is expected every {expected}, and none {came}. What was sold there meanwhile is not here."),
@@ -302,7 +302,7 @@ fn actions(matter: &Matter) -> Vec<What> {
                 None => vec![What::Retry(None)],
             }
         }
-        MatterKind::Late { .. } => vec![What::Ask(Wanted::Sync)],
+        MatterKind::Late(_) => vec![What::Ask(Wanted::Sync)],
         MatterKind::Undecided(_) | MatterKind::Asked(_) => Vec::new(),
     }
 }

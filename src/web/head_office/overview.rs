@@ -89,8 +89,8 @@ pub(super) async fn page(
     let mut facts = vec![sold_fact(&sold, table.as_ref(), today)?];
     facts.push(oldest_fact(&standings));
     facts.extend(queues.as_ref().map(queue_fact));
-    // By name they are already.
-    standings.sort_by_key(|standing| Reverse(standing.weight()));
+    // By name they are already. Whoever is only silent comes behind those with trouble here.
+    standings.sort_by_key(|standing| (Reverse(standing.weight()), badge(standing).0 == "late"));
     let lines = standings.into_iter().map(|standing| {
         let sold = sold.remove(standing.state.name.as_str());
         Line::new(standing, sold, queues.as_ref())

@@ -67,7 +67,7 @@ fn write_standings(sheet: &mut Sheet, standings: &[Standing], now: DateTime<Utc>
         Some(count(standing.state.requests.len()))
     });
     write("late", "Whether the branch is silent for longer than expect_every", &|standing| {
-        Some(standing.is_late.into())
+        Some(standing.late.is_some().into())
     });
     write("needs_person", "Whether something of the branch waits for a person", &|standing| {
         Some(standing.needs_person().into())

@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicU64;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 use crate::web::server::State;
@@ -63,7 +62,8 @@ impl Sheet {
         };
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let labels = [("node", state.node.to_string()), ("role", role.to_owned()), ("version", version)];
-        self.add("build", "The program and the node it serves", Info::new(labels));
+        // Not as an `info`, which older readers do not know; it reads the same.
+        self.gauge("build_info", "The program and the node it serves", [(labels, 1.0)]);
     }
 
     pub(super) fn registry(self) -> Registry {

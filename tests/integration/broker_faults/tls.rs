@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use salesync::sandbox::{BrokerServer, free_port};
 
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::certificates::{Authority, Certified};
 use crate::company::{Company, Node, Run};
+use crate::documents::text_of;
 use crate::enrolled::public_key;
 use crate::running::Running;
 use crate::servers::fresh_database;
@@ -36,7 +38,8 @@ impl Certificates {
         let file = |name| self.folder.join(name).display().to_string();
         format!(
             "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.cacertfile = {}\nssl_options.certfile = {}\n\
-             ssl_options.keyfile = {}\nssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n",
+             ssl_options.keyfile = {}\nssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n\
+             auth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = EXTERNAL\nssl_cert_login_from = common_name\n",
             self.port,
             file("authority.pem"),
             file("broker.pem"),
@@ -126,7 +129,33 @@ fn only_the_right_certificate_of_a_trusted_authority_is_taken() {
     run_trusting(&company.head_office, &ours.folder.join("authority.pem"), "apply").ok();
     company.assert_equal("public.sales");
     assert_goes_on(&company);
+    assert_the_recipe_is_right(&company, &server);
     assert_branch_is_given_the_authority(&company, &server);
+}
+
+/// What `docs/security.md` tells everybody to do makes certificates that are taken, on both sides.
+fn assert_the_recipe_is_right(company: &Company, server: &BrokerServer) {
+    let (text, ours) = (text_of("docs/security.md"), &TROUBLED.certificates);
+    let (_, recipe) = text.split_once("### Certificates of your own").unwrap();
+    let recipe = recipe.split("```").nth(1).unwrap().strip_prefix("sh\n").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let script = recipe.replace("broker.example", "localhost");
+    let made = Command::new("bash").args(["-ec", &script]).current_dir(folder.path()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let file = |name: &str| folder.path().join(name);
+    let read = |name: &str| fs::read_to_string(file(name)).unwrap();
+    let before = fs::read_to_string(ours.folder.join("authority.pem")).unwrap();
+    fs::write(ours.folder.join("authority.pem"), read("ca.pem")).unwrap();
+    ours.change(server, &Certified { certificate: read("localhost.pem"), key: read("localhost.key") });
+    let by_recipe =
+        Trust { authority: Some(file("ca.pem")), identity: Some([file("east.pem"), file("east.key")]) };
+    at_branch(company, &format!("amqps://salesync:sandbox@localhost:{}/tls", ours.port));
+    by_recipe.configure(company.branch());
+    company.branch().sell("Tape");
+    company.branch().run(&["bundle"]).ok();
+    fs::write(ours.folder.join("authority.pem"), before).unwrap();
+    ours.change(server, &ours.authority.server("localhost"));
+    assert_goes_on(company);
 }
 
 /// A branch that knows nothing is enrolled: by what is in its file it believes the broker, and head office can read what
@@ -191,6 +220,24 @@ fn assert_branch_is_given_the_authority(company: &Company, server: &BrokerServer
     head.run(&["apply"]).ok();
     assert_eq!(head.value("SELECT count(*) FROM public.sales WHERE branch = 'tls-north'"), "1");
     assert!(fs::read(&north.bundles()[0]).unwrap().starts_with(b"age-encryption.org/v1"));
+
+    // Without a password its certificate is the login.
+    let (_, login) = configured.split_once("amqps://tls-north:").unwrap();
+    let password = login.split_once('@').unwrap().0;
+    fs::write(north.folder.join("salesync.toml"), configured.replace(&format!(":{password}@"), "@")).unwrap();
+    north.sell("Pens");
+    assert_told("no password, and a certificate for another user", "bundle", north.run(&["bundle"]));
+    ours.authority.client("tls-north").write(&north.folder, "client");
+    let allow = |ways: &str| {
+        server.control(&["eval", &format!("application:set_env(rabbit, auth_mechanisms, [{ways}]).")])
+    };
+    allow("'PLAIN'").unwrap();
+    let fault = "no password, and a broker that takes no certificate for one";
+    assert_told(fault, "bundle", north.run(&["bundle"]));
+    allow("'PLAIN', 'EXTERNAL'").unwrap();
+    north.run(&["bundle"]).ok();
+    head.run(&["apply"]).ok();
+    assert_eq!(head.value("SELECT count(*) FROM public.sales WHERE branch = 'tls-north'"), "2");
 }
 
 /// Runs the program, with the authority in this file as the system's only one.

@@ -200,7 +200,7 @@ fn what_waits_too_long_is_found() {
         "[branches.east]\nexpect_every = \"1h\"\n[branches.west]\n",
     );
     close_configuration(head);
-    head.sql("UPDATE salesync.branch SET last_applied_at = last_applied_at - interval '3 days'");
+    head.sql("UPDATE salesync.branch SET last_applied_at = last_applied_at - interval '3 days', known_since = '2026-01-01'");
     head.sql("UPDATE salesync.receipt SET published_at = NULL, created_at = created_at - interval '2 hours'");
     let office = Examined::at(head, 78);
     office.says(

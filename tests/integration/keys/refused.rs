@@ -135,4 +135,11 @@ fn a_table_that_a_subscription_writes_to_is_refused_before_the_next_cut() {
     for command in [&["bundle", "--offline"][..], &["init"]] {
         east.run(command).exits(78).says(&["public.t", "a subscription writes to"]);
     }
+    // When it is gone, the statistics still know of what it has written.
+    east.sql("ALTER SUBSCRIPTION sales DISABLE; ALTER SUBSCRIPTION sales SET (slot_name = NONE); DROP SUBSCRIPTION sales");
+    let noted = || {
+        let examined = east.run(&["doctor", "--no-probe", "--json"]).stdout();
+        Ok(examined.contains("or of a subscription that has written to it").then_some(()))
+    };
+    wait_until(Duration::from_mins(1), "the note", noted).unwrap();
 }

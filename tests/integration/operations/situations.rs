@@ -39,7 +39,7 @@ situations! {
         steps: &[
             Happens(|world| {
                 world.head().sql(
-                    "UPDATE salesync.branch SET last_applied_at = last_applied_at - interval '2 days' WHERE name = 'east'",
+                    "UPDATE salesync.branch SET last_applied_at = last_applied_at - interval '2 days', known_since = '2026-01-01' WHERE name = 'east'",
                 );
                 (0..3).for_each(|_| world.east().sell("Pens"));
             }),
@@ -247,6 +247,58 @@ situations! {
         ],
     };
 
+    branches_come_and_go = Situation {
+        branches: &[],
+        steps: &[
+            Happens(|world| world.has_a_machine_to_enrol("harbour")),
+            Shows(&[
+                "head$ salesync enroll harbour --out harbour.toml",
+                "head$ sudo rabbitmqctl -q import_definitions < /var/lib/salesync/harbour.broker.json",
+                "head$ cp harbour.toml /media/usb",
+            ]),
+            Shows(&["harbour$ salesync join /media/usb/harbour.toml --dir /etc/salesync --database 'postgres:///harbour?host=/var/run/postgresql' --with-sales"]),
+            Shows(&["head$ salesync status", "head$ salesync enroll harbour --confirm {key}"]),
+            Happens(|world| {
+                world.is_believed();
+                world.east().sell("Ink");
+            }),
+            Shows(&["harbour$ salesync join", "harbour$ salesync sync"]),
+            // Another key.
+            Shows(&["harbour$ salesync keygen --out /etc/salesync/harbour-2.key"]),
+            Shows(&["head$ salesync enroll harbour --confirm {key}"]),
+            Shows(&["harbour$ sed -i 's/signing.key/harbour-2.key/' /etc/salesync/salesync.toml"]),
+            Happens(|world| {
+                world.is_believed();
+                world.east().sell("Pens");
+            }),
+            Shows(&["harbour$ salesync sync"]),
+            Happens(|world| world.revokes_first_key()),
+            Shows(&["head$ cat /etc/salesync/branches.d/harbour.toml"]),
+            // A machine was stolen.
+            Shows(&[
+                "head$ salesync revoke harbour --since 2026-11-20T18:00:00Z",
+                "head$ sudo rabbitmqctl -q delete_user harbour",
+                "head$ psql -c \"SELECT sequence, state, key_id FROM salesync.bundle WHERE branch = 'harbour' AND received_at >= '2026-11-20T18:00:00Z'\"",
+            ]),
+            Shows(&[
+                "head$ salesync enroll harbour --again --out harbour-again.toml",
+                "head$ sudo rabbitmqctl -q import_definitions < /var/lib/salesync/harbour-again.broker.json",
+                "head$ cp -r harbour-again.toml /var/lib/salesync/bundles/harbour /media/usb",
+            ]),
+            Happens(World::gets_another_machine),
+            Shows(&["harbour$ salesync join /media/usb/harbour-again.toml --dir /etc/salesync --database 'postgres:///harbour?host=/var/run/postgresql' --with-sales"]),
+            Shows(&["head$ salesync enroll harbour --confirm {key}", "head$ grep revoked_at /etc/salesync/branches.d/harbour.toml"]),
+            Happens(|world| world.is_believed()),
+            Shows(&["harbour$ salesync replay --into-branch /media/usb/harbour --key {key}", "harbour$ salesync sync"]),
+            Shows(&["head$ salesync compare harbour", "head$ salesync status --check"]),
+            // It leaves.
+            Happens(|world| world.east().sell("Tape")),
+            Shows(&["harbour$ salesync leave"]),
+            Shows(&["harbour$ salesync sync", "harbour$ salesync leave --dry-run", "harbour$ salesync leave"]),
+            Shows(&["head$ salesync revoke harbour", "head$ salesync status --check"]),
+        ],
+    };
+
     the_broker_is_away = Situation {
         branches: &["east"],
         steps: &[
@@ -261,6 +313,22 @@ situations! {
             Shows(&["east$ salesync bundle"]),
             Happens(|world| world.calls(&world.company.broker_url)),
             Shows(&["east$ salesync bundle"]),
+        ],
+    };
+
+    the_broker_is_lost = Situation {
+        branches: &["east"],
+        steps: &[
+            Happens(|world| {
+                world.sells_and_bundles("east");
+                world.gets_another_broker();
+                world.east().sell("Pens");
+            }),
+            Shows(&["head$ salesync init"]),
+            Shows(&["east$ salesync bundle"]),
+            Shows(&["head$ salesync apply"]),
+            Shows(&["east$ salesync bundle"]),
+            Shows(&["head$ salesync apply", "head$ salesync status --check"]),
         ],
     };
 

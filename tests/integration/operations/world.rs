@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
+use chrono::{SecondsFormat, Utc};
 use regex::Regex;
 use salesync::domain::BundleId;
 use salesync::sandbox::find_postgres;
 
 use crate::company::{Company, Node, SALES};
 use crate::enrolled::{KEY, enrolled, key_of, know_branches, public_key};
+use crate::enrolment::{await_standing, head_office, machine};
 use crate::forge::{forged, signed_by};
 use crate::line::Line;
 use crate::running::Running;
-use crate::servers::fresh_database;
+use crate::servers::{control_broker, fresh_database, fresh_vhost};
 use crate::small_disk::SmallDisk;
 
 /// What is typed at a node finds the program, and `psql` finds the node's database.
@@ -27,6 +29,7 @@ const NO_ROOM: &str = "trap '' XFSZ; ulimit -f 8; ";
 /// Where the broker is, or a line to it, and what the tests' virtual hosts are called.
 static SERVER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"127\.0\.0\.1:[0-9]+").unwrap());
 static VHOST: LazyLock<Regex> = LazyLock::new(|| Regex::new("test-[0-9]+").unwrap());
+static PUBLIC_KEY: LazyLock<Regex> = LazyLock::new(|| Regex::new("ed25519:[0-9a-f]{64}").unwrap());
 
 pub(super) struct World {
     pub(super) company: Company,
@@ -37,12 +40,19 @@ pub(super) struct World {
     /// What runs since it was typed.
     running: Option<(String, Running)>,
     limit: &'static str,
+    /// The public key that was printed last: `{key}` in what is typed.
+    key: String,
 }
 
 /// Head office's sections: it expects every branch daily.
 fn expected(company: &Company) -> String {
     let section = |name: &str| ["[branches.", name, "]\nexpect_every = \"26h\"\n"].concat();
     company.branches.iter().map(|branch| section(&branch.name)).collect()
+}
+
+/// The node's folder by another name.
+fn etc(node: &Node) -> PathBuf {
+    node.folder.join("etc")
 }
 
 impl World {
@@ -53,7 +63,7 @@ impl World {
         company.branches.iter().for_each(|branch| branch.sell("Ink"));
         company.sync();
         company.branches.iter().for_each(|branch| drop(branch.run(&["bundle"]).ok()));
-        let world = Self { company, line: None, disk: None, running: None, limit: "" };
+        let world = Self { company, line: None, disk: None, running: None, limit: "", key: String::new() };
         fs::create_dir(world.stick()).unwrap();
         world
     }
@@ -65,6 +75,37 @@ impl World {
         self.sells_and_bundles("east");
         self.head().run(&["apply"]).ok();
         self.east().run(&["bundle"]).ok();
+    }
+
+    /// Instead a head office that signs, with its `apply` as a service, and a machine that is to be a branch.
+    pub(super) fn has_a_machine_to_enrol(&mut self, name: &str) {
+        self.company = head_office();
+        fs::create_dir(self.stick()).unwrap();
+        self.company.branches.push(machine(&self.company, name));
+        for node in [self.head(), self.east()] {
+            symlink(".", etc(node)).unwrap();
+        }
+        self.starts("head$ salesync apply --follow");
+    }
+
+    /// Instead of the first branch's machine there is an empty one.
+    pub(super) fn gets_another_machine(&mut self) {
+        let new = machine(&self.company, &format!("new-{}", self.east().name));
+        self.company.branches[0] = Node { name: self.east().name.clone(), ..new };
+        symlink(".", etc(self.east())).unwrap();
+    }
+
+    /// The service has taken in that the first branch's key counts.
+    pub(super) fn is_believed(&self) {
+        await_standing(self.east(), "confirmed");
+    }
+
+    /// The first key of the branch's file at head office that is not revoked is revoked there, by hand.
+    pub(super) fn revokes_first_key(&self) {
+        let file = self.head().folder.join(format!("branches.d/{}.toml", self.east().name));
+        let text = fs::read_to_string(&file).unwrap();
+        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+        fs::write(file, text.replacen("Z },", &format!("Z, revoked_at = {now} }},"), 1)).unwrap();
     }
 
     /// Somebody has the first branch's key, which is revoked, and brings a bundle that he has signed with it.
@@ -141,6 +182,13 @@ impl World {
     /// The first branch looks for the broker at this URL.
     pub(super) fn calls(&self, url: &str) {
         self.east().configure("role = \"branch\"", url, SALES);
+    }
+
+    /// There is another broker in the place of the old one, with nothing in it.
+    pub(super) fn gets_another_broker(&mut self) {
+        self.company.broker_url = fresh_vhost();
+        self.head().configure("role = \"head-office\"", &self.company.broker_url, &expected(&self.company));
+        self.calls(&self.company.broker_url);
     }
 
     /// Nothing listens where the first branch looks for the broker.
@@ -228,16 +276,25 @@ impl World {
     /// The line, what it prints, and its exit status if that is not 0.
     pub(super) fn types(&mut self, line: &str) -> String {
         let running = self.running.take_if(|(known, _)| known == line);
+        let line = &line.replace("{key}", &self.key);
         let (node, typed) = self.typed(line);
         let (printed, status) = if let Some((_, running)) = running {
             (running.stops().ok().stderr(), Some(0))
+        } else if let Some(typed) = typed.strip_prefix("sudo rabbitmqctl -q ") {
+            let typed = self.real(node, typed);
+            let arguments: Vec<&str> = typed.split(' ').filter(|word| *word != "<").collect();
+            (control_broker(&arguments), Some(0))
         } else {
             let output = self.shell(node, &self.real(node, typed)).output().unwrap();
             (String::from_utf8(output.stdout).unwrap(), output.status.code())
         };
         let status =
             status.filter(|status| *status != 0).map_or_else(String::new, |status| format!("[{status}]\n"));
-        format!("{line}\n{}{status}", self.shown(node, &printed))
+        let shown = format!("{line}\n{}{status}", self.shown(node, &printed));
+        if let Some(key) = PUBLIC_KEY.find_iter(&shown).last() {
+            key.as_str().clone_into(&mut self.key);
+        }
+        shown
     }
 
     fn typed<'l>(&self, line: &'l str) -> (&Node, &'l str) {
@@ -252,24 +309,32 @@ impl World {
         let mut command = Command::new("bash");
         command.args(["-c", &format!("{PREPARED}{}{script}", self.limit)]).current_dir(&node.folder);
         command.env_clear().env("HOME", &node.folder).env("USER", "ann").env("PATH", path);
-        let url = node.program_url_for(&script.split_whitespace().collect::<Vec<_>>());
-        command.env("SALESYNC_DATABASE_URL", url).stdin(Stdio::null()).stdout(Stdio::piped());
+        let configuration = [etc(node), node.folder.clone()].map(|folder| folder.join("salesync.toml"));
+        if let Some(file) = configuration.iter().find(|file| file.exists()) {
+            let url = node.program_url_for(&script.split_whitespace().collect::<Vec<_>>());
+            command.env("SALESYNC_DATABASE_URL", url).env("SALESYNC_CONFIG", file);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         command
     }
 
-    /// Folders as the document calls them, and where they are.
-    fn folders(&self, node: &Node) -> [(&'static str, String); 2] {
-        let stick = self.stick().display().to_string();
-        [("/var/lib/salesync", node.folder.display().to_string()), ("/media/usb", stick)]
+    /// Folders and databases as the document calls them, and where they are.
+    fn places(&self, node: &Node) -> [(String, String); 4] {
+        [
+            ("/etc/salesync".to_owned(), etc(node).display().to_string()),
+            ("/var/lib/salesync".to_owned(), node.folder.display().to_string()),
+            ("/media/usb".to_owned(), self.stick().display().to_string()),
+            (format!("postgres:///{}?host=/var/run/postgresql", node.name), node.database_url.clone()),
+        ]
     }
 
     fn real(&self, node: &Node, text: &str) -> String {
-        self.folders(node).iter().fold(text.to_owned(), |text, (shown, real)| text.replace(shown, real))
+        self.places(node).iter().fold(text.to_owned(), |text, (shown, real)| text.replace(shown, real))
     }
 
     fn shown(&self, node: &Node, text: &str) -> String {
         let text =
-            self.folders(node).iter().fold(text.to_owned(), |text, (shown, real)| text.replace(real, shown));
+            self.places(node).iter().fold(text.to_owned(), |text, (shown, real)| text.replace(real, shown));
         let text = SERVER.replace_all(&text, "broker.example:5671").replace("salesync_apply", "salesync");
         VHOST.replace_all(&text, "salesync").into_owned()
     }

@@ -41,7 +41,7 @@ fn a_sale_is_added_corrected_and_voided_and_head_office_follows() {
     let saved = add(&site, &PAPER).is(303);
     assert_eq!(saved.header("location"), "/sales/new?date=2021-04-29&region=East");
     site.get(saved.header("location")).is(200).shows(&[
-        "Saved: sale 1, 73 Paper at 12.95, East, 2021-04-29, total 1\u{2009}011.52.",
+        "Saved: sale 1, 73 Paper at 12.95, East, 2021-04-29, total 1\u{202f}011.52.",
         "name=\"date\" type=\"date\" value=\"2021-04-29\"",
         "name=\"region\" type=\"text\" value=\"East\"",
     ]);
@@ -366,7 +366,7 @@ fn a_large_deletion_is_announced_as_one_that_head_office_holds() {
     let site = Site::of(east);
     let ask = site.get("/sales/clear?from=&to=").is(200);
     let ask = ask.shows(&[
-        "10\u{2009}000 sales, all there are, total 10\u{2009}000.00",
+        "10\u{202f}000 sales, all there are, total 10\u{202f}000.00",
         "Head office holds such a deletion",
     ]);
     let (count, total) = (hidden(&ask, "count"), hidden(&ask, "total"));

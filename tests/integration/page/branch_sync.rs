@@ -71,7 +71,7 @@ fn without_a_line_the_sales_are_saved_and_go_when_it_is_back() {
         east.sell("Ink");
     }
     press(&site, BEGUN);
-    says(&site, "37 sales (7\u{2009}048.87) saved, they go when the line is back.");
+    says(&site, "37 sales (7\u{202f}048.87) saved, they go when the line is back.");
     site.get("/sync").shows(&["<small>connecting to amqp://", "1 sealed bundle safe in the archive"]);
     site.get("/bundles").shows(&["<span class=\"badge waiting\">waits for the line</span>"]);
 
@@ -198,7 +198,7 @@ fn the_list_of_bundles_is_turned_over_a_page_at_a_time() {
          FROM salesync.bundle, generate_series(2, 120) n",
     );
     let site = Site::of(east);
-    let first = site.get("/bundles").is(200).shows(&[">120</a></th>", "1\u{2009}234\u{2009}567"]);
+    let first = site.get("/bundles").is(200).shows(&[">120</a></th>", "1\u{202f}234\u{202f}567"]);
     let first = first.hides(&[">70</a></th>", "Newest bundles"]);
     let (before, _) = first.text.split_once("\" rel=\"next\"").unwrap();
     let next = before.rsplit_once("href=\"").unwrap().1;

@@ -42,7 +42,8 @@ fn states(site: &Site, branch: &str, count: usize) -> Vec<String> {
 fn age(head: &Node, days: u32) {
     head.sql(&format!(
         "UPDATE salesync.branch SET data_as_of = data_as_of - make_interval(days => {days}),
-                last_applied_at = last_applied_at - make_interval(days => {days})"
+                last_applied_at = last_applied_at - make_interval(days => {days}),
+                known_since = known_since - make_interval(days => {days})"
     ));
 }
 
@@ -213,7 +214,7 @@ fn rows_of_yesterday(site: &Site, head: &Node) -> String {
 /// What stands in these elements, without thin spaces.
 fn texts<'p>(page: &'p Page, before: &str, after: &str) -> Vec<String> {
     let parts = page.text.split(before).skip(1).map(|rest| rest.split(after).next().unwrap());
-    parts.map(|text: &'p str| text.replace('\u{2009}', "")).collect()
+    parts.map(|text: &'p str| text.replace('\u{202f}', "")).collect()
 }
 
 #[test]
@@ -302,7 +303,7 @@ fn a_table_with_an_odd_name_is_a_table() {
     site.get("/days")
         .is(200)
         .shows(&escaped)
-        .shows(&["<caption>public.sales: total and rows"])
+        .shows(&["<caption><span>public.sales: total and rows"])
         .hides(&["<script>"]);
     let page = site.get("/days?days=7&table=public.%22%3Cscript%3Ealert(1)%3C%2Fscript%3E%26x%22").is(200);
     page.shows(&["amount and rows", "<b>3.50</b><small>2 rows</small><small>1 not a number</small>"])
@@ -357,13 +358,21 @@ fn other_days_are_a_link_away() {
     company.branch().sell("Ink");
     company.sync();
     let site = Site::of(&company.head_office);
-    site.get("/days")
+    // Nobody has sold anything lately, and nothing is missed: it opens where there is something.
+    let today = format!("href=\"/days?until={}&amp;days=14\"", day(&company.head_office, 0));
+    site.get("/days").is(200).shows(&["These are the newest days", "10.69", &today]);
+    let of_today = format!("/days?until={}", day(&company.head_office, 0));
+    site.get(&of_today)
         .is(200)
-        .shows(&["The newest business day is 2021-05-02.", "href=\"/days?until=2021-05-02&amp;days=14\""]);
+        .shows(&["The newest business day is 2021-05-02.", "href=\"/days?until=2021-05-02&amp;days=14\""])
+        .hides(&["10.69"]);
     let page = site.get("/days?until=2021-05-02&days=7").is(200);
     page.shows(&[
         "href=\"/days?until=2021-04-25&amp;days=7\"",
         "href=\"/days?until=2021-05-09&amp;days=7\"",
         "10.69",
     ]);
+    // But days that are missed are told, and not hidden behind older ones.
+    age(&company.head_office, 3);
+    site.get("/days").is(200).shows(&[">missing</small>"]).hides(&["10.69", "These are the newest days"]);
 }

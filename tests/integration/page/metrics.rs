@@ -131,7 +131,7 @@ fn a_database_that_does_not_answer_is_a_figure_too() {
 }
 
 /// Every figure of this node, also those that are there only after something has happened.
-fn all_names(node: &Node) -> BTreeSet<String> {
+fn all_metrics(node: &Node) -> BTreeMap<String, f64> {
     let site = Site::of(node);
     site.get("/nothing");
     node.sql("ALTER TABLE salesync.bundle RENAME TO elsewhere");
@@ -143,15 +143,37 @@ fn all_names(node: &Node) -> BTreeSet<String> {
         salesync::sandbox::wait_until(std::time::Duration::from_mins(2), "an answer of the broker", || {
             Ok(Some(metrics(&site)).filter(has_asked))
         });
-    names(&found.unwrap())
+    found.unwrap()
+}
+
+/// The labels that a question or its words name: `by (kind)`, `{{branch}}`, `{{ $labels.branch }}`.
+fn labels(text: &str) -> BTreeSet<String> {
+    let named = Regex::new(r"by \(([a-z, ]+)\)|\{\{ *(?:\$labels\.)?([a-z]+) *\}\}").unwrap();
+    let lists = named.captures_iter(text).map(|found| found.extract::<1>().1[0].to_owned());
+    lists.flat_map(|list| list.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// Each figure in these words has the labels that they name.
+fn assert_labels(words: &str, known: &BTreeMap<String, f64>) {
+    for metric in Regex::new("salesync_[a-z0-9_]+").unwrap().find_iter(words) {
+        let series: Vec<_> =
+            known.keys().filter(|key| key.split('{').next() == Some(metric.as_str())).collect();
+        for label in labels(words) {
+            // Prometheus itself adds where it has fetched them.
+            let is_there = ["instance", "job"].contains(&&*label)
+                || series.iter().any(|key| key.contains(&format!("{label}=\"")));
+            assert!(is_there, "{words}: {} has no label {label}: {series:?}", metric.as_str());
+        }
+    }
 }
 
 #[test]
 fn the_dashboard_and_the_alert_rules_use_exactly_the_figures_there_are() {
     let company = eventful_company();
-    let mut known = all_names(&company.head_office);
+    let mut metrics = all_metrics(&company.head_office);
     // Of its bundles one is lost, so that something is not proven.
-    known.extend(all_names(&company.branches[3]));
+    metrics.extend(all_metrics(&company.branches[3]));
+    let known = names(&metrics);
     let word = Regex::new("salesync_[a-z0-9_]+").unwrap();
     let used = |file: &str| -> BTreeSet<String> {
         word.find_iter(&text_of(file)).map(|found| family(found.as_str())).collect()
@@ -159,6 +181,14 @@ fn the_dashboard_and_the_alert_rules_use_exactly_the_figures_there_are() {
     let dashboard: Value = serde_json::from_str(&text_of("docs/grafana/dashboard.json")).unwrap();
     assert!(dashboard["panels"].as_array().unwrap().len() >= 10);
     assert_eq!(used("docs/grafana/dashboard.json"), known);
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let words = ["expr", "legendFormat"].map(|name| target[name].as_str().unwrap_or_default());
+            assert_labels(&words.join(" "), &metrics);
+        }
+    }
+    let alerts = text_of("docs/grafana/alerts.yml");
+    alerts.split("- alert:").for_each(|alert| assert_labels(alert, &metrics));
     let rules = used("docs/grafana/alerts.yml");
     assert!(rules.len() >= 6 && rules.is_subset(&known), "{:?}", rules.difference(&known));
     // It names the roles of the database too.

@@ -78,11 +78,11 @@ fn each_trouble_stands_first_with_its_sentence_and_its_command() {
     let page = Site::of(&company.head_office).get("/").is(200);
     assert_eq!(headline(&page), "5 of 6 branches need you");
     page.shows_in_order(&[
-        "branch-harbour",
-        "branch-island",
         "branch-north",
         "branch-south",
         "branch-west",
+        "branch-harbour",
+        "branch-island",
         "branch-east",
     ]);
     shows_all(line(&page, "east"), &["badge ok", "Fine"]);
@@ -92,7 +92,7 @@ fn each_trouble_stands_first_with_its_sentence_and_its_command() {
     );
     shows_all(
         line(&page, "island"),
-        &["Late", "Nothing has ever come from it", "salesync request island --sync-now"],
+        &["Late", "Nothing has ever come from it, known for 3 days", "salesync request island --sync-now"],
     );
     shows_all(
         line(&page, "north"),

@@ -100,7 +100,7 @@ fn a_sale_is_entered_corrected_and_voided_and_the_pages_that_are_open_at_head_of
     east.press("Save");
     east.sees("Saved: sale 2, 73 Paper at 12.95, East");
     sync(&east);
-    all_see(&open, "1\u{2009}011.52");
+    all_see(&open, "1\u{202f}011.52");
 
     east.press("Sales");
     east.press("Correct sale 2");
@@ -185,7 +185,7 @@ fn a_deletion_that_is_held_is_approved_in_a_dialog_that_names_the_numbers() {
     east.press("Clear sales");
     east.press("Count them");
     east.sees("Head office holds such a deletion");
-    east.press("Delete 10\u{2009}000 sales");
+    east.press("Delete 10\u{202f}000 sales");
     east.sees("Cleared");
     east.press("Sync");
     east.press("Sync now");
@@ -193,7 +193,7 @@ fn a_deletion_that_is_held_is_approved_in_a_dialog_that_names_the_numbers() {
 
     let head = office.at_head("/incidents");
     head.press("Approve…");
-    let asked = head.sees_in("dialog[open]", "10\u{2009}000");
+    let asked = head.sees_in("dialog[open]", "10\u{202f}000");
     assert!(asked.contains("salesync approve east 2"), "{asked}");
     for _ in 0..12 {
         head.keys(Key::Tab);
@@ -206,8 +206,8 @@ fn a_deletion_that_is_held_is_approved_in_a_dialog_that_names_the_numbers() {
     assert_eq!(office.head_office().value("SELECT count(*) FROM public.sales"), "10000");
 
     head.keys(Key::Enter);
-    head.sees_in("dialog[open]", "10\u{2009}000");
-    head.press("Approve: delete 10\u{2009}000 rows");
+    head.sees_in("dialog[open]", "10\u{202f}000");
+    head.press("Approve: delete 10\u{202f}000 rows");
     head.sees("Nothing waits for a person.");
     sync(&east);
     assert_eq!(office.head_office().value("SELECT count(*) FROM public.sales"), "0");
@@ -245,7 +245,7 @@ fn without_script_a_sale_is_entered_sent_and_seen() {
     let head = Browser::without_script();
     for page in ["/", "/days", "/sales"] {
         head.go(&format!("{}{page}", office.head.url));
-        head.sees("1\u{2009}011.52");
+        head.sees("1\u{202f}011.52");
     }
     east.press("Sales");
     east.press("Void sale 1");

@@ -146,6 +146,12 @@ fn head_offices_key_is_changed_as_a_branchs_is() {
     company.sync();
     east.run(&["bundle"]).ok();
     company.assert_equal("public.sales");
+    // Whoever had the old key may have made the branch forget what head office never had.
+    head.sql("DELETE FROM public.sales WHERE product = 'Paper'");
+    head.run(&["request", "east", "--full"]).ok();
+    east.run(&["bundle"]).ok();
+    head.run(&["apply"]).ok();
+    company.assert_equal("public.sales");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::domain::{Epoch, Failure, Kind, NodeName, Sequence};
 use crate::head_office::history::{ArrivalFilter, ArrivalTurn, ArrivedAs};
 use crate::web::bundle::place;
-use crate::web::head_office::sales::{day, given};
+use crate::web::field::{day, given};
 use crate::web::trouble::Trouble;
 
 /// The query as it came.
@@ -41,6 +41,7 @@ impl BundlesQuery {
                 (Some(sequence(first)?), Some(sequence(last)?))
             }
         };
+        let day = |field, text| day(text).map_err(|why| wrong(field, why));
         let filter = ArrivalFilter {
             branch: branch.map_err(|failure| failure.as_kind(Kind::Usage))?,
             outcome: outcome.transpose()?,

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::name::name_filter;
 use crate::domain::{Failure, Kind, NodeName, is_day};
 use crate::head_office::sales::{Position, SalesFilter, SortColumn, SortPosition, Towards};
+use crate::web::field::{day, given};
 
 /// The query as it came.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -120,6 +121,7 @@ impl Asking {
 }
 
 fn period(query: &SalesQuery) -> Result<(Period, Option<NaiveDate>, Option<NaiveDate>), Failure> {
+    let day = |field, text| day(text).map_err(|why| wrong(field, why));
     let (from, to) = (day("from", &query.from)?, day("to", &query.to)?);
     if from.zip(to).is_some_and(|(from, to)| from > to) {
         return Err(wrong("from", "it comes after the last day"));
@@ -138,24 +140,6 @@ fn period(query: &SalesQuery) -> Result<(Period, Option<NaiveDate>, Option<Naive
         }
         Some(_) => Err(wrong("period", "it is `week`, `month` or `all`")),
     }
-}
-
-/// What a field says, if it says something.
-pub(in crate::web::head_office) fn given(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
-}
-
-/// A day as a date field sends it.
-pub(in crate::web::head_office) fn day(
-    field: &'static str,
-    text: &str,
-) -> Result<Option<NaiveDate>, Failure> {
-    let parsed = |text: &str| {
-        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
-        day.filter(|day| (1..=9999).contains(&day.year()))
-            .ok_or_else(|| wrong(field, "it is no day; write it as 2026-11-30"))
-    };
-    given(text).map(parsed).transpose()
 }
 
 fn sort(text: &str) -> Result<Option<SortColumn>, Failure> {

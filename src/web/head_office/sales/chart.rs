@@ -5,6 +5,8 @@ use crate::head_office::sales::Share;
 /// The drawing's own units.
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 200.0;
+/// A column takes no more room than this.
+const WIDEST: f64 = WIDTH / 8.0;
 
 /// A bar of a column chart.
 pub(super) struct Column {
@@ -22,27 +24,27 @@ pub(super) struct Chart {
     pub(super) zero: String,
 }
 
-/// The chart of these totals. `tell` gives the words and the address of each.
-pub(super) fn chart(shares: &[Share], tell: impl Fn(&Share) -> (String, String)) -> Chart {
+/// The chart of these totals, each in its place. `tell` gives the words and the address of each.
+pub(super) fn chart(shares: &[Share], places: &[usize], tell: impl Fn(&Share) -> (String, String)) -> Chart {
     let values: Vec<f64> = shares.iter().map(|share| value(&share.figures.total)).collect();
     let (top, bottom) =
         values.iter().fold((0.0_f64, 0.0_f64), |(top, bottom), value| (top.max(*value), bottom.min(*value)));
     let range = if top > bottom { top - bottom } else { 1.0 };
     let height = |value: f64| value / range * HEIGHT;
-    let step = WIDTH / f64::from(u32::try_from(shares.len().max(8)).unwrap_or(u32::MAX));
+    let units = |places: usize| f64::from(u32::try_from(places).unwrap_or(u32::MAX));
+    let step = WIDTH / units(places.last().map_or(1, |last| last + 1));
+    let width = step.min(WIDEST) * 0.8;
     let mut columns = Vec::with_capacity(shares.len());
-    let mut x = 0.0;
-    for (share, value) in shares.iter().zip(values) {
+    for ((share, value), place) in shares.iter().zip(values).zip(places) {
         let (title, address) = tell(share);
         columns.push(Column {
-            x: number(x + step * 0.1),
+            x: number(step * units(*place) + (step - width) / 2.0),
             y: number(height(top - value.max(0.0))),
-            width: number(step * 0.8),
+            width: number(width),
             height: number(height(value.abs()).max(0.5)),
             title,
             address,
         });
-        x += step;
     }
     Chart { columns, zero: number(height(top)) }
 }
@@ -61,4 +63,29 @@ fn value(text: &str) -> f64 {
 
 fn number(value: f64) -> String {
     format!("{value:.1}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head_office::sales::Figures;
+
+    #[test]
+    fn columns_are_spread_over_the_whole_width_however_few_they_are() {
+        for count in [1, 2, 4, 31] {
+            let figures = |total: usize| Figures { total: total.to_string(), ..Figures::default() };
+            let shares: Vec<Share> =
+                (1..=count).map(|total| Share { name: None, figures: figures(total) }).collect();
+            let places: Vec<usize> = (0..count).collect();
+            let chart = chart(&shares, &places, |_| (String::new(), String::new()));
+            let number = |text: &str| text.parse::<f64>().unwrap();
+            let (first, last) = (&chart.columns[0], &chart.columns[count - 1]);
+            let (left, right) = (number(&first.x), WIDTH - number(&last.x) - number(&last.width));
+            assert!(
+                (left - right).abs() < 0.5 && number(&last.width) <= 100.0,
+                "{count}: {left} and {right}"
+            );
+            assert!(left <= WIDTH / 2.0 / f64::from(u32::try_from(count).unwrap()), "{count}: {left}");
+        }
+    }
 }

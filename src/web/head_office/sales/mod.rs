@@ -2,15 +2,18 @@
 
 mod ask;
 mod chart;
+mod figures;
 mod file;
 mod name;
 mod show;
+mod table;
 
 use axum::extract;
 use axum::response::Response;
 
 use self::ask::{After, Asking, SalesQuery};
-use self::show::{List, SalesView, Shown};
+use self::show::{SalesView, Shown};
+use self::table::List;
 use crate::domain::Failure;
 use crate::head_office::branch_names;
 use crate::head_office::sales::{
@@ -22,7 +25,6 @@ use crate::web::server::State;
 use crate::web::trouble::Trouble;
 use crate::web::viewer::Viewer;
 
-pub(super) use self::ask::{day, given};
 pub(super) use self::file::file;
 
 /// Sales on a page.

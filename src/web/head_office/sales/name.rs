@@ -3,8 +3,8 @@
 //! What is written is a name, or how names begin: `Te*`. A name of which that would be misunderstood - it ends in `*`, is empty,
 //! has blanks at its ends - stands in quotes: `"Te*"`. `(none)` are the sales that have none.
 
-use super::ask::given;
 use crate::head_office::sales::NameFilter;
+use crate::web::field::given;
 
 /// No name is looked for that is longer, in bytes.
 pub(super) const LONGEST: usize = 1000;

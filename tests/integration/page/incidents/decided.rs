@@ -1,5 +1,6 @@
 //! What people decide on the page is carried out.
 
+use salesync::domain::{PublicKey, SigningKey};
 use salesync::sandbox::wait_until;
 
 use super::{
@@ -8,6 +9,7 @@ use super::{
 use crate::company::Node;
 use crate::contested::apply_is_busy;
 use crate::decisions::sell_many;
+use crate::enrolled::{enrolled, know_branches, public_key};
 use crate::page::site::Site;
 use crate::rights::as_role;
 use crate::running::Running;
@@ -56,6 +58,26 @@ fn a_rejected_bundle_is_found_explained_and_retried_when_its_cause_is_gone() {
 }
 
 #[test]
+fn a_key_that_comes_into_force_while_the_page_runs_counts_for_what_is_tried_again() {
+    let company = enrolled(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    let know = |key: PublicKey, more: &str| {
+        know_branches(&company, &format!("[branches.east]\npublic_key = \"{key}\"\n{more}"));
+    };
+    know(SigningKey::generate().unwrap().public(), "");
+    east.sell("Ink");
+    east.run(&["bundle"]).ok();
+    head.run(&["apply"]).exits(3);
+    let site = Site::of(head);
+    site.get("/incidents").is(200).shows(&["none of east"]).hides(&["silent for too long"]);
+    know(public_key(east), "expect_every = \"1ms\"\n");
+    let page = comes_to_show(&site, &["silent for too long"], &[]);
+    press(&site, &page, "Try again", &[]);
+    comes_to(head, "SELECT count(*) FROM salesync.bundle WHERE state = 'applied'", "1");
+    company.assert_equal("public.sales");
+}
+
+#[test]
 fn a_held_deletion_is_approved_by_a_button_that_first_names_the_numbers() {
     let company = with_a_held_deletion();
     let (east, head) = (company.branch(), &company.head_office);
@@ -65,17 +87,17 @@ fn a_held_deletion_is_approved_by_a_button_that_first_names_the_numbers() {
     let site = Site::of(head);
     let page = site.get("/incidents").shows(&[
         "east: bundle 2 waits for a decision",
-        "6\u{2009}000 of 6\u{2009}000 rows of east would be deleted.",
+        "6\u{202f}000 of 6\u{202f}000 rows of east would be deleted.",
         "east&#39;s later bundle 3 waits behind it.",
         "salesync approve east 2",
     ]);
     let asked = site.get(&question(&page, "Approve…")).is(200).shows(&[
         "Approve bundle 2 of east?",
-        "6\u{2009}000 of 6\u{2009}000 rows of east in public.sales will be deleted.",
+        "6\u{202f}000 of 6\u{202f}000 rows of east in public.sales will be deleted.",
         "It lets in what waits behind it: bundle 3.",
         "more than max_delete_fraction = 0.2 lets pass",
     ]);
-    let approve = form(&asked, "Approve: delete 6\u{2009}000 rows");
+    let approve = form(&asked, "Approve: delete 6\u{202f}000 rows");
     // Sent without the answer to the question, it only asks.
     let unconfirmed: Vec<_> = approve.iter().filter(|(name, _)| name != "confirmed").cloned().collect();
     send(&site, &unconfirmed, &[]).is(200).shows(&["Approve bundle 2 of east?"]);
@@ -98,8 +120,8 @@ fn a_rejection_wants_a_reason_which_the_branch_is_told() {
     let site = Site::of(head);
     let asked = site.get(&question(&site.get("/incidents"), "Reject…")).is(200).shows(&[
         "Reject bundle 2 of east?",
-        "Nothing of it is applied: 0 rows and 6\u{2009}000 tombstones",
-        "east is told, and has to send everything again: about 6\u{2009}000 rows, ",
+        "Nothing of it is applied: 0 rows and 6\u{202f}000 tombstones",
+        "east is told, and has to send everything again: about 6\u{202f}000 rows, ",
     ]);
     let reject = form(&asked, "Reject bundle 2");
     send(&site, &reject, &[("reason", "  ")]).is(422).shows(&["aria-invalid=\"true\"", "Say why"]);
@@ -118,7 +140,7 @@ fn a_rejection_wants_a_reason_which_the_branch_is_told() {
     let page = site.get("/incidents");
     let asked = site
         .get(&question(&page, "Ask for everything…"))
-        .shows(&["The branch sends everything again: about 6\u{2009}000 rows, ", "by its last figures."]);
+        .shows(&["The branch sends everything again: about 6\u{202f}000 rows, ", "by its last figures."]);
     press(&site, &asked, "Ask for everything", &[])
         .shows(&["Recorded: east is asked for every table whole."]);
     comes_to_show(&site, &["east: asked for everything", "east answers when it connects."], &[]);

@@ -7,19 +7,14 @@
 //! Most of what is logged are inserts and nothing else. Of those the log itself is the list of keys, each of them
 //! new; only keys with another entry are collected first. That every new one is there, and once, is seen when they
 //! have been read.
-//!
-//! The planner cannot know how much of a log is new, so it is told: every look at the entries is limited to
-//! their number. Without that it would take a thousand for most of the log, and read all of a large table.
+
+mod keys;
 
 use postgres::{GenericClient, Transaction};
 
 use super::tracking::TrackedTable;
-use crate::database::{
-    Days, KeyColumn, TableDescription, database_failure, day_expression, day_totals, key_order,
-};
-use crate::domain::{
-    Column, DayTotals, Failure, Kind, MOST_DAYS, MemberKind, Mode, quote_identifier, quote_literal,
-};
+use crate::database::{Days, TableDescription, database_failure, day_expression, day_totals};
+use crate::domain::{Column, DayTotals, Failure, Kind, MOST_DAYS, MemberKind, Mode, quote_identifier};
 
 /// Less are read and added up while a connection is made.
 const MANY_ROWS: i64 = 50_000;
@@ -240,59 +235,6 @@ impl TableCut {
         }
     }
 
-    /// `FROM` item with the changed keys, each once.
-    fn keys(&self) -> String {
-        if self.mode == Mode::Repair { self.collected() } else { self.distinct_keys("") }
-    }
-
-    /// `FROM` item with the keys of the rows that are new, each once.
-    fn new_keys(&self) -> String {
-        if !self.is_collected {
-            return self.distinct_keys("");
-        }
-        let same = self.places("c").into_iter().zip(self.places("l"));
-        let same: Vec<String> = same.map(|(collected, logged)| format!("{collected} = {logged}")).collect();
-        self.distinct_keys(&format!(
-            "WHERE l.op = 'I' AND NOT EXISTS (SELECT FROM {} c WHERE {} AND NOT ({}))",
-            self.collected(),
-            same.join(" AND "),
-            self.condition(MemberKind::Inserts),
-        ))
-    }
-
-    /// `FROM` item with the keys of the entries `l` that meet a condition. By sorting: the keys are wanted in
-    /// order, and a hash table of many would not fit into memory.
-    fn distinct_keys(&self, condition: &str) -> String {
-        let (keys, logged) = (self.places("l").join(", "), self.logged_keys());
-        format!("(SELECT DISTINCT ON ({keys}) {keys} FROM ({logged}) l {condition} ORDER BY {keys})")
-    }
-
-    /// The temporary table.
-    fn collected(&self) -> String {
-        format!("pg_temp.salesync_changed_{}", self.table.id)
-    }
-
-    /// `c.k1`, `c.k2` …
-    fn places(&self, row: &str) -> Vec<String> {
-        (1..=self.description.key.len()).map(|place| format!("{row}.k{place}")).collect()
-    }
-
-    /// `FROM` and `WHERE` of what the log says since the snapshot.
-    fn entries(&self) -> String {
-        let since = quote_literal(self.since.as_deref().unwrap_or_default());
-        format!("salesync.log_{} WHERE NOT pg_visible_in_snapshot(xid, {since}::pg_snapshot)", self.table.id)
-    }
-
-    /// The query for the keys and operations of these entries.
-    fn logged_keys(&self) -> String {
-        let ordered = |(place, key): (usize, &KeyColumn)| {
-            let place = format!("k{}", place + 1);
-            format!("{} AS {place}", key_order(&place, &key.type_name))
-        };
-        let keys: Vec<String> = self.description.key.iter().enumerate().map(ordered).collect();
-        format!("SELECT {}, op FROM {} LIMIT {}", keys.join(", "), self.entries(), self.logged)
-    }
-
     /// Puts keys into the temporary table. Grouped by sorting: see [`TableCut::distinct_keys`].
     fn collect_keys(&mut self, transaction: &mut Transaction<'_>) -> Result<(), postgres::Error> {
         let same = self.places("l").into_iter().zip(self.places("o"));
@@ -340,31 +282,5 @@ impl TableCut {
         let only_inserted = if self.mode == Mode::Repair { 0 } else { inserts - of_others };
         self.counts = [row.get::<_, i64>(0) + only_inserted, row.get(1), row.get(2)];
         Ok(row.get(3))
-    }
-
-    /// True where the live row `t` has the changed key `c`. The first comparison is the table's own, so
-    /// that its index serves; the second tells keys apart that only the table's own holds equal.
-    fn same_key(&self) -> String {
-        let same = |(place, key): (usize, &KeyColumn)| {
-            let (live, changed) = (format!("t.{}", quote_identifier(&key.name)), format!("c.k{}", place + 1));
-            let ordered = key.order_of("t");
-            if ordered == live {
-                return format!("{live} = {changed}");
-            }
-            format!("{live} = ({changed}::{}{}) AND {ordered} = {changed}", key.own_type, key.collate)
-        };
-        self.description.key.iter().enumerate().map(same).collect::<Vec<_>>().join(" AND ")
-    }
-
-    /// `c` is a collected key. Its names are qualified: the live table may have columns of the same.
-    fn condition(&self, kind: MemberKind) -> &'static str {
-        match (self.mode, kind) {
-            (Mode::Changes, MemberKind::Inserts) => "c.is_there AND c.had = 0",
-            (Mode::Changes, MemberKind::Updates) => "c.is_there AND c.had = 1",
-            (Mode::Changes, MemberKind::Tombstones) => "NOT c.is_there AND c.had = 1",
-            (_, MemberKind::Inserts) => "false",
-            (_, MemberKind::Updates) => "c.is_there",
-            (_, MemberKind::Tombstones) => "NOT c.is_there",
-        }
     }
 }
