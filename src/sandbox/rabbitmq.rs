@@ -18,11 +18,10 @@ use crate::domain::{Failure, Kind};
 /// Known to nobody else: the name service is private too.
 const NODE: &str = "salesync@localhost";
 
-/// On the loopback interface only. Every five seconds each quorum queue would write down its figures, for a management that is
-/// not there, and every half minute each virtual host would look whether it still exists: with the hundreds of
-/// a test run that takes a whole core. A scheduler without work is to sleep instead of spinning.
-const EMULATOR: &str = "-kernel inet_dist_use_interface {127,0,0,1} -rabbit quorum_tick_interval 600000 \
-                        -kernel net_ticktime 1200 +sbwt none +sbwtdcpu none +sbwtdio none";
+/// On the loopback interface only. Each virtual host would look every half minute whether it still exists, and a scheduler
+/// without work would spin.
+const EMULATOR: &str = "-kernel inet_dist_use_interface {127,0,0,1} -kernel net_ticktime 1200 \
+                        +sbwt none +sbwtdcpu none +sbwtdio none";
 
 /// 4 s on an idle machine, many times that on a busy one.
 const START_LIMIT: Duration = Duration::from_mins(5);

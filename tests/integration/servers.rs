@@ -17,6 +17,10 @@ const BATCH: usize = 50;
 /// Every database would be looked after once a minute, that is one of a thousand at any time.
 const RARE_VACUUM: &str = "autovacuum_naptime=1h";
 
+/// Every queue would write down its figures every five seconds, for a management that is not there: with a thousand queues
+/// that takes most of a core.
+const RARE_FIGURES: &str = "application:set_env(rabbit, quorum_tick_interval, 3600000).";
+
 /// The password of the users for branches.
 const BRANCH_PASSWORD: &str = "branch";
 
@@ -37,7 +41,11 @@ struct Servers {
 static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
     let sandbox = fresh_sandbox();
     let (postgres, broker) = thread::scope(|scope| {
-        let broker = scope.spawn(|| BrokerServer::start(&sandbox, "broker", &batch(0)).unwrap());
+        let broker = scope.spawn(|| {
+            let broker = BrokerServer::start(&sandbox, "broker", &batch(0)).unwrap();
+            broker.control(&["eval", RARE_FIGURES]).unwrap();
+            broker
+        });
         let postgres = PostgresServer::start_with(&sandbox, "postgres", &[RARE_VACUUM]).unwrap();
         (postgres, broker.join().unwrap())
     });
