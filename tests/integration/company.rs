@@ -47,7 +47,7 @@ pub const SALES: &str = "[[table]]\nname = \"public.sales\"\nday = \"date\"\n";
 pub const DELETES_ANYTHING: &str = "[branches.east]\n[apply]\nmax_delete_fraction = 1\n";
 
 /// How the tests' own connections print and read values.
-pub const TEXT_FORM: &str = "
+const TEXT_FORM: &str = "
     SET timezone = 'UTC'; SET lc_monetary = 'C'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';
     SET extra_float_digits = 1; SET bytea_output = 'hex'; SET xmloption = 'content'; SET array_nulls = on;
     SET standard_conforming_strings = on; SET quote_all_identifiers = off; SET search_path = public;
@@ -199,6 +199,12 @@ impl Node {
              SELECT '2021-05-03', 'East', md5(n::text) || md5((-n)::text), 1, 1, 1, 0, 1
              FROM generate_series(1, 10000) n",
         );
+    }
+
+    /// Runs SQL.
+    pub fn sql(&self, sql: &str) {
+        let shown: String = sql.chars().take(1000).collect();
+        self.client().batch_execute(sql).unwrap_or_else(|error| panic!("{error:?} in {shown}"));
     }
 
     /// The archive's bundles, by name.

@@ -131,7 +131,6 @@ fn copied(node: &Node) -> String {
     let (_, name) = copy.rsplit_once('/').unwrap();
     let mut client = Client::connect(&format!("{server}/postgres"), NoTls).unwrap();
     client.batch_execute(&format!("DROP DATABASE {name}")).unwrap();
-    node.let_go();
     // Sessions of the programs that just ended may take a moment to go.
     let deadline = Instant::now() + Duration::from_secs(20);
     while let Err(error) = client.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {original}")) {

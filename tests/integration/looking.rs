@@ -1,41 +1,20 @@
-//! What a node's database holds, seen and changed by the DBA.
+//! What a node's database holds, seen by the DBA.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Read as _;
 
 use postgres::{Client, Error};
-use tokio::runtime::Builder;
 
-use crate::company::{Node, TEXT_FORM};
+use crate::company::Node;
 
 thread_local! {
-    /// Connections that are kept for the next time, by URL. Tests look far more often than the program connects, and a session
-    /// costs the server more than what it is asked for. They end with the test's thread, before what
-    /// that keeps for runtimes: without it they could not say goodbye.
-    static KEPT: RefCell<HashMap<String, Client>> = {
-        Builder::new_current_thread().enable_all().build().unwrap().block_on(async {});
-        RefCell::default()
-    };
+    /// Connections that are kept to look again, by URL. Tests look far more often than the program connects, and a session
+    /// costs the server more than what it is asked for. They end with the test's thread.
+    static KEPT: RefCell<HashMap<String, Client>> = RefCell::default();
 }
 
 impl Node {
-    /// Runs SQL. What it sets is set for itself only.
-    pub fn sql(&self, sql: &str) {
-        let shown: String = sql.chars().take(1000).collect();
-        let done = self.look(|client| client.batch_execute(sql));
-        done.unwrap_or_else(|error| panic!("{error:?} in {shown}"));
-        KEPT.with_borrow_mut(|kept| {
-            let is_like_new = |client: &mut Client| begin_again(client).is_ok();
-            kept.retain(|url, client| *url != self.database_url || is_like_new(client));
-        });
-    }
-
-    /// Ends the DBA's session, where nobody may have one.
-    pub fn let_go(&self) {
-        KEPT.with_borrow_mut(|kept| kept.remove(&self.database_url));
-    }
-
     /// The one value of a query, as text; nothing for NULL.
     pub fn value(&self, sql: &str) -> String {
         let text = format!("SELECT coalesce(q.value::text, '') FROM ({sql}) AS q(value)");
@@ -80,10 +59,4 @@ impl Node {
         KEPT.with_borrow_mut(|kept| kept.insert(self.database_url.clone(), client));
         Ok(seen)
     }
-}
-
-/// Makes of the DBA's session a new one.
-fn begin_again(client: &mut Client) -> Result<(), Error> {
-    client.batch_execute("DISCARD ALL")?;
-    client.batch_execute(&format!("{TEXT_FORM}; SET SESSION AUTHORIZATION dba"))
 }
