@@ -5,13 +5,18 @@ use std::collections::HashMap;
 use std::io::Read as _;
 
 use postgres::{Client, Error};
+use tokio::runtime::Builder;
 
 use crate::company::Node;
 
 thread_local! {
     /// Connections that are kept to look again, by URL. Tests look far more often than the program connects, and a session
-    /// costs the server more than what it is asked for. They end with the test's thread.
-    static KEPT: RefCell<HashMap<String, Client>> = RefCell::default();
+    /// costs the server more than what it is asked for. They end with the test's thread, before what
+    /// that keeps for runtimes: without it they could not say goodbye.
+    static KEPT: RefCell<HashMap<String, Client>> = {
+        Builder::new_current_thread().build().unwrap().block_on(async {});
+        RefCell::default()
+    };
 }
 
 impl Node {
