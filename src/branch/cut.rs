@@ -60,8 +60,9 @@ pub struct Cutter<'a> {
     pub sealing: Sealing<'a>,
     /// Opens another connection to its database.
     pub connect: &'a dyn Fn() -> Result<Client, Failure>,
-    /// Is told whenever a bundle is recorded that is not the cut's last.
-    pub on_part: &'a dyn Fn(),
+    /// Is told whenever a bundle is recorded that is not the cut's last. None if nobody waits for them: the first is then as
+    /// large as any other.
+    pub on_part: Option<&'a dyn Fn()>,
 }
 
 /// Cuts the branch's database: seals what is unsynced, and records it. `client` holds

@@ -18,7 +18,7 @@ use crate::domain::{
     Manifest, MemberKind, Mode, Sequence, TableChange,
 };
 
-/// The first part of a cut is not larger than this, in bytes, and each of the next may have half as much again as the
+/// The first part of a cut that is waited for is not larger than this, in bytes, and each of the next may have half as much again as the
 /// one before it, up to what is configured. So head office begins early, and is still at work on one part when
 /// the next is there: rows are cut faster than they are applied, but not twice as fast.
 const FIRST_PART: u64 = 512 << 10;
@@ -165,10 +165,17 @@ impl<'a> Parts<'a> {
 
     /// True if this part has no room for so many bytes more.
     fn is_full_with(&mut self, bytes: u64) -> Result<bool, Failure> {
-        let grown = (0..self.sealed.min(STEPS_OF_GROWTH)).fold(FIRST_PART, |size, _| size + size / 2);
-        let limit = self.limits.max_bytes.min(grown);
+        let limit = self.limits.max_bytes.min(self.grown());
         let outgrows = self.draft.outgrows(self.reserve + bytes, limit);
         outgrows.map_err(|error| self.draft_failure(&error))
+    }
+
+    /// How large this part may be so that head office is neither kept waiting nor behind, if it waits for parts at all.
+    fn grown(&self) -> u64 {
+        if self.recorder.on_part.is_none() {
+            return u64::MAX;
+        }
+        (0..self.sealed.min(STEPS_OF_GROWTH)).fold(FIRST_PART, |size, _| size + size / 2)
     }
 
     fn range_is_open(&self) -> bool {

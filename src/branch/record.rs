@@ -40,8 +40,8 @@ pub(super) struct Recorder<'a> {
     pub(super) client: &'a mut Client,
     pub(super) snapshot: &'a Snapshot,
     pub(super) tables: &'a [TableCut],
-    /// Is told of each bundle that is not the cut's last.
-    pub(super) on_part: &'a dyn Fn(),
+    /// Is told of each bundle that is not the cut's last, if somebody waits for them.
+    pub(super) on_part: Option<&'a dyn Fn()>,
 }
 
 impl Recorder<'_> {
@@ -54,8 +54,8 @@ impl Recorder<'_> {
             );
             database_failure(format!("recording bundle {sequence}"), &error)
         })?;
-        if !bundle.manifest.cut.last {
-            (self.on_part)();
+        if let Some(on_part) = self.on_part.filter(|_| !bundle.manifest.cut.last) {
+            on_part();
         }
         Ok(())
     }

@@ -108,6 +108,28 @@ fn a_large_change_set_becomes_parts_that_are_each_in_bounds() {
 }
 
 #[test]
+fn the_parts_of_a_cut_begin_small_only_where_head_office_waits_for_them() {
+    const FIRST: u64 = 512 << 10;
+    let company = Company::new(&["east"], "tables = [\"public.note\"]\n[bundle]\nmax_bytes = \"1 MiB\"");
+    let branch = company.branch();
+    branch.sql(TABLES);
+    company.head_office.run(&["init"]).ok();
+    branch.run(&["init"]).ok();
+    let first_part = |rows: &str, arguments: &[&str]| {
+        branch.sql(&format!(
+            "INSERT INTO public.note SELECT no, '', '', public.noise(1024) FROM generate_series({rows}) no"
+        ));
+        branch.run(arguments).ok();
+        let size = "SELECT byte_count FROM salesync.bundle WHERE sequence =";
+        branch.value(&format!("{size} {}", last_parts(branch)[0])).parse::<u64>().unwrap()
+    };
+    let alone = first_part("1, 1500", &["bundle", "--offline"]);
+    assert!(alone > FIRST && alone <= 2 * FIRST, "{alone}");
+    let awaited = first_part("1501, 3000", &["bundle"]);
+    assert!(awaited <= FIRST, "{awaited}");
+}
+
+#[test]
 fn what_has_come_of_a_large_change_set_is_right_however_little_it_is() {
     let company = company();
     let (branch, head_office) = (company.branch(), &company.head_office);

@@ -15,7 +15,7 @@ use crate::domain::{Failure, Stage};
 /// Does something for which it may take a cut.
 pub(super) fn with_cutter<R>(
     settings: &Settings,
-    on_part: &dyn Fn(),
+    on_part: Option<&dyn Fn()>,
     work: impl FnOnce(&Cutter<'_>) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
     let connect = || settings.connect_database("bundle, reading");
@@ -28,7 +28,7 @@ fn cut_and_record(
     client: &mut Client,
     settings: &Settings,
     since: Since,
-    on_part: &dyn Fn(),
+    on_part: Option<&dyn Fn()>,
 ) -> Result<(), Failure> {
     with_cutter(settings, on_part, |cutter| cut(client, cutter, &options(settings, since)))
 }
@@ -41,7 +41,7 @@ pub(super) fn options(settings: &Settings, since: Since) -> CutOptions {
 impl Exchange<'_> {
     /// Cuts what is unsynced and seals it.
     pub(in crate::cli) fn seal(&mut self, since: Since) -> Result<(), Failure> {
-        cut_and_record(&mut self.client, self.settings, since, &|| ())
+        cut_and_record(&mut self.client, self.settings, since, None)
     }
 
     /// The same, and parts that are recorded are published while the next are being cut. What stands in the way of
@@ -58,7 +58,7 @@ impl Exchange<'_> {
         thread::scope(|scope| {
             let (recorded, parts) = mpsc::channel();
             let on_part = move || recorded.send(()).unwrap_or_default();
-            let cutting = scope.spawn(move || cut_and_record(client, settings, since, &on_part));
+            let cutting = scope.spawn(move || cut_and_record(client, settings, since, Some(&on_part)));
             *trouble = None;
             if parts.recv().is_ok() {
                 match settings.connect_database("bundle, publishing") {

@@ -109,7 +109,7 @@ impl<'a> Exchange<'a> {
     fn prepare_answers(&mut self, outgoing: &mut Outgoing) -> Result<Answers, Failure> {
         let node = self.node()?;
         let settings = self.settings;
-        let mut answers = with_cutter(settings, &|| (), |cutter| {
+        let mut answers = with_cutter(settings, None, |cutter| {
             prepare_answers(&mut self.client, &node, cutter, &options(settings, Since::Last))
         })?;
         if answers.has_cut {
