@@ -22,6 +22,16 @@ const TIMES: usize = 20;
 /// The page that needs the least: a question to the database that reads nothing.
 const TRIVIAL: &str = "/healthz";
 
+/// What no page links to, and somebody may ask for: few sales among many, and what needs sorting.
+const ASKED_FOR: [&str; 6] = [
+    "/sales?product=Nothing",
+    "/sales?region=Region+1&product=Ink%2C+black+86",
+    "/sales?product=Ink%2C+black+86&direction=up",
+    "/sales?product=Ink%2C+black+86&from=2021-05-05&to=2021-05-05",
+    "/sales?branch=branch-011&product=Ink%2C+black+86",
+    "/sales?from=2021-05-05&to=2021-05-05&sort=total",
+];
+
 pub fn run(extent: Extent) -> Vec<Line> {
     let rows = extent.rows * 10;
     let company = chain(rows);
@@ -42,6 +52,7 @@ pub fn run(extent: Extent) -> Vec<Line> {
             pages.push(path);
         }
     }
+    pages.extend(ASKED_FOR.map(str::to_owned));
     let trivial = timed(&site, TRIVIAL, extent.runs);
     let mut lines = Vec::new();
     for path in pages {
