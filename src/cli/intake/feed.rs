@@ -122,3 +122,25 @@ impl<'a> Feed<'a> {
         std::mem::take(&mut self.waiting)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Kind;
+
+    #[test]
+    fn what_was_put_off_fetches_nothing_before_its_time_also_while_a_worker_is_at_it() {
+        let branch: NodeName = "east".parse().unwrap();
+        let mut feed = Feed::new(&branch);
+        feed.is_at_work = true;
+        assert!(feed.wants_next() && !feed.is_ready());
+        feed.put_off(&Failure::new(Kind::Unreachable, "fetching", "the queue is gone"));
+        assert!(!feed.wants_next());
+        feed.is_at_work = false;
+        assert!(!feed.is_ready());
+        feed.is_well();
+        assert!(feed.is_ready());
+        feed.is_at_work = true;
+        assert!(feed.wants_next());
+    }
+}
