@@ -128,27 +128,50 @@ fn a_cut_of_few_rows_never_reads_a_large_table() {
     east.sql(&sell("2021-06-02", 30_000));
     east.run(&["bundle", "--offline"]).ok();
     let log = east.value("SELECT 'salesync.log_' || table_id FROM salesync.tracked_table");
-    let scans = || {
-        let sql = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relid = 'public.sales'::regclass";
-        east.value(sql).parse::<u64>().unwrap()
-    };
+    let scans = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relid = 'public.sales'::regclass";
     let mut day = 3;
     for known in ["SELECT", &format!("ANALYZE {log}"), &format!("ANALYZE {log}, public.sales")] {
         for others in ["SELECT", "UPDATE public.sales SET product = 'Pens' WHERE id IN (60001, 60101)"] {
             east.sql(known);
             east.sql(&sell(&format!("2021-06-{day:02}"), 100));
             day += 1;
-            let gone = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'salesync%'
-                        AND datname = current_database()";
-            let settled = || {
-                let ended = || Ok((east.value(gone) == "0").then_some(()));
-                wait_until(Duration::from_secs(20), "the end of earlier sessions", ended).unwrap();
-                scans()
-            };
-            let before = settled();
+            let before = settled(east, scans);
             east.sql(others);
             east.run(&["bundle", "--offline"]).ok();
-            assert_eq!(settled(), before, "after {known}, with {others}");
+            assert_eq!(settled(east, scans), before, "after {known}, with {others}");
         }
     }
+}
+
+/// Rows are not looked up one by one, also where nobody has gathered statistics of the log.
+#[test]
+fn a_cut_of_many_rows_goes_through_the_table_once() {
+    let company = Company::of_sales(&["east"]);
+    let east = company.branch();
+    east.run(&["bundle", "--offline"]).ok();
+    let log = east.value("SELECT 'salesync.log_' || table_id FROM salesync.tracked_table");
+    east.sql(&format!("ALTER TABLE {log} SET (autovacuum_enabled = off)"));
+    for (first, others) in [(0, "SELECT"), (100_000, "DELETE FROM public.sales WHERE id % 1000 = 7")] {
+        east.sql(&format!(
+            "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+             SELECT date '2021-06-02' + n / 20000, 'East', 'Ink', 1, 2, 2, 0.14, 2.14
+             FROM generate_series({first}, {first} + 99999) n;
+             {others};
+             DELETE FROM pg_statistic WHERE starelid = '{log}'::regclass"
+        ));
+        let scans = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'sales_pkey'";
+        let before: u64 = settled(east, scans).parse().unwrap();
+        east.run(&["bundle", "--offline"]).ok();
+        let after: u64 = settled(east, scans).parse().unwrap();
+        assert!(after - before < 1000, "{} looks at the index with {others}", after - before);
+    }
+}
+
+/// A figure of the server's statistics that no session has still to add something to.
+fn settled(node: &Node, figure: &str) -> String {
+    let gone = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'salesync%'
+                AND datname = current_database()";
+    let ended = || Ok((node.value(gone) == "0").then_some(()));
+    wait_until(Duration::from_secs(20), "the end of earlier sessions", ended).unwrap();
+    node.value(figure)
 }

@@ -9,6 +9,7 @@
 //! have been read.
 
 mod keys;
+mod statistics;
 
 use postgres::{GenericClient, Transaction};
 
@@ -55,6 +56,9 @@ impl TableCut {
         let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
         let mut cut = Self::uncollected(table, description, mode, since);
         let others = cut.count_entries(transaction).map_err(failed)?;
+        if cut.logged >= MANY_ROWS {
+            cut.gather_statistics(transaction).map_err(failed)?;
+        }
         if mode == Mode::Repair || others > 0 {
             cut.collect_keys(transaction).map_err(failed)?;
             let impossible = cut.count_keys(transaction).map_err(failed)?;
