@@ -82,6 +82,8 @@ steps! {
 
     /// Head office has a bundle in a temporary file.
     BundleReceived,
+    /// Its rows are in the tables before its turn has come.
+    RowsLoadedAhead,
     /// Its rows are in the tables, nothing is recorded.
     RowsLoaded,
     /// The bundle, its delivery and its receipt are recorded, not committed.

@@ -248,10 +248,15 @@ fn fill(
     parts: &mut Parts<'_>,
     tables: &[TableCut],
 ) -> Result<(), Failure> {
-    let rows =
-        (0..tables.len()).flat_map(|table| [(table, MemberKind::Inserts), (table, MemberKind::Updates)]);
-    let tombstones = (0..tables.len()).rev().map(|table| (table, MemberKind::Tombstones));
-    for (table, kind) in rows.chain(tombstones) {
+    let mut members = Vec::with_capacity(3 * tables.len());
+    for (table, cut) in tables.iter().enumerate() {
+        let kinds = cut.kinds(transaction);
+        let kinds =
+            kinds.map_err(|error| database_failure("looking for references within a table", &error))?;
+        members.extend(kinds.map(|kind| (table, kind)));
+    }
+    members.extend((0..tables.len()).rev().map(|table| (table, MemberKind::Tombstones)));
+    for (table, kind) in members {
         if let Some(query) = tables[table].rows(kind) {
             parts.begin(table, kind)?;
             let read = stream(transaction, &tables[table].table.name, &query, parts)?;

@@ -16,6 +16,7 @@ mod leave;
 mod mark;
 mod node;
 mod order;
+mod pace;
 mod parts;
 mod probe;
 mod prune;

@@ -9,6 +9,7 @@ use chrono::{SubsecRound, Utc};
 use super::changes::TableCut;
 use super::confirmations::{BYTES_PER_CONFIRMATION, untold_confirmations};
 use super::node::{Node, expect_new};
+use super::pace::Pace;
 use super::record::{Recorder, Snapshot};
 use super::sealing::{PartLimits, SealedBundle, Sealing};
 use crate::archive::Archive;
@@ -18,16 +19,10 @@ use crate::domain::{
     Manifest, MemberKind, Mode, Sequence, TableChange,
 };
 
-/// The first part of a cut that is waited for is not larger than this, in bytes, and each of the next may have half as much again as the
-/// one before it, up to what is configured. So head office begins early, and is still at work on one part when
-/// the next is there: rows are cut faster than they are applied, but not twice as fast.
-const FIRST_PART: u64 = 512 << 10;
-/// By then it is more than any message.
-const STEPS_OF_GROWTH: u32 = 30;
-
 /// What a manifest needs for one table, at most: names, types, three members with their totals.
 const BYTES_PER_TABLE: u64 = 1024;
 const BYTES_PER_COLUMN: u64 = 400;
+
 /// The parts of one cut, sealed and recorded one after the other.
 pub(super) struct Parts<'a> {
     archive: &'a Archive,
@@ -49,6 +44,7 @@ pub(super) struct Parts<'a> {
     open: Option<(usize, MemberKind)>,
     /// The last row, where a range may have to end with its key.
     last_row: Vec<u8>,
+    pace: Pace,
     /// How many parts are sealed.
     sealed: u32,
 }
@@ -63,6 +59,7 @@ impl<'a> Parts<'a> {
         sealing: Sealing<'a>,
     ) -> Result<Self, Failure> {
         let confirmations = untold_confirmations(recorder.client, &node)?;
+        let pace = Pace::new(recorder.on_part.is_some(), rows_of(recorder.tables));
         let spool_folder = sealing.spool_folder(archive)?;
         let draft = Draft::new(&spool_folder, limits.compression_level)
             .map_err(|error| Failure::file("making a temporary file in", &spool_folder, &error))?;
@@ -81,6 +78,7 @@ impl<'a> Parts<'a> {
             present: Vec::new(),
             open: None,
             last_row: Vec::new(),
+            pace,
             sealed: 0,
         })
     }
@@ -99,6 +97,7 @@ impl<'a> Parts<'a> {
         }
         self.open = Some((table, kind));
         self.last_row.clear();
+        self.pace.begin(kind);
         let columns = kind.columns(&cut.description.columns);
         self.draft.begin(table, kind, &columns).map_err(|error| self.draft_failure(&error))
     }
@@ -109,6 +108,7 @@ impl<'a> Parts<'a> {
             self.split()?;
         }
         self.draft.write_row(row).map_err(|error| self.draft_failure(&error))?;
+        self.pace.add();
         if self.range_is_open() {
             self.last_row.clear();
             self.last_row.extend_from_slice(row);
@@ -165,17 +165,9 @@ impl<'a> Parts<'a> {
 
     /// True if this part has no room for so many bytes more.
     fn is_full_with(&mut self, bytes: u64) -> Result<bool, Failure> {
-        let limit = self.limits.max_bytes.min(self.grown());
+        let limit = self.limits.max_bytes.min(self.pace.limit());
         let outgrows = self.draft.outgrows(self.reserve + bytes, limit);
         outgrows.map_err(|error| self.draft_failure(&error))
-    }
-
-    /// How large this part may be so that head office is neither kept waiting nor behind, if it waits for parts at all.
-    fn grown(&self) -> u64 {
-        if self.recorder.on_part.is_none() {
-            return u64::MAX;
-        }
-        (0..self.sealed.min(STEPS_OF_GROWTH)).fold(FIRST_PART, |size, _| size + size / 2)
     }
 
     fn range_is_open(&self) -> bool {
@@ -195,6 +187,7 @@ impl<'a> Parts<'a> {
         self.node.last_sequence = Some(manifest.sequence);
         self.node.last_manifest = Some(manifest_sha256);
         self.sealed += 1;
+        self.pace.seal(size);
         self.recorder.record(&SealedBundle { manifest, manifest_sha256, file_sha256, size })
     }
 
@@ -263,6 +256,11 @@ impl<'a> Parts<'a> {
         let folder = if is_elsewhere { env::temp_dir() } else { self.archive.root().to_owned() };
         Failure::file("writing a bundle in", &folder, error)
     }
+}
+
+/// How many rows these tables have in the cut, if all of them have been counted.
+fn rows_of(tables: &[TableCut]) -> Option<u64> {
+    tables.iter().map(TableCut::rows_counted).sum()
 }
 
 /// What a manifest needs for this table without day totals, at most.

@@ -1,4 +1,6 @@
 //! One bundle, one transaction: everything it says and the record that it was said, or nothing.
+//!
+//! The steps are apart, so that a bundle whose rows were loaded [ahead](super::ahead) takes the others when its turn has come.
 
 use std::io::{Read, Seek};
 
@@ -62,48 +64,70 @@ pub(super) fn apply<R: Read + Seek>(
     keep: Keep,
 ) -> Result<Vec<TableEffect>, Refusal> {
     let Incoming { manifest, digest, .. } = incoming;
-    let doing = format!("applying bundle {} of {}", manifest.sequence, manifest.branch);
-    let failed = |error: postgres::Error| Refusal::Failed(database_failure(doing.clone(), &error));
-    // What others have committed while this one waited for a lock must be seen, whatever the database's default is.
-    let builder = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
-    let mut transaction = builder.start().map_err(failed)?;
-    // Looked up again under the lock on the branch's row: nobody can have come in between.
-    match find_place(&mut transaction, manifest, digest)? {
-        Place::Next => {}
-        other => {
-            let why = format!("its place changed meanwhile: {other:?}");
-            return Err(Refusal::Failed(
-                Failure::new(Kind::Failed, doing, why).hint("run `salesync apply` again"),
-            ));
-        }
-    }
-    let effects = load(&mut transaction, bundle, manifest, policy)?;
-    halt::after(Step::RowsLoaded);
-    let counts = effects.iter().map(TableEffect::counts).collect();
-    record(&mut transaction, incoming, effects)?;
-    halt::after(Step::BundleRecorded);
+    let mut transaction = begin(client, manifest)?;
+    expect_next(&mut transaction, manifest, digest)?;
+    let partitions = prepare(&mut transaction, manifest, policy)?;
+    let effects = load(&mut transaction, bundle, manifest)?;
+    let counts = conclude(&mut transaction, incoming, policy, &partitions, effects)?;
     if keep == Keep::RollBack {
-        transaction.rollback().map_err(failed)?;
+        transaction.rollback().map_err(failed(manifest))?;
     } else {
-        transaction.commit().map_err(failed)?;
-        halt::after(Step::BundleCommitted);
+        transaction.commit().map_err(failed(manifest))?;
         confirm(client, manifest, digest)?;
     }
     Ok(counts)
 }
 
-/// The tables themselves, rows parents first, tombstones children first, then the days.
-fn load<R: Read + Seek>(
+fn doing(manifest: &Manifest) -> String {
+    format!("applying bundle {} of {}", manifest.sequence, manifest.branch)
+}
+
+pub(super) fn failed(manifest: &Manifest) -> impl Fn(postgres::Error) -> Refusal {
+    move |error| Refusal::Failed(database_failure(doing(manifest), &error))
+}
+
+/// What others have committed while this one waited for a lock must be seen, whatever the database's default is.
+pub(super) fn begin<'c>(client: &'c mut Client, manifest: &Manifest) -> Result<Transaction<'c>, Refusal> {
+    let builder = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
+    builder.start().map_err(failed(manifest))
+}
+
+/// The bundle's place is next, seen under the lock on the branch's row: nobody can come in between.
+pub(super) fn expect_next(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+    digest: Digest,
+) -> Result<(), Refusal> {
+    match find_place(transaction, manifest, digest)? {
+        Place::Next => Ok(()),
+        other => {
+            let why = format!("its place changed meanwhile: {other:?}");
+            Err(Refusal::Failed(
+                Failure::new(Kind::Failed, doing(manifest), why).hint("run `salesync apply` again"),
+            ))
+        }
+    }
+}
+
+/// Makes the tables fit for the rows. The partition of each that has the branch's rows, where there is one.
+pub(super) fn prepare(
+    transaction: &mut Transaction<'_>,
+    manifest: &Manifest,
+    policy: Policy,
+) -> Result<Vec<Option<TableName>>, Refusal> {
+    let is_approved = approved(transaction, manifest, HoldKind::Schema)?;
+    fit_tables(transaction, manifest, policy, is_approved)?;
+    own_partitions(transaction, manifest)
+}
+
+/// The tables themselves, rows parents first, tombstones children first.
+pub(super) fn load<R: Read + Seek>(
     transaction: &mut Transaction<'_>,
     bundle: &mut Bundle<R>,
     manifest: &Manifest,
-    policy: Policy,
 ) -> Result<Vec<TableEffect>, Refusal> {
     let branch = manifest.branch.as_str();
-    let is_approved = approved(transaction, manifest, HoldKind::Schema)?;
-    fit_tables(transaction, manifest, policy, is_approved)?;
     set_branch(transaction, branch)?;
-    let partitions = own_partitions(transaction, manifest)?;
     let mut loader = Loader::new(bundle, Target { table: TableName::sql, branch: Some(branch) });
     let mut effects = Vec::with_capacity(manifest.tables.len());
     for change in &manifest.tables {
@@ -113,6 +137,18 @@ fn load<R: Read + Seek>(
         loader.tombstones(transaction, change, effect)?;
         effect.members = loader.totals_of(change);
     }
+    Ok(effects)
+}
+
+/// Judges what the rows have become, and records it. Returns what was done to each table.
+pub(super) fn conclude(
+    transaction: &mut Transaction<'_>,
+    incoming: Incoming<'_>,
+    policy: Policy,
+    partitions: &[Option<TableName>],
+    mut effects: Vec<TableEffect>,
+) -> Result<Vec<TableEffect>, Refusal> {
+    let manifest = incoming.manifest;
     let deletes = effects.iter().any(|effect| effect.deleted > 0);
     if deletes && !approved(transaction, manifest, HoldKind::Deletion)? {
         check_deletions(transaction, manifest, &effects, policy)?;
@@ -121,12 +157,16 @@ fn load<R: Read + Seek>(
     transaction
         .batch_execute("SET CONSTRAINTS ALL IMMEDIATE")
         .map_err(|error| judged("checking head office's constraints", &error))?;
-    check_days(transaction, manifest, &partitions, &mut effects)?;
-    Ok(effects)
+    check_days(transaction, manifest, partitions, &mut effects)?;
+    halt::after(Step::RowsLoaded);
+    let counts = effects.iter().map(TableEffect::counts).collect();
+    record(transaction, incoming, effects)?;
+    halt::after(Step::BundleRecorded);
+    Ok(counts)
 }
 
 /// The partition of each table that has the branch's rows, where there is one: ready for rows to be looked up in it.
-fn own_partitions(
+pub(super) fn own_partitions(
     transaction: &mut Transaction<'_>,
     manifest: &Manifest,
 ) -> Result<Vec<Option<TableName>>, Refusal> {
@@ -203,7 +243,8 @@ fn record_tables(
 
 /// A commit that was not one says so nowhere but here: the driver reports an aborted transaction's
 /// commit as done.
-fn confirm(client: &mut Client, manifest: &Manifest, digest: Digest) -> Result<(), Failure> {
+pub(super) fn confirm(client: &mut Client, manifest: &Manifest, digest: Digest) -> Result<(), Failure> {
+    halt::after(Step::BundleCommitted);
     match recorded(client, manifest)? {
         Some((known, state)) if known == digest.to_string() && state == "applied" => Ok(()),
         _ => {

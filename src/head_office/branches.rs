@@ -5,7 +5,7 @@ use postgres::{GenericClient, Row};
 
 use super::hold::{Hold, HoldKind};
 use crate::database::database_failure;
-use crate::domain::{Digest, Epoch, Failure, Kind, NodeName, Sequence};
+use crate::domain::{Digest, Epoch, Failure, Kind, Manifest, NodeName, Sequence};
 
 /// How far head office is with a branch.
 #[derive(Debug, Clone)]
@@ -148,6 +148,12 @@ impl Position {
     /// The number that comes next in the current epoch.
     pub(super) fn next_sequence(&self) -> Sequence {
         self.last_sequence.map_or(Sequence::FIRST, Sequence::next)
+    }
+
+    /// True if the bundle comes next, or after the next.
+    pub(super) fn is_just_before(&self, manifest: &Manifest) -> bool {
+        let next = self.next_sequence();
+        self.epoch == Some(manifest.epoch) && [next, next.next()].contains(&manifest.sequence)
     }
 }
 

@@ -10,37 +10,46 @@ use super::ledger::Source;
 use super::receive::Receiver;
 use super::rejection::{Grounds, Rejection};
 use super::verdict::{Arrival, Verdict};
-use crate::archive::Placed;
+use crate::archive::{Archive, Placed};
 use crate::bundle::Bundle;
 use crate::domain::{Digest, Failure, Manifest};
 
-impl Receiver<'_> {
-    /// Keeps the file under its name in the archive. A file that is in its place and that the ledger
-    /// does not know was rejected by a run that was killed before it could put it aside.
-    pub(super) fn keep(&self, draft: NamedTempFile, bundle: &Bundle<File>) -> Result<PathBuf, Failure> {
-        let manifest = bundle.manifest();
-        let path = self.archive.file(&manifest.branch, manifest.epoch, manifest.sequence);
-        let spare = draft.reopen().map_err(|error| Failure::file("opening", draft.path(), &error))?;
-        if self.archive.place(draft, &path)? == Placed::Taken && !self.has_same(&path, bundle) {
-            let aside = self.archive.reject(&path, Some(&manifest.branch))?;
-            tracing::warn!(
-                "{} stood in the place of another bundle and is now {}",
-                path.display(),
-                aside.display()
-            );
-            let mut again = self.archive.draft()?;
-            let copied = std::io::copy(&mut &spare, again.as_file_mut());
-            copied.map_err(|error| Failure::file("writing", again.path(), &error))?;
-            self.archive.place(again, &path)?;
-        }
-        Ok(path)
+/// Keeps the file under its name in the archive. A file that is in its place and that the ledger
+/// does not know was rejected by a run that was killed before it could put it aside.
+pub(super) fn keep(
+    archive: &Archive,
+    draft: NamedTempFile,
+    bundle: &Bundle<File>,
+) -> Result<PathBuf, Failure> {
+    let manifest = bundle.manifest();
+    let path = archive.file(&manifest.branch, manifest.epoch, manifest.sequence);
+    let spare = draft.reopen().map_err(|error| Failure::file("opening", draft.path(), &error))?;
+    if archive.place(draft, &path)? == Placed::Taken && !has_same(archive, &path, bundle) {
+        let aside = archive.reject(&path, Some(&manifest.branch))?;
+        tracing::warn!(
+            "{} stood in the place of another bundle and is now {}",
+            path.display(),
+            aside.display()
+        );
+        let mut again = archive.draft()?;
+        let copied = std::io::copy(&mut &spare, again.as_file_mut());
+        copied.map_err(|error| Failure::file("writing", again.path(), &error))?;
+        archive.place(again, &path)?;
     }
+    Ok(path)
+}
 
-    /// Whether the file is the same bundle, signed alike: only encrypted it has other bytes, and the first to come stays.
-    fn has_same(&self, path: &Path, bundle: &Bundle<File>) -> bool {
-        self.archive.open(path).is_ok_and(|kept| {
-            kept.manifest_sha256() == bundle.manifest_sha256() && kept.signature() == bundle.signature()
-        })
+/// Whether the file is the same bundle, signed alike: only encrypted it has other bytes, and the first to come stays.
+fn has_same(archive: &Archive, path: &Path, bundle: &Bundle<File>) -> bool {
+    archive.open(path).is_ok_and(|kept| {
+        kept.manifest_sha256() == bundle.manifest_sha256() && kept.signature() == bundle.signature()
+    })
+}
+
+impl Receiver<'_> {
+    /// The same in this archive.
+    pub(super) fn keep(&self, draft: NamedTempFile, bundle: &Bundle<File>) -> Result<PathBuf, Failure> {
+        keep(self.archive, draft, bundle)
     }
 
     /// A run that was killed before it could apply the bundle, or one that held it, has left it in the archive.

@@ -1,5 +1,6 @@
 //! Head office's side: receiving, verifying, applying, remembering.
 
+mod ahead;
 mod apply;
 mod branches;
 mod carry_out;
@@ -32,6 +33,7 @@ mod requests;
 pub mod sales;
 mod schema;
 mod target;
+mod turn;
 mod verdict;
 
 pub use branches::{BranchState, HeldBundle, OpenRequest, branch_names, branch_states};
@@ -51,4 +53,5 @@ pub use prune::prunable_files;
 pub use receive::Receiver;
 pub use replay::{ReplayRange, replay_order};
 pub use requests::{publish_requests, request, write_to_branches};
+pub use turn::{Predecessor, Turn};
 pub use verdict::{Arrival, Outcome, Postmark, Verdict};

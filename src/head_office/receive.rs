@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Receiver<'a> {
     pub(super) client: &'a mut Client,
     pub(super) archive: &'a Archive,
-    policy: Policy,
+    pub(super) policy: Policy,
     pub(super) enrolment: &'a Enrolment,
     /// Whether what waits in the archive for a bundle is applied with it.
     takes_followers: bool,
@@ -156,6 +156,16 @@ impl<'a> Receiver<'a> {
                 self.apply(&mut bundle, &path, arrival.source)?
             }
         };
+        self.with_followers(own, others, &manifest)
+    }
+
+    /// The bundle's own verdict, those that came before it, and those on what had been waiting for it.
+    pub(super) fn with_followers(
+        &mut self,
+        own: Verdict,
+        mut others: Vec<Verdict>,
+        manifest: &Manifest,
+    ) -> Result<Vec<Verdict>, Failure> {
         if self.takes_followers && matches!(own.outcome, Outcome::Applied(_) | Outcome::Duplicate) {
             others.extend(self.catch_up(&manifest.branch, Some(manifest.epoch))?);
         }
@@ -336,7 +346,7 @@ fn delivery<'m>(
     Delivery { branch, manifest, source, outcome, reason, is_proven: true }
 }
 
-fn incoming<'m>(bundle: &Bundle<File>, manifest: &'m Manifest, source: Source) -> Incoming<'m> {
+pub(super) fn incoming<'m>(bundle: &Bundle<File>, manifest: &'m Manifest, source: Source) -> Incoming<'m> {
     let (digest, size, proven_by) = (bundle.manifest_sha256(), bundle.size(), bundle.proven_by());
     Incoming { manifest, digest, size, received_at: Utc::now(), source, proven_by }
 }

@@ -87,6 +87,11 @@ pub(super) fn fit_tables(
     Ok(())
 }
 
+/// Whether head office's tables are fit as they are.
+pub(super) fn is_fit(transaction: &mut Transaction<'_>, manifest: &Manifest) -> Result<bool, Refusal> {
+    Ok(all_differences(transaction, manifest)?.is_empty())
+}
+
 /// A right that is missing is head office's own trouble.
 fn make(
     transaction: &mut Transaction<'_>,

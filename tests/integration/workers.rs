@@ -1,6 +1,7 @@
 //! Several branches' bundles are applied at the same time: what is so for one is so for all, and none waits for
 //! another.
 
+mod ahead;
 mod faults;
 mod many;
 mod sessions;

@@ -158,6 +158,23 @@ impl TableCut {
         self.mode == Mode::Range || self.counts.iter().sum::<i64>() >= MANY_ROWS
     }
 
+    /// How many rows it has; none if nobody has counted.
+    pub(super) fn rows_counted(&self) -> Option<u64> {
+        (self.mode != Mode::Range).then(|| self.counts.iter().sum::<i64>().max(0).cast_unsigned())
+    }
+
+    /// The kinds of live rows in the order in which they travel. An update frees values of unique columns that a new row may have, and keeps head
+    /// office busy for longer; only where rows refer to rows of the same table, those that are new come first.
+    pub(super) fn kinds(&self, client: &mut impl GenericClient) -> Result<[MemberKind; 2], postgres::Error> {
+        let sql = "SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = $1 AND confrelid = $1)";
+        let has_both =
+            [MemberKind::Inserts, MemberKind::Updates].iter().all(|kind| self.counts[*kind as usize] > 0);
+        if !has_both || client.query_one(sql, &[&self.description.oid])?.get(0) {
+            return Ok([MemberKind::Inserts, MemberKind::Updates]);
+        }
+        Ok([MemberKind::Updates, MemberKind::Inserts])
+    }
+
     /// The query for the rows of one kind, in key order; none if there are none.
     pub(super) fn rows(&self, kind: MemberKind) -> Option<String> {
         let name = self.table.name.sql();

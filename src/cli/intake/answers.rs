@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::feed::Assigned;
 use super::lent::Lent;
 use super::workers::Done;
 use super::{Intake, Trouble};
@@ -15,6 +16,7 @@ use crate::head_office::Outcome;
 pub(super) struct Decided {
     /// The feed it came by.
     index: usize,
+    ticket: u64,
     message: Lent,
     /// What became of its bundle.
     outcome: Option<Outcome>,
@@ -35,27 +37,28 @@ impl<'a> Intake<'a, '_> {
         let Some(index) = self.feeds.iter().position(|feed| feed.branch == done.branch) else {
             return Ok(());
         };
-        let feed = &mut self.feeds[index];
-        feed.is_at_work = false;
-        let message = feed.under_way.take();
+        let (feed, ticket) = (&mut self.feeds[index], done.ticket);
+        let Some(Assigned { is_bundle, message, .. }) = feed.done(ticket) else { return Ok(()) };
         match done.outcome {
-            Ok(found) => {
+            Ok(Some(found)) => {
                 // It is decided, and told also if the answer does not get through.
                 let outcome = found.first().map(|own| own.outcome.clone());
-                feed.is_in_order |= !done.is_bundle;
+                feed.is_in_order |= !is_bundle;
                 self.has_news |= message.is_none() && !found.is_empty();
                 self.verdicts.add(found);
                 if let Some(message) = message {
                     // Another may have come meanwhile.
                     feed.is_dry = false;
-                    self.decided.push(Decided { index, message, outcome });
+                    self.decided.push(Decided { index, ticket, message, outcome });
                     halt::after(Step::MessageDecided);
                 }
                 Ok(())
             }
+            // The one before it has failed, and comes first.
+            Ok(None) => message.map_or(Ok(()), |message| self.put_back(index, ticket, message)),
             Err(failure) => {
                 if let Some(message) = message {
-                    self.put_back(index, message)?;
+                    self.put_back(index, ticket, message)?;
                 }
                 // The database may have given up on this bundle only: for want of space, of memory, of a lock.
                 let trouble = Trouble::receiving(failure, &mut self.receiver);
@@ -76,9 +79,9 @@ impl<'a> Intake<'a, '_> {
             self.receiver.publish_receipts(&mut self.broker).map(drop)
         };
         let mut outcome = Ok(());
-        for Decided { index, message, outcome: own } in decided {
+        for Decided { index, ticket, message, outcome: own } in decided {
             let answered = if let Err(failure) = &published {
-                self.put_back(index, message).and(Err(failure.clone()))
+                self.put_back(index, ticket, message).and(Err(failure.clone()))
             } else {
                 let answered = answer(&mut self.broker, message, own.as_ref());
                 halt::after(Step::MessageAnswered);
@@ -95,10 +98,14 @@ impl<'a> Intake<'a, '_> {
         outcome
     }
 
-    /// It is the next of its branch again.
-    fn put_back(&mut self, index: usize, message: Lent) -> Result<(), Failure> {
+    /// It waits again, where it was. Where its branch is left for another run, it is in its queue again.
+    fn put_back(&mut self, index: usize, ticket: u64, message: Lent) -> Result<(), Failure> {
         let delivery = message.whole(&mut self.broker)?;
-        self.feeds[index].waiting.push_front(delivery);
+        let feed = &mut self.feeds[index];
+        if feed.is_given_up() {
+            return self.broker.return_to_queue(delivery);
+        }
+        feed.waits_again(ticket, delivery);
         Ok(())
     }
 

@@ -1,17 +1,16 @@
 //! Bundles come in from the queues of all branches and are applied, those of several branches at the same time.
 //!
 //! One thread, the one that calls, has the broker's connection and the lock; it fetches messages, publishes
-//! receipts and answers for messages. [Workers](workers) apply. A branch has one of them at most, so that its
-//! bundles keep their order, and after each bundle it is another branch's turn.
+//! receipts and answers for messages. [Workers](workers) apply. A branch's bundles keep their order: one worker applies
+//! them, a second may load the next one meanwhile, and after each bundle it is another branch's turn.
 
 mod answers;
+mod assign;
 mod feed;
 mod lent;
 mod probes;
 mod workers;
 
-use std::fs::File;
-use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
 
@@ -19,9 +18,7 @@ use postgres::Client;
 
 use self::answers::Decided;
 pub(in crate::cli) use self::feed::Feed;
-use self::lent::Lent;
-use self::workers::{Start, Task, Workers};
-use crate::archive::Archive;
+use self::workers::{Start, Workers};
 use crate::broker::{Broker, Delivery, Wake};
 use crate::cli::apply::Trouble;
 use crate::cli::context::Context;
@@ -30,7 +27,7 @@ use crate::cli::unattended::stop::SLICE;
 use crate::cli::verdicts::Verdicts;
 use crate::database::session;
 use crate::domain::{Failure, Kind, NodeName};
-use crate::head_office::{Postmark, Receiver};
+use crate::head_office::Receiver;
 
 /// How often a run that does not stay tries what may go well another time at once: a deadlock, a session that
 /// somebody has ended.
@@ -200,61 +197,6 @@ impl Intake<'_, '_> {
         Ok(())
     }
 
-    /// Gives every free worker something to do, the branches in turn.
-    fn hand_out(&mut self) -> Result<(), Failure> {
-        if let Some(failure) = self.workers.trouble().filter(|_| self.plan.manner == Manner::Drain) {
-            return Err(failure.clone());
-        }
-        for _ in 0..self.feeds.len() {
-            if !self.workers.has_free() {
-                break;
-            }
-            let index = self.turn;
-            self.turn = (index + 1) % self.feeds.len();
-            if let Some((task, body)) = self.task_for(index)? {
-                let feed = &mut self.feeds[index];
-                feed.is_at_work = self.workers.give(feed.branch, task);
-                if let Some(body) = body.filter(|_| feed.is_at_work) {
-                    feed.under_way = feed.waiting.pop_front().map(|delivery| Lent::new(delivery, body));
-                    feed.is_dry = false;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What is to be done for a branch; if that is a bundle, with the file that has it. A message that cannot be read
-    /// costs the connection. If it is fetched, it is known whose it is, and only that branch is put off; if it is
-    /// handed over, that is found out after connecting again. So a queue is emptied by fetching before its messages are
-    /// handed over.
-    fn task_for(&mut self, index: usize) -> Result<Option<(Task, Option<File>)>, Failure> {
-        let feed = &mut self.feeds[index];
-        if !feed.is_ready() {
-            return Ok(None);
-        }
-        if !feed.is_in_order {
-            return Ok(Some((Task::PutInOrder, None)));
-        }
-        feed.forget_lost();
-        if feed.waiting.is_empty() && !self.broker.is_subscribed(feed.branch.as_str()) {
-            if !feed.is_dry {
-                self.fetch(index)?;
-            }
-            self.subscribe(index)?;
-        }
-        let feed = &mut self.feeds[index];
-        let Some(delivery) = feed.waiting.front() else {
-            if self.broker.is_subscribed(feed.branch.as_str()) {
-                feed.is_well();
-            }
-            return Ok(None);
-        };
-        match draft(&self.plan.settings.archive, delivery) {
-            Ok(task) => Ok(Some(task)),
-            Err(failure) => self.meet(index, failure.into()).map(|()| None),
-        }
-    }
-
     /// From an empty queue bundles are handed over from now on.
     fn subscribe(&mut self, index: usize) -> Result<(), Failure> {
         let feed = &mut self.feeds[index];
@@ -292,7 +234,7 @@ impl Intake<'_, '_> {
     fn come(&mut self, index: usize, delivery: Delivery) -> Result<(), Failure> {
         let feed = &mut self.feeds[index];
         if !delivery.is_probe() {
-            feed.waiting.push_back(delivery);
+            feed.came(delivery);
             return Ok(());
         }
         let answered = probes::answer(&mut self.receiver, &mut self.broker, feed.branch, delivery);
@@ -352,13 +294,4 @@ impl Intake<'_, '_> {
         }
         Ok(())
     }
-}
-
-fn draft(archive: &Archive, delivery: &Delivery) -> Result<(Task, Option<File>), Failure> {
-    let draft = archive.draft()?;
-    let written = draft.as_file().write_all(&delivery.payload);
-    written.map_err(|error| Failure::file("writing", draft.path(), &error))?;
-    let body = Lent::open(&draft)?;
-    let postmark = Postmark { user: delivery.user_id.clone(), routing_key: delivery.routing_key.clone() };
-    Ok((Task::Receive(draft, postmark), Some(body)))
 }

@@ -15,7 +15,7 @@ use crate::cli::settings::Settings;
 use crate::cli::unattended::retry::Retry;
 use crate::database::share_work;
 use crate::domain::{Failure, Kind, NodeName};
-use crate::head_office::{Arrival, Postmark, Receiver, Verdict};
+use crate::head_office::{Arrival, Postmark, Predecessor, Receiver, Turn, Verdict};
 
 /// How long a worker that could not connect waits before it tries again.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -24,16 +24,27 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(super) enum Task {
     /// Carry out what people have decided, and apply what waits in the archive.
     PutInOrder,
-    /// Receive this bundle, published by this user.
-    Receive(NamedTempFile, Postmark),
+    /// Receive this bundle.
+    Receive(Incoming),
+}
+
+/// A bundle to be received.
+pub(super) struct Incoming {
+    pub(super) draft: NamedTempFile,
+    pub(super) postmark: Postmark,
+    /// What it waits for, if another of its branch is being received.
+    pub(super) turn: Option<Turn>,
+    /// What the one after it waits for.
+    pub(super) predecessor: Predecessor,
 }
 
 /// What a worker has done.
 pub(super) struct Done<'a> {
     pub(super) branch: &'a NodeName,
-    /// Whether it was to receive a bundle.
-    pub(super) is_bundle: bool,
-    pub(super) outcome: Result<Vec<Verdict>, Failure>,
+    /// Which of the branch's tasks.
+    pub(super) ticket: u64,
+    /// None if its turn did not come.
+    pub(super) outcome: Result<Option<Vec<Verdict>>, Failure>,
     /// It has lost its connection by that.
     is_lost: bool,
 }
@@ -56,7 +67,7 @@ enum State {
 
 /// A worker, as those see it who give it something to do.
 struct Desk<'a> {
-    tasks: Sender<(&'a NodeName, Task)>,
+    tasks: Sender<(&'a NodeName, u64, Task)>,
     state: State,
     /// When it has begun what it is at.
     begun: Arc<Mutex<Instant>>,
@@ -110,9 +121,9 @@ impl<'a> Workers<'a> {
         Ok(workers)
     }
 
-    /// Whether somebody could do something now.
-    pub(super) fn has_free(&self) -> bool {
-        self.desks.iter().any(|desk| matches!(desk.state, State::Free))
+    /// How many could do something now.
+    pub(super) fn free(&self) -> usize {
+        self.desks.iter().filter(|desk| matches!(desk.state, State::Free)).count()
     }
 
     /// Whether something is being done.
@@ -120,13 +131,13 @@ impl<'a> Workers<'a> {
         self.desks.iter().any(|desk| matches!(desk.state, State::Busy))
     }
 
-    /// Gives a free one something to do. False if there is none.
-    pub(super) fn give(&mut self, branch: &'a NodeName, task: Task) -> bool {
+    /// Gives a free one something to do, which has this number among what the branch gives. False if there is none.
+    pub(super) fn give(&mut self, branch: &'a NodeName, ticket: u64, task: Task) -> bool {
         let Some(desk) = self.desks.iter_mut().find(|desk| matches!(desk.state, State::Free)) else {
             return false;
         };
         *desk.begun.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        let is_given = desk.tasks.send((branch, task)).is_ok();
+        let is_given = desk.tasks.send((branch, ticket, task)).is_ok();
         desk.state = if is_given { State::Busy } else { State::Connecting };
         is_given
     }
@@ -182,7 +193,7 @@ impl<'a> Workers<'a> {
 struct Worker<'a> {
     number: usize,
     start: Start<'a>,
-    tasks: Inbox<(&'a NodeName, Task)>,
+    tasks: Inbox<(&'a NodeName, u64, Task)>,
     news: Sender<(usize, News<'a>)>,
     begun: Arc<Mutex<Instant>>,
     is_ending: Arc<AtomicBool>,
@@ -218,8 +229,7 @@ impl<'a> Worker<'a> {
 
     /// Does what it is given until the connection is lost. False if there is nothing to do any more.
     fn work(&self, client: &mut Client) -> bool {
-        while let Ok((branch, task)) = self.tasks.recv() {
-            let is_bundle = matches!(task, Task::Receive(..));
+        while let Ok((branch, ticket, task)) = self.tasks.recv() {
             let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(client, branch, task)));
             let has_failed = outcome.is_err();
             let outcome = outcome.unwrap_or_else(|_| {
@@ -227,7 +237,7 @@ impl<'a> Worker<'a> {
                 Err(Failure::new(Kind::Failed, doing, "the program has a fault, which is told above"))
             });
             let is_lost = has_failed || outcome.is_err() && !self.receiver(client).is_connected();
-            self.tell(News::Done(Done { branch, is_bundle, outcome, is_lost }));
+            self.tell(News::Done(Done { branch, ticket, outcome, is_lost }));
             if is_lost {
                 return true;
             }
@@ -235,18 +245,33 @@ impl<'a> Worker<'a> {
         false
     }
 
-    fn carry_out(&self, client: &mut Client, branch: &NodeName, task: Task) -> Result<Vec<Verdict>, Failure> {
+    fn carry_out(
+        &self,
+        client: &mut Client,
+        branch: &NodeName,
+        task: Task,
+    ) -> Result<Option<Vec<Verdict>>, Failure> {
         let may_go_on = || {
             *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             !self.is_ending.load(Ordering::SeqCst)
         };
         let mut receiver = self.receiver(client).as_long_as(&may_go_on);
         match task {
-            Task::Receive(draft, postmark) => receiver.receive(draft, Arrival::by_queue(branch, &postmark)),
+            Task::Receive(Incoming { draft, postmark, turn, predecessor }) => {
+                let arrival = Arrival::by_queue(branch, &postmark);
+                let verdicts = match turn {
+                    Some(turn) => receiver.receive_ahead(draft, arrival, &turn)?,
+                    None => Some(receiver.receive(draft, arrival)?),
+                };
+                if verdicts.is_some() {
+                    predecessor.decided();
+                }
+                Ok(verdicts)
+            }
             Task::PutInOrder => {
                 let mut verdicts = receiver.carry_out_decisions(|of| of == branch)?;
                 verdicts.extend(receiver.catch_up(branch, None)?);
-                Ok(verdicts)
+                Ok(Some(verdicts))
             }
         }
     }

@@ -142,10 +142,10 @@ impl Settings {
             || [&self.database.url, &self.broker_url].into_iter().flatten().any(has_password)
     }
 
-    /// How many bundles to apply at the same time, if this is `wanted`: never more than there are branches.
+    /// How many bundles to apply at the same time, if this is `wanted`: never more than two of each branch.
     pub(super) fn workers(&self, wanted: Option<usize>) -> usize {
         let cores = || thread::available_parallelism().map_or(1, NonZero::get).min(USUAL_WORKERS);
-        wanted.or(self.workers).unwrap_or_else(cores).min(self.branches.len()).max(1)
+        wanted.or(self.workers).unwrap_or_else(cores).min(2 * self.branches.len()).max(1)
     }
 
     /// How long each of head office's branches may be silent.

@@ -205,6 +205,19 @@ scenarios! {
         ..Scenario::PLAIN
     };
 
+    /// Two parts of a cut are in the queue: the second is loaded while the first is applied.
+    apply_two_parts = Scenario {
+        prepare: |company| {
+            trade(company.branch());
+            fill_two_parts(company.branch());
+            company.branch().run(&["bundle"]).ok();
+        },
+        command: |company| (&company.head_office, words(&["apply"])),
+        proves: &[Step::RowsLoadedAhead],
+        with_broker: &[Step::RowsLoadedAhead],
+        ..Scenario::PLAIN
+    };
+
     /// The bundle in the queue has been applied.
     apply_a_duplicate = Scenario {
         prepare: |company| {

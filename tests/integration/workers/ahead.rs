@@ -1,0 +1,184 @@
+//! The next part of a cut is loaded while the one before it is being applied: in their order, once, and as if nothing had been tried
+//! wherever that is not plain.
+
+use super::{STUCK, comes_to, ends_well, locked};
+use crate::company::{Company, Node, SALES};
+use crate::halted::Reached;
+use crate::running::Running;
+
+const AHEAD: &str = "RowsLoadedAhead";
+const BOTH: [&[&str]; 2] = [&["apply"], &["apply", "--follow"]];
+
+/// Workers that have written rows of the branch and not committed.
+const LOADED: &str = "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                      WHERE l.locktype = 'relation' AND l.relation = 'public.sales_east'::regclass
+                        AND l.mode = 'RowExclusiveLock' AND l.granted AND a.datname = current_database()
+                        AND a.application_name = 'salesync apply worker' AND a.wait_event_type IS DISTINCT FROM 'Lock'";
+
+/// How bundles were applied, by time.
+const ORDER: &str = "SELECT string_agg(sequence::text, ' ' ORDER BY applied_at) FROM salesync.bundle";
+
+/// A company whose branch has three parts of a cut on their way, of 10,000 sales of a product each, with `n` from 10,001 on. Head office
+/// has the first 10,000.
+fn with_parts(product: &str) -> Company {
+    let company = Company::of_sales(&["east"]);
+    let east = company.branch();
+    let options = format!("{SALES}[bundle]\nmax_bytes = \"64 KiB\"\n");
+    east.configure("role = \"branch\"", &company.broker_url, &options);
+    sell(east, 1, 10_000, "'Ink'");
+    company.sync();
+    sell(east, 10_001, 20_000, product);
+    east.run(&["bundle"]).ok();
+    assert!(parts_waiting(east) >= 3, "{} parts", parts_waiting(east));
+    company
+}
+
+fn sell(east: &Node, first: u64, last: u64, product: &str) {
+    east.sql(&format!(
+        "INSERT INTO public.sales (date, region, product, qty, cost, amt, tax, total)
+         SELECT '2021-06-02', md5(n::text), {product}, 1, 2, 2, 0.14, 2.14 FROM generate_series({first}, {last}) n"
+    ));
+}
+
+fn parts_waiting(east: &Node) -> u64 {
+    let sql = "SELECT count(*) FROM salesync.bundle WHERE watermark::text = (SELECT watermark::text FROM salesync.bundle
+               ORDER BY sequence DESC LIMIT 1)";
+    east.value(sql).parse().unwrap()
+}
+
+/// Everything is at head office, in order and once, and nobody has to know of anything.
+fn is_whole(company: &Company) {
+    let head = &company.head_office;
+    company.assert_equal("public.sales");
+    let in_order = "SELECT string_agg(sequence::text, ' ' ORDER BY epoch, sequence) FROM salesync.bundle";
+    assert_eq!(head.value(ORDER), head.value(in_order));
+    assert_eq!(head.value("SELECT count(*) FROM salesync.incident"), "0");
+    assert_eq!(head.value("SELECT count(*) FROM salesync.delivery WHERE outcome <> 'applied'"), "0");
+}
+
+/// `apply` as it runs: the part whose turn it is cannot go on, and the next is loaded.
+fn loaded_ahead(company: &Company, command: &[&str]) -> (postgres::Client, Running) {
+    let head = &company.head_office;
+    let lock = locked(head, "east");
+    let applying = Running::start(head, command);
+    comes_to(head, STUCK, "1");
+    comes_to(head, LOADED, "1");
+    (lock, applying)
+}
+
+#[test]
+fn the_next_part_is_loaded_while_one_cannot_go_on_and_all_are_applied_in_their_order() {
+    for command in BOTH {
+        let company = with_parts("'Pens'");
+        let (lock, applying) = loaded_ahead(&company, command);
+        assert_eq!(company.head_office.value("SELECT count(*) FROM public.sales"), "10000");
+        drop(lock);
+        comes_to(&company.head_office, "SELECT count(*) FROM public.sales", "20000");
+        ends_well(applying, command);
+        is_whole(&company);
+    }
+}
+
+#[test]
+fn killed_with_a_part_loaded_ahead_nothing_is_lost_or_doubled() {
+    let company = with_parts("'Pens'");
+    let (lock, applying) = loaded_ahead(&company, &["apply"]);
+    applying.signal("KILL");
+    drop(applying);
+    drop(lock);
+    company.head_office.run(&["apply"]).ok();
+    is_whole(&company);
+}
+
+#[test]
+fn a_part_whose_predecessor_fails_is_not_tried_before_it() {
+    for command in BOTH {
+        let company = with_parts("'Pens'");
+        let head = &company.head_office;
+        let (lock, applying) = loaded_ahead(&company, command);
+        head.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+             AND application_name = 'salesync apply worker' AND wait_event_type = 'Lock'",
+        );
+        // Nothing is loaded any more, and the first of them waits again.
+        comes_to(head, LOADED, "0");
+        comes_to(head, STUCK, "1");
+        drop(lock);
+        comes_to(head, "SELECT count(*) FROM public.sales", "20000");
+        ends_well(applying, command);
+        is_whole(&company);
+    }
+}
+
+#[test]
+fn a_part_that_is_in_the_way_of_the_one_before_it_gives_way() {
+    // The first part and the second have a sale of this product each, and head office takes one.
+    let company = with_parts("CASE WHEN n IN (10500, 15500) THEN 'Desk' ELSE 'Pens ' || n END");
+    let head = &company.head_office;
+    head.sql("CREATE UNIQUE INDEX one_desk ON public.sales (branch, product) WHERE product <> 'Ink'");
+    let (lock, applying) = loaded_ahead(&company, &["apply"]);
+    drop(lock);
+    // The database sees no deadlock: the later part waits for its turn only.
+    applying.ends().exits(3);
+    assert_eq!(
+        head.value("SELECT string_agg(id::text, ' ') FROM public.sales WHERE product = 'Desk'"),
+        "10500"
+    );
+    let refused = "SELECT string_agg(sequence::text, ' ') FROM salesync.incident WHERE kind = 'rejected'";
+    let next = "SELECT max(sequence) + 1 FROM salesync.bundle WHERE state = 'applied'";
+    assert_eq!(head.value(refused), head.value(next));
+}
+
+#[test]
+fn rows_that_are_not_as_the_branch_takes_them_to_be_are_put_right_and_told_once() {
+    let company = with_parts("'Pens'");
+    let (east, head) = (company.branch(), &company.head_office);
+    head.run(&["apply"]).ok();
+    east.sql("UPDATE public.sales SET product = 'Desk ' || id");
+    east.run(&["bundle"]).ok();
+    head.sql("DELETE FROM public.sales WHERE id IN (1, 19999)");
+    let (lock, applying) = loaded_ahead(&company, &["apply"]);
+    drop(lock);
+    applying.ends().ok();
+    company.assert_equal("public.sales");
+    let told =
+        "SELECT count(*) || ' ' || count(DISTINCT sequence) FROM salesync.incident WHERE kind = 'divergence'";
+    assert_eq!(head.value(told), "2 2");
+}
+
+#[test]
+fn nothing_is_loaded_ahead_that_head_offices_own_triggers_look_at() {
+    let company = with_parts("'Pens'");
+    let head = &company.head_office;
+    head.sql(
+        "CREATE TABLE public.told (n bigint);
+         CREATE FUNCTION public.tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO public.told SELECT count(*) FROM public.sales; RETURN NULL;
+         END $$;
+         CREATE TRIGGER tell AFTER INSERT ON public.sales FOR EACH STATEMENT EXECUTE FUNCTION public.tell()",
+    );
+    never_ahead(&company, &["apply"]);
+    assert_eq!(head.value("SELECT max(n) FROM public.told"), "20000");
+}
+
+#[test]
+fn neither_other_cuts_nor_whole_tables_nor_what_one_worker_does_are_loaded_ahead() {
+    let company = with_parts("'Pens'");
+    never_ahead(&company, &["apply", "--workers", "1"]);
+    let east = company.branch();
+    for number in 0..3 {
+        east.sql(&format!("UPDATE public.sales SET product = 'Pens {number}' WHERE id = 7"));
+        east.run(&["bundle"]).ok();
+    }
+    never_ahead(&company, &["apply"]);
+    east.run(&["bundle", "--since", "all"]).ok();
+    never_ahead(&company, &["apply"]);
+}
+
+fn never_ahead(company: &Company, command: &[&str]) {
+    match company.head_office.run_until(command, AHEAD) {
+        Reached::End(run) => drop(run.ok()),
+        Reached::Halt(halted) => panic!("came to {}", halted.step),
+    }
+    is_whole(company);
+}
