@@ -18,6 +18,9 @@ impl TableCut {
         if !self.is_collected {
             return self.distinct_keys("");
         }
+        if !self.are_some_born {
+            return self.distinct_keys("WHERE l.op = 'I'");
+        }
         let same = self.places("c").into_iter().zip(self.places("l"));
         let same: Vec<String> = same.map(|(collected, logged)| format!("{collected} = {logged}")).collect();
         self.distinct_keys(&format!(

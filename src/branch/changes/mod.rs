@@ -34,13 +34,24 @@ pub(super) struct TableCut {
     counts: [i64; 3],
     /// Whether keys are in a temporary table: all in repair mode; else those that have not only been inserted.
     is_collected: bool,
+    /// Whether any of these keys was inserted, too.
+    are_some_born: bool,
 }
 
 impl TableCut {
     /// The whole table, in range mode.
     pub(super) fn whole(table: TrackedTable, description: TableDescription) -> Self {
         let (mode, since) = (Mode::Range, None);
-        Self { table, description, mode, since, logged: 0, counts: [0; 3], is_collected: false }
+        Self {
+            table,
+            description,
+            mode,
+            since,
+            logged: 0,
+            counts: [0; 3],
+            is_collected: false,
+            are_some_born: false,
+        }
     }
 
     /// The keys logged since the snapshot `since`. If they go to a temporary table, it is one of this
@@ -91,7 +102,16 @@ impl TableCut {
 
     fn uncollected(table: TrackedTable, description: TableDescription, mode: Mode, since: &str) -> Self {
         let since = Some(since.to_owned());
-        Self { table, description, mode, since, logged: 0, counts: [0; 3], is_collected: false }
+        Self {
+            table,
+            description,
+            mode,
+            since,
+            logged: 0,
+            counts: [0; 3],
+            is_collected: false,
+            are_some_born: false,
+        }
     }
 
     /// Counts the entries of the log; returns how many are not of new rows.
@@ -300,6 +320,7 @@ impl TableCut {
         let row = transaction.query_one(&sql, &[])?;
         let [inserts, _, _] = self.counts;
         let of_others: i64 = row.get(4);
+        self.are_some_born = of_others > 0;
         let only_inserted = if self.mode == Mode::Repair { 0 } else { inserts - of_others };
         self.counts = [row.get::<_, i64>(0) + only_inserted, row.get(1), row.get(2)];
         Ok(row.get(3))

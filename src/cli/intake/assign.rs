@@ -13,21 +13,20 @@ use crate::domain::Failure;
 use crate::head_office::{Postmark, Predecessor, Turn};
 
 impl Intake<'_, '_> {
-    /// Gives every free worker something to do, the branches in turn. Those that are left may load the next bundle of a branch
-    /// that another is at.
+    /// Gives every free worker something to do, the branches in turn.
     pub(super) fn hand_out(&mut self) -> Result<(), Failure> {
         if let Some(failure) = self.workers.trouble().filter(|_| self.plan.manner == super::Manner::Drain) {
             return Err(failure.clone());
         }
         for _ in 0..self.feeds.len() {
             if self.workers.free() == 0 {
-                return Ok(());
+                break;
             }
             let index = self.turn;
             self.turn = (index + 1) % self.feeds.len();
             self.hand_out_of(index)?;
         }
-        self.hand_out_ahead()
+        Ok(())
     }
 
     /// Whatever is next for a branch that no worker is at. A message that cannot be read
@@ -67,9 +66,9 @@ impl Intake<'_, '_> {
         self.give_bundle(index, None)
     }
 
-    /// Branches whose next bundle has come while a worker is at one. One worker is kept free for a branch that may come with
+    /// Workers that have nothing else to do load the next bundle of a branch that another is at, if it has come. One worker is kept free for a branch that may come with
     /// something meanwhile, if there is any.
-    fn hand_out_ahead(&mut self) -> Result<(), Failure> {
+    pub(super) fn hand_out_ahead(&mut self) -> Result<(), Failure> {
         for index in 0..self.feeds.len() {
             let is_another_idle = self.feeds.iter().any(|feed| feed.assigned.is_empty() && !feed.is_over());
             if self.workers.free() <= usize::from(is_another_idle) {

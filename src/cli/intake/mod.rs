@@ -142,7 +142,8 @@ impl Intake<'_, '_> {
         self.take_in(Duration::ZERO)?;
         self.hand_out()?;
         self.answer()?;
-        self.fetch_next()
+        self.fetch_next()?;
+        self.hand_out_ahead()
     }
 
     /// Waits for a moment, or until something happens.

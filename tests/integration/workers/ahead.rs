@@ -16,13 +16,18 @@ const LOADED: &str = "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_
                         AND a.application_name = 'salesync apply worker' AND a.wait_event_type IS DISTINCT FROM 'Lock'";
 
 /// How bundles were applied, by time.
-const ORDER: &str = "SELECT string_agg(sequence::text, ' ' ORDER BY applied_at) FROM salesync.bundle";
+const ORDER: &str =
+    "SELECT string_agg(sequence::text, ' ' ORDER BY applied_at) FROM salesync.bundle WHERE branch = 'east'";
 
 /// A company whose branch has three parts of a cut on their way, of 10,000 sales of a product each, with `n` from 10,001 on. Head office
 /// has the first 10,000.
 fn with_parts(product: &str) -> Company {
-    let company = Company::of_sales(&["east"]);
-    let east = company.branch();
+    with_parts_of_the_first(&["east"], product)
+}
+
+fn with_parts_of_the_first(branches: &[&str], product: &str) -> Company {
+    let company = Company::of_sales(branches);
+    let east = &company.branches[0];
     let options = format!("{SALES}[bundle]\nmax_bytes = \"64 KiB\"\n");
     east.configure("role = \"branch\"", &company.broker_url, &options);
     sell(east, 1, 10_000, "'Ink'");
@@ -50,7 +55,7 @@ fn parts_waiting(east: &Node) -> u64 {
 fn is_whole(company: &Company) {
     let head = &company.head_office;
     company.assert_equal("public.sales");
-    let in_order = "SELECT string_agg(sequence::text, ' ' ORDER BY epoch, sequence) FROM salesync.bundle";
+    let in_order = "SELECT string_agg(sequence::text, ' ' ORDER BY epoch, sequence) FROM salesync.bundle WHERE branch = 'east'";
     assert_eq!(head.value(ORDER), head.value(in_order));
     assert_eq!(head.value("SELECT count(*) FROM salesync.incident"), "0");
     assert_eq!(head.value("SELECT count(*) FROM salesync.delivery WHERE outcome <> 'applied'"), "0");
@@ -77,6 +82,23 @@ fn the_next_part_is_loaded_while_one_cannot_go_on_and_all_are_applied_in_their_o
         ends_well(applying, command);
         is_whole(&company);
     }
+}
+
+/// Of two workers one stays free for the other branch.
+#[test]
+fn a_branch_that_is_loaded_ahead_keeps_no_other_waiting() {
+    let company = with_parts_of_the_first(&["east", "west"], "'Pens'");
+    let (head, west) = (&company.head_office, &company.branches[1]);
+    let lock = locked(head, "east");
+    let applying = Running::start(head, &["apply", "--follow", "--workers", "2"]);
+    comes_to(head, STUCK, "1");
+    west.sell("Desk");
+    west.run(&["bundle"]).ok();
+    comes_to(head, "SELECT count(*) FROM public.sales WHERE product = 'Desk'", "1");
+    drop(lock);
+    comes_to(head, "SELECT count(*) FROM public.sales", "20001");
+    applying.stops().ok();
+    is_whole(&company);
 }
 
 #[test]
