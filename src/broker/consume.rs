@@ -1,8 +1,8 @@
 //! Being handed bundles as they come, instead of asking for them.
 //!
 //! Each branch's queue has a consumer on a channel of its own: what goes wrong with one (no queue, no right,
-//! a message kept too long) costs the others nothing. A consumer is handed one bundle and no more until
-//! that is answered, so head office has at most one bundle of each branch in memory.
+//! a message kept too long) costs the others nothing. A consumer is handed two bundles and no more until
+//! one of them is answered, so head office has at most two bundles of each branch in memory.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
@@ -22,6 +22,9 @@ use super::link::Trouble;
 use super::receive::Delivery;
 use super::topology::{BUNDLES, queue_of};
 use crate::domain::Failure;
+
+/// The next bundle is at hand while one is being applied.
+const PREFETCH: u16 = 2;
 
 /// Ends a wait for bundles early, from whatever thread: something else has happened meanwhile.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +55,7 @@ impl Broker {
         let doing = format!("subscribing to queue {queue}");
         let subscribed = self.link.wait(self.deadlines.rpc, async {
             let channel = self.connection.create_channel().await?;
-            channel.basic_qos(1, BasicQosOptions::default()).await?;
+            channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
             let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
             let consumer = channel.basic_consume(queue, ShortString::default(), options, arguments).await?;
             Ok((channel, consumer))

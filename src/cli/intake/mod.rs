@@ -211,10 +211,12 @@ impl Intake<'_, '_> {
         }
     }
 
-    /// Fetches the next bundle of each branch that a worker is at.
+    /// Fetches the next bundle of each branch that a worker is at. Where bundles are handed over, the next comes by itself, and
+    /// what is fetched besides might be the one after it.
     fn fetch_next(&mut self) -> Result<(), Failure> {
         for index in 0..self.feeds.len() {
-            if self.feeds[index].wants_next() {
+            let feed = &self.feeds[index];
+            if feed.wants_next() && !self.broker.is_subscribed(feed.branch.as_str()) {
                 self.fetch(index)?;
             }
         }

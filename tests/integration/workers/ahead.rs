@@ -1,10 +1,12 @@
 //! The next part of a cut is loaded while the one before it is being applied: in their order, once, and as if nothing had been tried
 //! wherever that is not plain.
 
+use std::time::Duration;
+
 use super::{STUCK, comes_to, ends_well, locked};
 use crate::company::{Company, Node, SALES};
 use crate::halted::Reached;
-use crate::running::Running;
+use crate::running::{Running, Systemd};
 
 const AHEAD: &str = "RowsLoadedAhead";
 const BOTH: [&[&str]; 2] = [&["apply"], &["apply", "--follow"]];
@@ -33,9 +35,13 @@ fn with_parts_of_the_first(branches: &[&str], product: &str) -> Company {
     sell(east, 1, 10_000, "'Ink'");
     company.sync();
     sell(east, 10_001, 20_000, product);
+    bundle_parts(east);
+    company
+}
+
+fn bundle_parts(east: &Node) {
     east.run(&["bundle"]).ok();
     assert!(parts_waiting(east) >= 3, "{} parts", parts_waiting(east));
-    company
 }
 
 fn sell(east: &Node, first: u64, last: u64, product: &str) {
@@ -82,6 +88,26 @@ fn the_next_part_is_loaded_while_one_cannot_go_on_and_all_are_applied_in_their_o
         ends_well(applying, command);
         is_whole(&company);
     }
+}
+
+/// What a follower is handed and what it fetches must not overtake each other.
+#[test]
+fn a_follower_that_is_behind_takes_what_comes_in_its_order() {
+    let company = with_parts("'Pens'");
+    let (east, head) = (company.branch(), &company.head_office);
+    let mut command = head.command(&["apply", "--follow"]);
+    let systemd = Systemd::watch(head, &mut command, Duration::from_hours(1));
+    let applying = Running::of(&mut command);
+    systemd.hears("READY=1");
+    comes_to(head, "SELECT count(*) FROM public.sales", "20000");
+    let lock = locked(head, "east");
+    sell(east, 20_001, 40_000, "'Desk'");
+    bundle_parts(east);
+    comes_to(head, LOADED, "1");
+    drop(lock);
+    comes_to(head, "SELECT count(*) FROM public.sales", "40000");
+    applying.stops().ok();
+    is_whole(&company);
 }
 
 /// Of two workers one stays free for the other branch.
