@@ -10,7 +10,7 @@ const FIRST_PART: u64 = 512 << 10;
 const STEPS_OF_GROWTH: u32 = 30;
 /// No part is larger than half of what is left, unless it is smaller than this: the last one is applied when nothing
 /// else is to be done any more. Nor is one with rows that head office has to look up, which takes several times as long.
-/// Smaller ones would be compressed noticeably worse.
+/// Smaller ones would be compressed noticeably worse, so that a rest of half as much is not left either.
 const LEAST_OF_MANY: u64 = 1 << 20;
 
 /// What decides how large a part may be, besides the configuration.
@@ -58,7 +58,9 @@ impl Pace {
         self.bytes += bytes;
         if self.is_awaited {
             let grown = (0..self.sealed.min(STEPS_OF_GROWTH)).fold(FIRST_PART, |size, _| size + size / 2);
-            self.limit = grown.min((self.left() / 2).max(LEAST_OF_MANY));
+            let left = self.left();
+            let is_the_rest = left <= LEAST_OF_MANY + LEAST_OF_MANY / 2;
+            self.limit = if is_the_rest { grown } else { grown.min((left / 2).max(LEAST_OF_MANY)) };
         }
     }
 
@@ -92,7 +94,7 @@ mod tests {
 
     #[test]
     fn parts_grow_at_first_and_shrink_towards_the_end() {
-        assert_eq!(parts(1_000_000, MemberKind::Inserts), [511, 767, 1151, 1727, 2591, 1506, 1023, 482]);
+        assert_eq!(parts(1_000_000, MemberKind::Inserts), [511, 767, 1151, 1727, 2591, 1506, 1506]);
         assert_eq!(parts(40_000, MemberKind::Inserts), [390]);
     }
 
