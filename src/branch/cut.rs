@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use postgres::error::SqlState;
-use postgres::{Client, IsolationLevel, Transaction};
+use postgres::{Client, GenericClient, IsolationLevel, Transaction};
 
 use super::captured::{check_capture, check_captured, check_day};
-use super::changes::TableCut;
+use super::changes::{TableCut, group_by_sorting};
+use super::collecting::Collecting;
 use super::days::Days;
 use super::node::Node;
 use super::order::parents_first;
@@ -87,6 +88,7 @@ pub fn cut(client: &mut Client, cutter: &Cutter<'_>, options: &CutOptions) -> Re
     let failed = |error: postgres::Error| database_failure("cutting", &error);
     let builder = reader.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
     let mut transaction = builder.start().map_err(failed)?;
+    group_by_sorting(&mut transaction)?;
     lock_tables(&mut transaction, &tracked)?;
     let snapshot = Snapshot::of(&mut transaction).map_err(failed)?;
     halt::after(Step::SnapshotTaken);
@@ -99,7 +101,8 @@ pub fn cut(client: &mut Client, cutter: &Cutter<'_>, options: &CutOptions) -> Re
     let mut parts = Parts::new(archive, limits, node, recorder, cutter.sealing)?;
     thread::scope(|scope| {
         let days = Days::begin(scope, &mut transaction, cutter.connect, &tables)?;
-        fill(&mut transaction, &mut parts, &tables)?;
+        let collecting = Collecting::begin(scope, &mut transaction, cutter.connect, &tables)?;
+        fill(&mut transaction, &mut parts, &tables, collecting)?;
         parts.finish(days.get(&mut transaction, &tables)?)
     })
 }
@@ -247,34 +250,41 @@ fn fill(
     transaction: &mut Transaction<'_>,
     parts: &mut Parts<'_>,
     tables: &[TableCut],
+    mut collecting: Collecting<'_>,
 ) -> Result<(), Failure> {
-    let mut members = Vec::with_capacity(3 * tables.len());
+    use MemberKind::{Inserts, Tombstones, Updates};
     for (table, cut) in tables.iter().enumerate() {
-        let kinds = cut.kinds(transaction);
-        let kinds =
-            kinds.map_err(|error| database_failure("looking for references within a table", &error))?;
-        members.extend(kinds.map(|kind| (table, kind)));
+        let read = stream(transaction, parts, table, cut, Inserts)?;
+        if let Some((session, rest)) = collecting.rest_of(table, cut)? {
+            rest.check_only_inserted(read)?;
+            stream(session, parts, table, rest, Inserts)?;
+            stream(session, parts, table, rest, Updates)?;
+        } else {
+            stream(transaction, parts, table, cut, Updates)?;
+        }
     }
-    members.extend((0..tables.len()).rev().map(|table| (table, MemberKind::Tombstones)));
-    for (table, kind) in members {
-        if let Some(query) = tables[table].rows(kind) {
-            parts.begin(table, kind)?;
-            let read = stream(transaction, &tables[table].table.name, &query, parts)?;
-            tables[table].check_rows(kind, read)?;
+    for (table, cut) in tables.iter().enumerate().rev() {
+        if let Some((session, rest)) = collecting.rest_of(table, cut)? {
+            stream(session, parts, table, rest, Tombstones)?;
+        } else {
+            stream(transaction, parts, table, cut, Tombstones)?;
         }
     }
     Ok(())
 }
 
-/// Returns how many rows there were.
+/// Returns how many rows of this kind there were.
 fn stream(
-    transaction: &mut Transaction<'_>,
-    table: &TableName,
-    query: &str,
+    client: &mut impl GenericClient,
     parts: &mut Parts<'_>,
+    table: usize,
+    cut: &TableCut,
+    kind: MemberKind,
 ) -> Result<u64, Failure> {
-    let doing = || format!("reading {table}");
-    let copy = transaction
+    let Some(query) = cut.rows(kind) else { return Ok(0) };
+    parts.begin(table, kind)?;
+    let doing = || format!("reading {}", cut.table.name);
+    let copy = client
         .copy_out(&format!("COPY ({query}) TO STDOUT (FORMAT csv)"))
         .map_err(|error| database_failure(doing(), &error))?;
     let mut rows = RowReader::new(copy);
@@ -283,5 +293,6 @@ fn stream(
         parts.row(row)?;
         read += 1;
     }
+    cut.check_rows(kind, read)?;
     Ok(read)
 }

@@ -4,11 +4,11 @@
 use std::panic::resume_unwind;
 use std::thread::{Scope, ScopedJoinHandle};
 
-use postgres::{Client, GenericClient, IsolationLevel, Transaction};
+use postgres::{Client, GenericClient, Transaction};
 
 use super::changes::TableCut;
-use crate::database::database_failure;
-use crate::domain::{DayTotals, Failure, quote_literal};
+use super::lent::LentSnapshot;
+use crate::domain::{DayTotals, Failure};
 
 /// One entry per table.
 type Totals = Vec<Option<DayTotals>>;
@@ -32,11 +32,12 @@ impl<'scope> Days<'scope> {
         if !tables.iter().any(|cut| cut.table.day.is_some() && cut.is_large()) {
             return Ok(Self::Later);
         }
-        let failed = |error: postgres::Error| database_failure("lending the cut's snapshot", &error);
-        let snapshot: String =
-            transaction.query_one("SELECT pg_export_snapshot()", &[]).map_err(failed)?.get(0);
-        let mut client = connect()?;
-        Ok(Self::Meanwhile(scope.spawn(move || in_snapshot(&mut client, &snapshot, tables))))
+        let snapshot = LentSnapshot::of(transaction)?;
+        let mut session = connect()?;
+        Ok(Self::Meanwhile(scope.spawn(move || {
+            snapshot.begin(&mut session)?;
+            of_all(&mut session, tables)
+        })))
     }
 
     /// What they are.
@@ -50,15 +51,6 @@ impl<'scope> Days<'scope> {
             Self::Meanwhile(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
         }
     }
-}
-
-fn in_snapshot(client: &mut Client, snapshot: &str, tables: &[TableCut]) -> Result<Totals, Failure> {
-    let failed = |error: postgres::Error| database_failure("using the cut's snapshot", &error);
-    let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
-    let mut transaction = builder.read_only(true).start().map_err(failed)?;
-    let sql = format!("SET TRANSACTION SNAPSHOT {}", quote_literal(snapshot));
-    transaction.batch_execute(&sql).map_err(failed)?;
-    of_all(&mut transaction, tables)
 }
 
 fn of_all(client: &mut impl GenericClient, tables: &[TableCut]) -> Result<Totals, Failure> {

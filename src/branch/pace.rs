@@ -2,16 +2,15 @@
 
 use crate::domain::MemberKind;
 
-/// The first part is not larger than this, in bytes, and each of the next may have half as much again as the
-/// one before it, up to what is configured. So head office begins early, and is still at work on one part when
-/// the next is there.
-const FIRST_PART: u64 = 512 << 10;
-/// By then it is more than any message.
-const STEPS_OF_GROWTH: u32 = 30;
-/// No part is larger than half of what is left, unless it is smaller than this: the last one is applied when nothing
-/// else is to be done any more. Nor is one with rows that head office has to look up, which takes several times as long.
-/// Smaller ones would be compressed noticeably worse, so that a rest of half as much is not left either.
-const LEAST_OF_MANY: u64 = 1 << 20;
+/// No part has to be smaller than this, in bytes: it would be compressed noticeably worse. The first one is not larger, so that head
+/// office begins early; each of the next may have half as much again as the one before it, up to what is configured. A rest
+/// that is not much more is not divided.
+const LEAST: u64 = 1 << 20;
+/// Nor is one with updates larger than this: they take head office several times as long as new rows.
+const OF_UPDATES: u64 = LEAST / 2;
+/// No part is larger than this share of what is left: head office is at some of them at the same time, and at the last ones when
+/// nothing else is to be done any more.
+const SHARE_OF_REST: u64 = 4;
 
 /// What decides how large a part may be, besides the configuration.
 #[derive(Debug)]
@@ -22,17 +21,18 @@ pub(super) struct Pace {
     rows: Option<u64>,
     /// How many rows have been added.
     added: u64,
-    /// Parts that are sealed, and their size in bytes.
-    sealed: u32,
+    /// The size of all parts that are sealed, in bytes.
     bytes: u64,
+    /// What parts have grown to.
+    grown: u64,
     /// What this part may have.
     limit: u64,
 }
 
 impl Pace {
     pub(super) fn new(is_awaited: bool, rows: Option<u64>) -> Self {
-        let limit = if is_awaited { FIRST_PART } else { u64::MAX };
-        Self { is_awaited, rows, added: 0, sealed: 0, bytes: 0, limit }
+        let grown = if is_awaited { LEAST } else { u64::MAX };
+        Self { is_awaited, rows, added: 0, bytes: 0, grown, limit: grown }
     }
 
     /// What this part may have, in bytes.
@@ -42,8 +42,8 @@ impl Pace {
 
     /// This part gets rows of this kind.
     pub(super) fn begin(&mut self, kind: MemberKind) {
-        if self.is_awaited && kind != MemberKind::Inserts {
-            self.limit = self.limit.min(LEAST_OF_MANY);
+        if self.is_awaited && kind == MemberKind::Updates {
+            self.limit = self.limit.min(OF_UPDATES);
         }
     }
 
@@ -54,13 +54,13 @@ impl Pace {
 
     /// A part of so many bytes is sealed.
     pub(super) fn seal(&mut self, bytes: u64) {
-        self.sealed += 1;
         self.bytes += bytes;
         if self.is_awaited {
-            let grown = (0..self.sealed.min(STEPS_OF_GROWTH)).fold(FIRST_PART, |size, _| size + size / 2);
+            self.grown = self.grown.saturating_add(self.grown / 2);
             let left = self.left();
-            let is_the_rest = left <= LEAST_OF_MANY + LEAST_OF_MANY / 2;
-            self.limit = if is_the_rest { grown } else { grown.min((left / 2).max(LEAST_OF_MANY)) };
+            let is_the_rest = left <= LEAST + LEAST / 2;
+            self.limit =
+                if is_the_rest { self.grown } else { self.grown.min((left / SHARE_OF_REST).max(LEAST)) };
         }
     }
 
@@ -94,23 +94,23 @@ mod tests {
 
     #[test]
     fn parts_grow_at_first_and_shrink_towards_the_end() {
-        assert_eq!(parts(1_000_000, MemberKind::Inserts), [511, 767, 1151, 1727, 2591, 1506, 1506]);
+        assert_eq!(parts(1_000_000, MemberKind::Inserts), [1023, 1535, 1801, 1351, 1023, 1023, 1023, 981]);
         assert_eq!(parts(40_000, MemberKind::Inserts), [390]);
     }
 
     #[test]
-    fn rows_that_have_to_be_looked_up_come_in_smaller_parts() {
-        assert_eq!(parts(300_000, MemberKind::Updates), [511, 767, 1023, 625]);
+    fn updates_come_in_smaller_parts() {
+        assert_eq!(parts(300_000, MemberKind::Updates), [511, 511, 511, 511, 511, 369]);
     }
 
     #[test]
     fn parts_that_nobody_waits_for_or_of_rows_that_nobody_has_counted_do_not_shrink() {
         let mut alone = Pace::new(false, Some(100));
-        alone.begin(MemberKind::Tombstones);
+        alone.begin(MemberKind::Updates);
         alone.seal(1000);
         assert_eq!(alone.limit(), u64::MAX);
         let mut uncounted = Pace::new(true, None);
-        (0..40).for_each(|_| uncounted.seal(1000));
+        (0..200).for_each(|_| uncounted.seal(1000));
         assert!(uncounted.limit() > 1 << 30);
     }
 }

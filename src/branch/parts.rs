@@ -85,6 +85,10 @@ impl<'a> Parts<'a> {
 
     /// Begins with the rows of this kind of the table at this place.
     pub(super) fn begin(&mut self, table: usize, kind: MemberKind) -> Result<(), Failure> {
+        if self.open == Some((table, kind)) && !self.draft.is_empty() {
+            // A part has rows of a kind once, in the order of their keys.
+            self.seal(false)?;
+        }
         let cut = &self.tables[table];
         if !self.present.iter().any(|(present, _)| *present == table) {
             let size = manifest_size(cut);

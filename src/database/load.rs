@@ -8,6 +8,7 @@ use postgres::{Error, Transaction};
 
 use super::failure::{copy_failure, database_failure};
 use super::merge::Merge;
+use super::statistics::gather_statistics;
 use crate::bundle::{Bundle, PourError};
 use crate::domain::{
     Failure, KeyRange, Kind, Member, MemberKind, MemberTotals, Mode, TableChange, TableEffect, TableName,
@@ -133,7 +134,8 @@ impl<'a, R: Read + Seek> Loader<'a, R> {
             return Ok(());
         };
         let staged = self.stage(transaction, change, member)?;
-        let deleted = staged.run(transaction, &staged.merge.delete_staged())?;
+        let bounds = staged.bounds(transaction)?;
+        let deleted = staged.run(transaction, &staged.merge.delete_staged(bounds.as_ref()))?;
         staged.drop(transaction)?;
         effect.deleted += deleted;
         if change.mode == Mode::Changes {
@@ -212,8 +214,8 @@ impl<'a, R: Read + Seek> Loader<'a, R> {
         let staged = self.staging(transaction, change, member.kind, member.rows)?;
         let columns = member.kind.columns(&change.columns);
         self.copy(transaction, change, member, &staged.merge.copy_to_staging(&columns))?;
-        let analyzed = transaction.batch_execute(&staged.merge.analyze_staging());
-        analyzed.map_err(LoadError::database(&staged.doing))?;
+        let gathered = gather_statistics(transaction, &staged.merge.staging);
+        gathered.map_err(LoadError::database(&staged.doing))?;
         Ok(staged)
     }
 
@@ -279,7 +281,8 @@ impl Staged<'_> {
         transaction: &mut Transaction<'_>,
         effect: &mut TableEffect,
     ) -> Result<Upserted, LoadError> {
-        let updated = self.run(transaction, &self.merge.update())?;
+        let bounds = self.bounds(transaction)?;
+        let updated = self.run(transaction, &self.merge.update(bounds.as_ref()))?;
         let inserted =
             if updated < self.rows { self.run(transaction, &self.merge.insert_missing())? } else { 0 };
         if updated + inserted != self.rows {
@@ -289,6 +292,14 @@ impl Staged<'_> {
         effect.updated += updated;
         effect.inserted += inserted;
         Ok(Upserted { updated, inserted })
+    }
+
+    /// Those of the keys; none without rows.
+    fn bounds(&self, transaction: &mut Transaction<'_>) -> Result<Option<(String, String)>, LoadError> {
+        let row =
+            transaction.query_one(&self.merge.bounds(), &[]).map_err(LoadError::database(&self.doing))?;
+        let (first, last): (Option<String>, Option<String>) = (row.get(0), row.get(1));
+        Ok(first.zip(last))
     }
 
     fn run(&self, transaction: &mut Transaction<'_>, statement: &str) -> Result<u64, LoadError> {

@@ -13,7 +13,8 @@ pub(super) struct Merge<'a> {
     table: String,
     /// SQL of the branch in whose name the rows stand, where the table has rows of several.
     branch: Option<String>,
-    staging: String,
+    /// SQL name of the temporary table.
+    pub(super) staging: String,
 }
 
 impl<'a> Merge<'a> {
@@ -47,19 +48,38 @@ impl<'a> Merge<'a> {
         format!("COPY {} ({}) FROM STDIN (FORMAT csv)", self.table, list(self.change.columns.iter(), ""))
     }
 
-    pub(super) fn analyze_staging(&self) -> String {
-        format!("ANALYZE {}", self.staging)
+    /// One row with the first and the last of the staged rows' keys, as far as their first column goes, as SQL literals.
+    pub(super) fn bounds(&self) -> String {
+        let key = key_columns(&self.change.columns);
+        let name = key.first().map_or_else(|| "NULL".to_owned(), |column| quote_identifier(&column.name));
+        let bound = |order: &str| {
+            format!(
+                "(SELECT quote_literal({name}::text) FROM {} ORDER BY {name} {order} LIMIT 1)",
+                self.staging
+            )
+        };
+        format!("SELECT {}, {}", bound("ASC"), bound("DESC"))
+    }
+
+    /// The condition that a row `t` has a staged key, if these are their bounds. Without them the planner could not know that
+    /// many keys are all in the same part of the table, and would read all of it.
+    fn is_staged(&self, bounds: Option<&(String, String)>) -> String {
+        let key = key_columns(&self.change.columns);
+        let (Some((first, last)), Some(column)) = (bounds, key.first()) else { return self.same_row() };
+        let name = quote_identifier(&column.name);
+        format!("{} AND t.{name} >= {first} AND t.{name} <= {last}", self.same_row())
     }
 
     /// Overwrites the rows that are there.
-    pub(super) fn update(&self) -> String {
+    pub(super) fn update(&self, bounds: Option<&(String, String)>) -> String {
         let mut assignments = String::new();
         for (index, column) in self.change.columns.iter().enumerate() {
             let name = quote_identifier(&column.name);
             let comma = if index == 0 { "" } else { ", " };
             let _ = write!(assignments, "{comma}{name} = s.{name}");
         }
-        format!("UPDATE {} t SET {assignments} FROM {} s WHERE {}", self.table, self.staging, self.same_row())
+        let (table, staging) = (&self.table, &self.staging);
+        format!("UPDATE {table} t SET {assignments} FROM {staging} s WHERE {}", self.is_staged(bounds))
     }
 
     /// Adds the rows that are not there.
@@ -80,8 +100,8 @@ impl<'a> Merge<'a> {
     }
 
     /// Deletes the rows whose keys are staged.
-    pub(super) fn delete_staged(&self) -> String {
-        format!("DELETE FROM {} t USING {} s WHERE {}", self.table, self.staging, self.same_row())
+    pub(super) fn delete_staged(&self, bounds: Option<&(String, String)>) -> String {
+        format!("DELETE FROM {} t USING {} s WHERE {}", self.table, self.staging, self.is_staged(bounds))
     }
 
     /// Deletes the rows in the range that are not staged.

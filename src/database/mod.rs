@@ -12,6 +12,7 @@ mod merge;
 mod migrate;
 mod password;
 mod rights;
+mod statistics;
 mod url;
 
 pub use catalog::{KeyColumn, TableDescription, describe, key_order};
@@ -28,4 +29,5 @@ pub use lock::{
 };
 pub use migrate::{Role, is_prepared, migrate};
 pub use rights::{check_readable, make_readable, making_failure, schema_owner, schema_statement};
+pub use statistics::gather_statistics;
 pub use url::DatabaseUrl;

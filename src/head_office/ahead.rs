@@ -1,8 +1,8 @@
 //! A bundle's rows are loaded while the bundle before it is still being applied, and committed after it.
 //!
-//! Loading is most of the work, and a session has one processor. So another session may load the next part of the same cut
-//! in a transaction of its own; when its turn has come it finds its place, judges, records and commits as always.
-//! Parts of one cut have no key in common, so it makes no difference that the rows of the one before could not be seen.
+//! Loading is most of the work, and a session has one processor. So other sessions may load the next parts of the same cut
+//! each in a transaction of its own; when its turn has come it finds its place, judges, records and commits as always.
+//! Parts of one cut have no key in common, so it makes no difference that the rows of those before could not be seen.
 //!
 //! It is an attempt and nothing else. Whatever is not as plain as that (another kind of bundle, something to be made
 //! first, triggers, rows that are not as they were said to be, any error, somebody who waits for a lock
@@ -29,6 +29,8 @@ use crate::bundle::Bundle;
 use crate::domain::{Failure, Manifest, Mode, TableEffect, TableName};
 use crate::halt::{self, Step};
 
+/// How many bundles of a branch may be under way at once, one that is applied and others that are loaded.
+pub const MOST_UNDER_WAY: usize = 4;
 /// How long a bundle that is loaded waits for its turn before it looks whether it is in somebody's way.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
@@ -110,7 +112,7 @@ impl Receiver<'_> {
         let mut bundle = Bundle::open_with(draft.reopen().ok()?, self.archive.identities()).ok()?;
         let manifest = bundle.manifest();
         let is_change = manifest.tables.iter().all(|change| change.mode == Mode::Changes);
-        let is_plain = is_change && manifest.cut.part > 1 && arrival.branch == Some(&manifest.branch);
+        let is_plain = is_change && arrival.branch == Some(&manifest.branch);
         (is_plain && self.check_origin(&mut bundle, arrival).is_ok_and(|doubt| doubt.is_ok()))
             .then_some(bundle)
     }
@@ -155,10 +157,10 @@ impl<'c> Loaded<'c> {
     }
 }
 
-/// Whether everything before the bundle is there but for the part that is being applied, the tables can take the rows as they are,
+/// Whether everything before the bundle is there but for parts of the same cut, which are under way, the tables can take the rows as they are,
 /// and nothing of somebody else's happens with them that might look at other rows.
 fn is_possible(transaction: &mut Transaction<'_>, manifest: &Manifest) -> Result<bool, Refusal> {
-    if !position(transaction, &manifest.branch)?.is_some_and(|at| at.is_just_before(manifest))
+    if !position(transaction, &manifest.branch)?.is_some_and(|at| at.is_before_parts_of_its_cut(manifest))
         || !is_fit(transaction, manifest)?
     {
         return Ok(false);

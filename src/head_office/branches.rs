@@ -150,10 +150,11 @@ impl Position {
         self.last_sequence.map_or(Sequence::FIRST, Sequence::next)
     }
 
-    /// True if the bundle comes next, or after the next.
-    pub(super) fn is_just_before(&self, manifest: &Manifest) -> bool {
-        let next = self.next_sequence();
-        self.epoch == Some(manifest.epoch) && [next, next.next()].contains(&manifest.sequence)
+    /// True if all that comes between it and the bundle are earlier parts of the same cut.
+    pub(super) fn is_before_parts_of_its_cut(&self, manifest: &Manifest) -> bool {
+        let parts_between = manifest.sequence.get().checked_sub(self.next_sequence().get());
+        self.epoch == Some(manifest.epoch)
+            && parts_between.is_some_and(|parts| parts < u64::from(manifest.cut.part))
     }
 }
 

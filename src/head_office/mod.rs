@@ -36,6 +36,7 @@ mod target;
 mod turn;
 mod verdict;
 
+pub use ahead::MOST_UNDER_WAY;
 pub use branches::{BranchState, HeldBundle, OpenRequest, branch_names, branch_states};
 pub use carry_out::{CarriedOut, carry_out};
 pub use compare::{ComparedDay, Comparison, DayFilter, compare};

@@ -4,6 +4,7 @@
 use postgres::Transaction;
 
 use super::refusal::{Refusal, judged};
+use crate::database::gather_statistics;
 use crate::domain::{Digest, Manifest, TableName, quote_identifier, quote_literal};
 
 /// How a table that head office makes is divided.
@@ -57,8 +58,7 @@ pub(super) fn analyze_once(transaction: &mut Transaction<'_>, partition: &TableN
                                 AND pg_relation_size(c.oid) >= $3)";
     let row = transaction.query_one(sql, &[&partition.schema, &partition.table, &LARGE]);
     if row.map_err(|error| judged(&doing, &error))?.get(0) {
-        let analyzed = transaction.batch_execute(&format!("ANALYZE {}", partition.sql()));
-        analyzed.map_err(|error| judged(&doing, &error))?;
+        gather_statistics(transaction, &partition.sql()).map_err(|error| judged(&doing, &error))?;
     }
     Ok(())
 }

@@ -143,6 +143,80 @@ fn a_cut_of_few_rows_never_reads_a_large_table() {
     }
 }
 
+/// A company of items: 20 have travelled, 60,000 are new.
+fn company_with_many_new_items() -> Company {
+    let company = company_of_items(
+        "id int PRIMARY KEY, up int REFERENCES public.item DEFERRABLE INITIALLY DEFERRED, name text",
+        "SELECT n, NULL, n FROM generate_series(1, 20) n",
+    );
+    company.branch().sql("INSERT INTO public.item SELECT n, NULL, n FROM generate_series(101, 60100) n");
+    company
+}
+
+/// While new rows travel it is found out what else has changed. Whatever has happened to a row, it travels once, as what it is.
+#[test]
+fn whatever_else_has_changed_travels_after_many_new_rows() {
+    let company = company_with_many_new_items();
+    let east = company.branch();
+    east.sql(
+        "UPDATE public.item SET name = 'new and changed' WHERE id BETWEEN 201 AND 230;
+         DELETE FROM public.item WHERE id BETWEEN 301 AND 305;
+         DELETE FROM public.item WHERE id IN (401, 402);
+         INSERT INTO public.item VALUES (401, 1, 'new, gone, and here again'), (402, 401, 'the same');
+         UPDATE public.item SET up = 60000, name = 'known' WHERE id IN (1, 2);
+         DELETE FROM public.item WHERE id IN (3, 4, 5);
+         INSERT INTO public.item VALUES (5, NULL, 'known, gone, and here again');
+         UPDATE public.item SET id = 70000 WHERE id = 6;
+         DELETE FROM public.item WHERE id = 7",
+    );
+    let before = east.bundles().len();
+    company.sync();
+    company.assert_equal("public.item");
+    let mut rows = [0; 3];
+    for bundle in &east.bundles()[before..] {
+        let bundle = east.run(&["inspect", "--json", bundle.to_str().unwrap()]).ok().json();
+        for member in bundle["manifest"]["tables"][0]["members"].as_array().unwrap() {
+            let kind = ["inserts", "updates", "tombstones"].iter().position(|kind| member["kind"] == *kind);
+            rows[kind.unwrap()] += member["rows"].as_u64().unwrap();
+        }
+    }
+    assert_eq!(rows, [60_000 - 5 + 1, 3, 4]);
+    let head = &company.head_office;
+    assert_eq!(head.value("SELECT count(*) FROM salesync.incident"), "0");
+    let receipts = "SELECT sum(divergences) FROM salesync.delivery, LATERAL (SELECT 0 AS divergences) d";
+    assert_eq!(head.value(receipts), "0");
+}
+
+/// Also where that is known only when new rows have been read.
+#[test]
+fn a_log_of_many_rows_that_was_tampered_with_stops_the_cut_and_a_new_epoch_mends_it() {
+    for (tampering, keys) in [
+        ("INSERT INTO salesync.log_{log} (k1, op) VALUES (500, 'I'), (501, 'I')", 2),
+        ("INSERT INTO salesync.log_{log} (k1, op) VALUES (1, 'D')", 1),
+        (
+            "DELETE FROM salesync.log_{log} WHERE k1 = 201 AND op = 'I'; UPDATE public.item SET name = 'x' WHERE id = 201",
+            0,
+        ),
+    ] {
+        let company = company_with_many_new_items();
+        let east = company.branch();
+        east.sql("UPDATE public.item SET name = 'known' WHERE id = 1");
+        let log = east.value("SELECT table_id FROM salesync.tracked_table");
+        east.sql(&tampering.replace("{log}", &log));
+        let sealed = east.bundles();
+        if keys > 0 {
+            let why = format!("{keys} keys were logged in a way that cannot be");
+            for arguments in [&["bundle"][..], &["bundle", "--offline"]] {
+                east.run(arguments).exits(1).says(&[&why, "--since all"]);
+            }
+            assert_eq!(east.bundles(), sealed);
+            east.run(&["bundle", "--since", "all"]).ok();
+        }
+        company.sync();
+        company.assert_equal("public.item");
+    }
+}
+
 /// Rows are not looked up one by one, also where nobody has gathered statistics of the log.
 #[test]
 fn a_cut_of_many_rows_goes_through_the_table_once() {

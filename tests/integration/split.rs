@@ -109,8 +109,8 @@ fn a_large_change_set_becomes_parts_that_are_each_in_bounds() {
 
 #[test]
 fn the_parts_of_a_cut_begin_small_only_where_head_office_waits_for_them() {
-    const FIRST: u64 = 512 << 10;
-    let company = Company::new(&["east"], "tables = [\"public.note\"]\n[bundle]\nmax_bytes = \"1 MiB\"");
+    const FIRST: u64 = 1 << 20;
+    let company = Company::new(&["east"], "tables = [\"public.note\"]\n[bundle]\nmax_bytes = \"2 MiB\"");
     let branch = company.branch();
     branch.sql(TABLES);
     company.head_office.run(&["init"]).ok();
@@ -123,9 +123,9 @@ fn the_parts_of_a_cut_begin_small_only_where_head_office_waits_for_them() {
         let size = "SELECT byte_count FROM salesync.bundle WHERE sequence =";
         branch.value(&format!("{size} {}", last_parts(branch)[0])).parse::<u64>().unwrap()
     };
-    let alone = first_part("1, 1500", &["bundle", "--offline"]);
+    let alone = first_part("1, 3000", &["bundle", "--offline"]);
     assert!(alone > FIRST && alone <= 2 * FIRST, "{alone}");
-    let awaited = first_part("1501, 3000", &["bundle"]);
+    let awaited = first_part("3001, 6000", &["bundle"]);
     assert!(awaited <= FIRST, "{awaited}");
 }
 

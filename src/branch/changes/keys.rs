@@ -3,7 +3,7 @@
 //! The planner cannot know how much of a log is new, so it is told: every look at the entries is limited to
 //! their number. Without that it would take a thousand for most of the log, and read all of a large table.
 
-use super::TableCut;
+use super::{Others, TableCut};
 use crate::database::{KeyColumn, key_order};
 use crate::domain::{MemberKind, Mode, quote_identifier, quote_literal};
 
@@ -15,24 +15,38 @@ impl TableCut {
 
     /// `FROM` item with the keys of the rows that are new, each once.
     pub(super) fn new_keys(&self) -> String {
-        if !self.is_collected {
-            return self.distinct_keys("");
-        }
-        if !self.are_some_born {
-            return self.distinct_keys("WHERE l.op = 'I'");
-        }
-        let same = self.places("c").into_iter().zip(self.places("l"));
-        let same: Vec<String> = same.map(|(collected, logged)| format!("{collected} = {logged}")).collect();
-        self.distinct_keys(&format!(
-            "WHERE l.op = 'I' AND NOT EXISTS (SELECT FROM {} c WHERE {} AND NOT ({}))",
-            self.collected(),
-            same.join(" AND "),
-            self.condition(MemberKind::Inserts),
-        ))
+        let is_not_new = match self.others {
+            Others::None => return self.distinct_keys(""),
+            Others::Collected { are_some_born: false } => return self.distinct_keys("WHERE l.op = 'I'"),
+            Others::Awaited => return self.only_inserted_keys(),
+            Others::Collected { .. } | Others::Rest { .. } => format!(
+                "EXISTS (SELECT FROM {} c WHERE {} AND NOT ({}))",
+                self.collected(),
+                self.is_same_key("c", "l"),
+                self.condition(MemberKind::Inserts),
+            ),
+        };
+        self.distinct_keys(&format!("WHERE l.op = 'I' AND NOT {is_not_new}"))
     }
 
-    /// `FROM` item with the keys of the entries `l` that meet a condition. By sorting: the keys are wanted in
-    /// order, and a hash table of many would not fit into memory.
+    /// The same without keys that have other entries. In one pass: the others need not be known for it.
+    fn only_inserted_keys(&self) -> String {
+        let (keys, logged) = (self.places("l").join(", "), self.logged_keys());
+        format!("(SELECT {keys} FROM ({logged}) l GROUP BY {keys} HAVING bool_and(l.op = 'I'))")
+    }
+
+    /// The key of the entry `l` has not only been inserted.
+    pub(super) fn has_other_entry(&self) -> String {
+        let (logged, same) = (self.logged_keys(), self.is_same_key("o", "l"));
+        format!("EXISTS (SELECT FROM ({logged}) o WHERE o.op <> 'I' AND {same})")
+    }
+
+    fn is_same_key(&self, one: &str, other: &str) -> String {
+        let same = self.places(one).into_iter().zip(self.places(other));
+        same.map(|(one, other)| format!("{one} = {other}")).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// `FROM` item with the keys of the entries `l` that meet a condition. By sorting, always.
     pub(super) fn distinct_keys(&self, condition: &str) -> String {
         let (keys, logged) = (self.places("l").join(", "), self.logged_keys());
         format!("(SELECT DISTINCT ON ({keys}) {keys} FROM ({logged}) l {condition} ORDER BY {keys})")

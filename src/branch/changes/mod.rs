@@ -8,9 +8,11 @@
 //! new; only keys with another entry are collected first. That every new one is there, and once, is seen when they
 //! have been read.
 
+mod collect;
 mod keys;
 mod statistics;
 
+pub(super) use self::collect::group_by_sorting;
 use postgres::{GenericClient, Transaction};
 
 use super::tracking::TrackedTable;
@@ -21,7 +23,7 @@ use crate::domain::{Column, DayTotals, Failure, Kind, MOST_DAYS, MemberKind, Mod
 const MANY_ROWS: i64 = 50_000;
 
 /// A tracked table in a cut.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct TableCut {
     pub(super) table: TrackedTable,
     pub(super) description: TableDescription,
@@ -32,30 +34,30 @@ pub(super) struct TableCut {
     logged: i64,
     /// How many rows there are of each kind; in range mode nobody has counted.
     counts: [i64; 3],
-    /// Whether keys are in a temporary table: all in repair mode; else those that have not only been inserted.
-    is_collected: bool,
-    /// Whether any of these keys was inserted, too.
-    are_some_born: bool,
+    others: Others,
+}
+
+/// The keys that have not only been inserted; in repair mode all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// There are none.
+    None,
+    /// They are to be [collected](TableCut::rest) while new rows travel.
+    Awaited,
+    /// They are in a temporary table; whether any of them was inserted, too.
+    Collected { are_some_born: bool },
+    /// They are in a temporary table, and new rows have travelled by now, so many.
+    Rest { only_inserted: i64 },
 }
 
 impl TableCut {
     /// The whole table, in range mode.
     pub(super) fn whole(table: TrackedTable, description: TableDescription) -> Self {
-        let (mode, since) = (Mode::Range, None);
-        Self {
-            table,
-            description,
-            mode,
-            since,
-            logged: 0,
-            counts: [0; 3],
-            is_collected: false,
-            are_some_born: false,
-        }
+        Self::uncollected(table, description, Mode::Range, None)
     }
 
     /// The keys logged since the snapshot `since`. If they go to a temporary table, it is one of this
-    /// transaction.
+    /// transaction. Where many rows are new, those with other entries are only [awaited](Self::awaits_others).
     pub(super) fn since(
         transaction: &mut Transaction<'_>,
         table: TrackedTable,
@@ -65,17 +67,15 @@ impl TableCut {
     ) -> Result<Self, Failure> {
         let doing = format!("collecting the changes of {}", table.name);
         let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
-        let mut cut = Self::uncollected(table, description, mode, since);
+        let mut cut = Self::uncollected(table, description, mode, Some(since));
         let others = cut.count_entries(transaction).map_err(failed)?;
         if cut.logged >= MANY_ROWS {
             cut.gather_statistics(transaction).map_err(failed)?;
         }
-        if mode == Mode::Repair || others > 0 {
-            cut.collect_keys(transaction).map_err(failed)?;
-            let impossible = cut.count_keys(transaction).map_err(failed)?;
-            if impossible > 0 && mode == Mode::Changes {
-                return Err(cut.log_was_changed(impossible));
-            }
+        if mode == Mode::Changes && others > 0 && cut.counts[MemberKind::Inserts as usize] >= MANY_ROWS {
+            cut.others = Others::Awaited;
+        } else if mode == Mode::Repair || others > 0 {
+            cut.collect(transaction)?;
         }
         if cut.has_unlogged_values(transaction).map_err(failed)? {
             return Ok(Self::whole(cut.table, cut.description));
@@ -92,7 +92,7 @@ impl TableCut {
     ) -> Result<Self, Failure> {
         let doing = format!("counting the changes of {}", table.name);
         let failed = |error: postgres::Error| database_failure(doing.clone(), &error);
-        let mut cut = Self::uncollected(table, description, Mode::Changes, since);
+        let mut cut = Self::uncollected(table, description, Mode::Changes, Some(since));
         cut.count_entries(transaction).map_err(failed)?;
         if cut.has_unlogged_values(transaction).map_err(failed)? {
             return Ok(Self::whole(cut.table, cut.description));
@@ -100,18 +100,14 @@ impl TableCut {
         Ok(cut)
     }
 
-    fn uncollected(table: TrackedTable, description: TableDescription, mode: Mode, since: &str) -> Self {
-        let since = Some(since.to_owned());
-        Self {
-            table,
-            description,
-            mode,
-            since,
-            logged: 0,
-            counts: [0; 3],
-            is_collected: false,
-            are_some_born: false,
-        }
+    fn uncollected(
+        table: TrackedTable,
+        description: TableDescription,
+        mode: Mode,
+        since: Option<&str>,
+    ) -> Self {
+        let since = since.map(str::to_owned);
+        Self { table, description, mode, since, logged: 0, counts: [0; 3], others: Others::None }
     }
 
     /// Counts the entries of the log; returns how many are not of new rows.
@@ -124,13 +120,17 @@ impl TableCut {
         Ok(others)
     }
 
-    /// The rows of one kind have been read, so many: none may be missing.
+    /// The rows of one kind have been read, so many: none may be missing. Of new ones that is known when the others are collected.
     pub(super) fn check_rows(&self, kind: MemberKind, read: u64) -> Result<(), Failure> {
-        let missing = self.counts[kind as usize] - read.cast_signed();
-        if self.mode == Mode::Range || missing == 0 {
+        if self.mode == Mode::Range || self.awaits_others() {
             return Ok(());
         }
-        Err(self.log_was_changed(missing))
+        self.expect(self.counts[kind as usize], read)
+    }
+
+    fn expect(&self, rows: i64, read: u64) -> Result<(), Failure> {
+        let missing = rows - read.cast_signed();
+        if missing == 0 { Ok(()) } else { Err(self.log_was_changed(missing)) }
     }
 
     fn log_was_changed(&self, keys: i64) -> Failure {
@@ -178,21 +178,10 @@ impl TableCut {
         self.mode == Mode::Range || self.counts.iter().sum::<i64>() >= MANY_ROWS
     }
 
-    /// How many rows it has; none if nobody has counted.
+    /// About how many rows it has; none if nobody has counted.
     pub(super) fn rows_counted(&self) -> Option<u64> {
-        (self.mode != Mode::Range).then(|| self.counts.iter().sum::<i64>().max(0).cast_unsigned())
-    }
-
-    /// The kinds of live rows in the order in which they travel. An update frees values of unique columns that a new row may have, and keeps head
-    /// office busy for longer; only where rows refer to rows of the same table, those that are new come first.
-    pub(super) fn kinds(&self, client: &mut impl GenericClient) -> Result<[MemberKind; 2], postgres::Error> {
-        let sql = "SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = $1 AND confrelid = $1)";
-        let has_both =
-            [MemberKind::Inserts, MemberKind::Updates].iter().all(|kind| self.counts[*kind as usize] > 0);
-        if !has_both || client.query_one(sql, &[&self.description.oid])?.get(0) {
-            return Ok([MemberKind::Inserts, MemberKind::Updates]);
-        }
-        Ok([MemberKind::Updates, MemberKind::Inserts])
+        let rows = if self.awaits_others() { self.logged } else { self.counts.iter().sum() };
+        (self.mode != Mode::Range).then_some(rows.max(0).cast_unsigned())
     }
 
     /// The query for the rows of one kind, in key order; none if there are none.
@@ -214,7 +203,7 @@ impl TableCut {
             }
             (Mode::Range, _) => None,
             _ if self.counts[kind as usize] == 0 => None,
-            (Mode::Changes, MemberKind::Inserts) => Some(format!(
+            (Mode::Changes, MemberKind::Inserts) if !self.is_rest() => Some(format!(
                 "SELECT {all} FROM {} c JOIN ONLY {name} t ON {} ORDER BY {order}",
                 self.new_keys(),
                 self.same_key(),
@@ -274,55 +263,5 @@ impl TableCut {
             Mode::Range => live,
             _ => format!("{} c LEFT JOIN {live} ON {}", self.keys(), self.same_key()),
         }
-    }
-
-    /// Puts keys into the temporary table. Grouped by sorting: see [`TableCut::distinct_keys`].
-    fn collect_keys(&mut self, transaction: &mut Transaction<'_>) -> Result<(), postgres::Error> {
-        let same = self.places("l").into_iter().zip(self.places("o"));
-        let same: Vec<String> = same.map(|(one, other)| format!("{one} = {other}")).collect();
-        let not_only_inserted = format!(
-            "WHERE EXISTS (SELECT FROM ({}) o WHERE o.op <> 'I' AND {})",
-            self.logged_keys(),
-            same.join(" AND ")
-        );
-        let sql = format!(
-            "SET LOCAL enable_hashagg = off;
-             CREATE TEMPORARY TABLE salesync_changed_{id} ON COMMIT DROP AS
-             SELECT c.*, t.tableoid IS NOT NULL AS is_there,
-                    (t.tableoid IS NOT NULL)::int - c.born + c.died AS had
-             FROM (SELECT {keys}, count(*) FILTER (WHERE op = 'I') AS born, count(*) FILTER (WHERE op = 'D') AS died
-                   FROM ({logged}) l {which} GROUP BY {keys}) c
-             LEFT JOIN ONLY {table} t ON {same_key};
-             SET LOCAL enable_hashagg TO DEFAULT;
-             ANALYZE salesync_changed_{id}",
-            id = self.table.id,
-            keys = self.places("l").join(", "),
-            logged = self.logged_keys(),
-            which = if self.mode == Mode::Repair { "" } else { &not_only_inserted },
-            table = self.table.name.sql(),
-            same_key = self.same_key(),
-        );
-        transaction.batch_execute(&sql)?;
-        self.is_collected = true;
-        Ok(())
-    }
-
-    /// Counts the keys of each kind, and those that cannot be. Entries of keys that were not collected are all of
-    /// new rows.
-    fn count_keys(&mut self, transaction: &mut Transaction<'_>) -> Result<i64, postgres::Error> {
-        let kinds = [MemberKind::Inserts, MemberKind::Updates, MemberKind::Tombstones];
-        let counts = kinds.map(|kind| format!("count(*) FILTER (WHERE {})", self.condition(kind)));
-        let (counts, keys) = (counts.join(", "), self.collected());
-        let sql = format!(
-            "SELECT {counts}, count(*) FILTER (WHERE c.had NOT IN (0, 1)), coalesce(sum(c.born), 0)::bigint
-             FROM {keys} c"
-        );
-        let row = transaction.query_one(&sql, &[])?;
-        let [inserts, _, _] = self.counts;
-        let of_others: i64 = row.get(4);
-        self.are_some_born = of_others > 0;
-        let only_inserted = if self.mode == Mode::Repair { 0 } else { inserts - of_others };
-        self.counts = [row.get::<_, i64>(0) + only_inserted, row.get(1), row.get(2)];
-        Ok(row.get(3))
     }
 }

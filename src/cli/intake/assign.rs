@@ -66,11 +66,11 @@ impl Intake<'_, '_> {
         self.give_bundle(index, None)
     }
 
-    /// Workers that have nothing else to do load the next bundle of a branch that another is at, if it has come. One worker is kept free for a branch that may come with
-    /// something meanwhile, if there is any.
+    /// Workers that have nothing else to do load the next bundle of a branch that another is at, if it has come. One
+    /// is kept free for a branch that may come with something meanwhile, if there is any.
     pub(super) fn hand_out_ahead(&mut self) -> Result<(), Failure> {
+        let is_another_idle = self.feeds.iter().any(|feed| feed.assigned.is_empty() && !feed.is_over());
         for index in 0..self.feeds.len() {
-            let is_another_idle = self.feeds.iter().any(|feed| feed.assigned.is_empty() && !feed.is_over());
             if self.workers.free() <= usize::from(is_another_idle) {
                 break;
             }

@@ -7,7 +7,7 @@ use super::lent::Lent;
 use crate::broker::Delivery;
 use crate::cli::unattended::retry::Retry;
 use crate::domain::{Failure, NodeName};
-use crate::head_office::Turn as BundlesTurn;
+use crate::head_office::{MOST_UNDER_WAY, Turn};
 
 /// The way from a branch's queue to its tables. What stops it stops no other.
 pub(in crate::cli) struct Feed<'a> {
@@ -17,7 +17,7 @@ pub(in crate::cli) struct Feed<'a> {
     /// One that could not be tried stays here until it can be: giving it back each time would count as so many
     /// failed deliveries, and end among the dead letters. Each has its number.
     pub(super) waiting: VecDeque<(u64, Delivery)>,
-    /// What workers do for it, in the order in which it will be decided: one thing, or two bundles.
+    /// What workers do for it, in the order in which it will be decided: one thing, or some bundles.
     pub(super) assigned: VecDeque<Assigned>,
     /// What came last has this number, or was given to a worker by itself.
     last_ticket: u64,
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Feed<'a> {
     pub(super) is_dry: bool,
     /// How often it was tried in vain.
     pub(super) tries: u32,
-    turn: Turn,
+    due: Due,
     retry: Retry,
 }
 
@@ -38,12 +38,12 @@ pub(super) struct Assigned {
     /// The bundle's message, unless the broker's connection has been lost since.
     pub(super) message: Option<Lent>,
     /// What the bundle after it waits for, if it is a bundle and nobody has been told.
-    pub(super) turn_of_next: Option<BundlesTurn>,
+    pub(super) turn_of_next: Option<Turn>,
 }
 
 /// When something may be done for a branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Due {
     Now,
     /// Something has failed; it is tried again then.
     From(Instant),
@@ -62,7 +62,7 @@ impl<'a> Feed<'a> {
             is_in_order: false,
             is_dry: false,
             tries: 0,
-            turn: Turn::Now,
+            due: Due::Now,
             retry: Retry::new(),
         }
     }
@@ -105,18 +105,18 @@ impl<'a> Feed<'a> {
         self.assigned.remove(place)
     }
 
-    /// What the next bundle would wait for, if it may be given to a worker while another is at one: not if something is to be
+    /// What the next bundle would wait for, if it may be given to a worker while others are at some: not if something is to be
     /// done first, and not as long as something has just failed.
-    pub(super) fn turn_of_next(&mut self) -> Option<BundlesTurn> {
-        let is_well = self.turn == Turn::Now && self.tries == 0 && self.is_in_order;
-        if !is_well || self.assigned.len() != 1 {
+    pub(super) fn turn_of_next(&mut self) -> Option<Turn> {
+        let is_well = self.due == Due::Now && self.tries == 0 && self.is_in_order;
+        if !is_well || !(1..MOST_UNDER_WAY).contains(&self.assigned.len()) {
             return None;
         }
         self.forget_lost();
         if self.waiting.is_empty() {
             return None;
         }
-        self.assigned.front_mut()?.turn_of_next.take()
+        self.assigned.back_mut()?.turn_of_next.take()
     }
 
     /// Whether something could be done for it now.
@@ -125,17 +125,17 @@ impl<'a> Feed<'a> {
     }
 
     fn is_its_turn(&self) -> bool {
-        match self.turn {
-            Turn::Now => true,
-            Turn::From(time) => time <= Instant::now(),
-            Turn::Never => false,
+        match self.due {
+            Due::Now => true,
+            Due::From(time) => time <= Instant::now(),
+            Due::Never => false,
         }
     }
 
     /// Whether there is nothing more to do for it in a run that does not stay.
     pub(super) fn is_over(&self) -> bool {
         let is_done = self.is_in_order && self.is_dry && self.waiting.is_empty();
-        self.assigned.is_empty() && (self.turn == Turn::Never || is_done)
+        self.assigned.is_empty() && (self.due == Due::Never || is_done)
     }
 
     /// Whether the next bundle may come while a worker is at it. What has failed is not tried as often as others have news.
@@ -156,26 +156,26 @@ impl<'a> Feed<'a> {
             tracing::warn!("{} goes on", self.branch);
             self.retry = Retry::new();
         }
-        if self.turn != Turn::Never {
-            (self.turn, self.tries) = (Turn::Now, 0);
+        if self.due != Due::Never {
+            (self.due, self.tries) = (Due::Now, 0);
         }
     }
 
     /// It is tried again later.
     pub(super) fn put_off(&mut self, failure: &Failure) {
-        self.turn = Turn::From(Instant::now() + self.retry.after(failure));
+        self.due = Due::From(Instant::now() + self.retry.after(failure));
         self.is_in_order = false;
     }
 
     /// It is left for another run, and so is what has come.
     pub(super) fn give_up(&mut self) -> impl Iterator<Item = Delivery> + use<> {
-        self.turn = Turn::Never;
+        self.due = Due::Never;
         std::mem::take(&mut self.waiting).into_iter().map(|(_, delivery)| delivery)
     }
 
     /// Whether it is left for another run.
     pub(super) fn is_given_up(&self) -> bool {
-        self.turn == Turn::Never
+        self.due == Due::Never
     }
 }
 

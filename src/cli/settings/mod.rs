@@ -28,7 +28,7 @@ use crate::cli::key_file::read_key;
 use crate::database::{self, DatabaseUrl, connect, is_prepared};
 use crate::domain::{Failure, KeyRing, Kind, NodeName, Recipient, SigningKey, TableName};
 use crate::head_office::monitor::Expectations;
-use crate::head_office::{Enrolment, Policy};
+use crate::head_office::{Enrolment, MOST_UNDER_WAY, Policy};
 use crate::web::Options;
 
 /// Everything that is configured. Never printed: the URLs may have passwords.
@@ -142,10 +142,10 @@ impl Settings {
             || [&self.database.url, &self.broker_url].into_iter().flatten().any(has_password)
     }
 
-    /// How many bundles to apply at the same time, if this is `wanted`: never more than two of each branch.
+    /// How many bundles to apply at the same time, if this is `wanted`: never more of a branch than may be under way at once.
     pub(super) fn workers(&self, wanted: Option<usize>) -> usize {
         let cores = || thread::available_parallelism().map_or(1, NonZero::get).min(USUAL_WORKERS);
-        wanted.or(self.workers).unwrap_or_else(cores).min(2 * self.branches.len()).max(1)
+        wanted.or(self.workers).unwrap_or_else(cores).min(MOST_UNDER_WAY * self.branches.len()).max(1)
     }
 
     /// How long each of head office's branches may be silent.

@@ -11,7 +11,7 @@ use crate::running::{Running, Systemd};
 const AHEAD: &str = "RowsLoadedAhead";
 const BOTH: [&[&str]; 2] = [&["apply"], &["apply", "--follow"]];
 
-/// Workers that have written rows of the branch and not committed.
+/// How many workers have written rows of the branch and not committed.
 const LOADED: &str = "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
                       WHERE l.locktype = 'relation' AND l.relation = 'public.sales_east'::regclass
                         AND l.mode = 'RowExclusiveLock' AND l.granted AND a.datname = current_database()
@@ -20,6 +20,11 @@ const LOADED: &str = "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_
 /// How bundles were applied, by time.
 const ORDER: &str =
     "SELECT string_agg(sequence::text, ' ' ORDER BY applied_at) FROM salesync.bundle WHERE branch = 'east'";
+
+/// As if nobody had gathered statistics of the branch's rows.
+const NEVER_ANALYZED: &str = "
+    ALTER TABLE public.sales_east SET (autovacuum_enabled = off);
+    UPDATE pg_class SET reltuples = -1 WHERE oid = 'public.sales_east'::regclass";
 
 /// A company whose branch has three parts of a cut on their way, of 10,000 sales of a product each, with `n` from 10,001 on. Head office
 /// has the first 10,000.
@@ -69,11 +74,17 @@ fn is_whole(company: &Company) {
 
 /// `apply` as it runs: the part whose turn it is cannot go on, and the next is loaded.
 fn loaded_ahead(company: &Company, command: &[&str]) -> (postgres::Client, Running) {
+    some_loaded_ahead(company, command, 1)
+}
+
+/// The same with so many.
+fn some_loaded_ahead(company: &Company, command: &[&str], parts: usize) -> (postgres::Client, Running) {
     let head = &company.head_office;
     let lock = locked(head, "east");
-    let applying = Running::start(head, command);
+    let workers = (parts + 1).to_string();
+    let applying = Running::start(head, &[command, &["--workers", &workers]].concat());
     comes_to(head, STUCK, "1");
-    comes_to(head, LOADED, "1");
+    comes_to(head, LOADED, &parts.to_string());
     (lock, applying)
 }
 
@@ -90,12 +101,34 @@ fn the_next_part_is_loaded_while_one_cannot_go_on_and_all_are_applied_in_their_o
     }
 }
 
+/// Also while one of them has gathered statistics of the table, which takes a lock that no two can have.
+#[test]
+fn some_parts_are_loaded_at_the_same_time_and_all_are_applied_in_their_order() {
+    for command in BOTH {
+        let company = with_parts("'Pens'");
+        let head = &company.head_office;
+        let (lock, applying) = some_loaded_ahead(&company, command, 2);
+        drop(lock);
+        comes_to(head, "SELECT count(*) FROM public.sales", "20000");
+        ends_well(applying, command);
+        is_whole(&company);
+        company.branch().sql("UPDATE public.sales SET product = 'Desk ' || id");
+        bundle_parts(company.branch());
+        head.sql(NEVER_ANALYZED);
+        let (lock, applying) = some_loaded_ahead(&company, command, 2);
+        drop(lock);
+        comes_to(head, "SELECT count(*) FROM public.sales WHERE product LIKE 'Desk %'", "20000");
+        ends_well(applying, command);
+        is_whole(&company);
+    }
+}
+
 /// What a follower is handed and what it fetches must not overtake each other.
 #[test]
 fn a_follower_that_is_behind_takes_what_comes_in_its_order() {
     let company = with_parts("'Pens'");
     let (east, head) = (company.branch(), &company.head_office);
-    let mut command = head.command(&["apply", "--follow"]);
+    let mut command = head.command(&["apply", "--follow", "--workers", "2"]);
     let systemd = Systemd::watch(head, &mut command, Duration::from_hours(1));
     let applying = Running::of(&mut command);
     systemd.hears("READY=1");
@@ -177,6 +210,28 @@ fn a_part_that_is_in_the_way_of_the_one_before_it_gives_way() {
     let refused = "SELECT string_agg(sequence::text, ' ') FROM salesync.incident WHERE kind = 'rejected'";
     let next = "SELECT max(sequence) + 1 FROM salesync.bundle WHERE state = 'applied'";
     assert_eq!(head.value(refused), head.value(next));
+}
+
+/// Only when its turn has come can it be known that it deletes too much.
+#[test]
+fn a_part_that_was_loaded_and_needs_a_person_is_held_once_and_applied_when_it_is_approved() {
+    let company = with_parts("'Pens'");
+    let (east, head) = (company.branch(), &company.head_office);
+    head.run(&["apply"]).ok();
+    sell(east, 20_001, 23_000, "'Desk'");
+    east.sql("DELETE FROM public.sales WHERE id BETWEEN 1001 AND 10000");
+    east.run(&["bundle"]).ok();
+    let (lock, applying) = loaded_ahead(&company, &["apply"]);
+    drop(lock);
+    applying.ends().exits(3);
+    assert_eq!(head.value("SELECT count(*) FROM public.sales WHERE id BETWEEN 1001 AND 10000"), "9000");
+    let incidents = "SELECT string_agg(kind || ' ' || sequence, ', ') FROM salesync.incident";
+    let last = east.value("SELECT max(sequence) FROM salesync.bundle");
+    assert_eq!(head.value(incidents), format!("held {last}"));
+    assert_eq!(head.value("SELECT count(*) FROM salesync.delivery WHERE outcome = 'held'"), "1");
+    head.run(&["approve", "east", &last]).ok();
+    head.run(&["apply"]).ok();
+    company.assert_equal("public.sales");
 }
 
 #[test]
