@@ -2,7 +2,7 @@
 
 use postgres::GenericClient;
 
-use super::{Others, TableCut};
+use super::{MANY_ROWS, Others, TableCut};
 use crate::database::{database_failure, gather_statistics};
 use crate::domain::{Failure, MemberKind, Mode};
 
@@ -17,6 +17,17 @@ impl TableCut {
     /// True if new rows can travel, and the others are to be collected meanwhile: they have to be looked up one by one.
     pub(in crate::branch) fn awaits_others(&self) -> bool {
         self.others == Others::Awaited
+    }
+
+    /// Whether there are many new rows, and those that were only inserted may travel before the others. Not if rows of the
+    /// table refer to each other.
+    pub(super) fn may_await_others(&self, client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
+        let [inserted, ..] = self.counts;
+        if self.mode != Mode::Changes || inserted < MANY_ROWS {
+            return Ok(false);
+        }
+        let sql = "SELECT NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = $1 AND confrelid = $1)";
+        client.query_one(sql, &[&self.description.oid]).map(|row| row.get(0))
     }
 
     pub(super) fn is_rest(&self) -> bool {

@@ -72,10 +72,12 @@ impl TableCut {
         if cut.logged >= MANY_ROWS {
             cut.gather_statistics(transaction).map_err(failed)?;
         }
-        if mode == Mode::Changes && others > 0 && cut.counts[MemberKind::Inserts as usize] >= MANY_ROWS {
-            cut.others = Others::Awaited;
-        } else if mode == Mode::Repair || others > 0 {
-            cut.collect(transaction)?;
+        if mode == Mode::Repair || others > 0 {
+            if cut.may_await_others(transaction).map_err(failed)? {
+                cut.others = Others::Awaited;
+            } else {
+                cut.collect(transaction)?;
+            }
         }
         if cut.has_unlogged_values(transaction).map_err(failed)? {
             return Ok(Self::whole(cut.table, cut.description));

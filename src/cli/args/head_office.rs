@@ -25,7 +25,7 @@ pub(in crate::cli) struct Apply {
     /// Stay, and apply each bundle as it arrives, until SIGTERM or Ctrl-C
     #[arg(long, conflicts_with = "files")]
     pub(in crate::cli) follow: bool,
-    /// Apply so many bundles at the same time, three of a branch at most [default: the cores, at most 4]
+    /// Apply so many bundles at the same time, four of a branch at most [default: the cores, at most 4]
     #[arg(long, value_name = "N", value_parser = workers, conflicts_with = "files")]
     pub(in crate::cli) workers: Option<usize>,
 }

@@ -280,6 +280,18 @@ fn neither_other_cuts_nor_whole_tables_nor_what_one_worker_does_are_loaded_ahead
     never_ahead(&company, &["apply"]);
 }
 
+#[test]
+fn nothing_is_loaded_ahead_into_a_table_that_is_not_as_the_bundle_says() {
+    let company = with_parts("'Pens'");
+    let head = &company.head_office;
+    head.sql("ALTER TABLE public.sales ALTER qty TYPE text");
+    match head.run_until(&["apply"], AHEAD) {
+        Reached::End(run) => drop(run.exits(3)),
+        Reached::Halt(halted) => panic!("came to {}", halted.step),
+    }
+    assert_eq!(head.value("SELECT count(*) FROM public.sales"), "10000");
+}
+
 fn never_ahead(company: &Company, command: &[&str]) {
     match company.head_office.run_until(command, AHEAD) {
         Reached::End(run) => drop(run.ok()),
