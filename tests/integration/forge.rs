@@ -38,9 +38,14 @@ fn header(name: &str, size: usize) -> [u8; BLOCK] {
 }
 
 /// A bundle with these rows as inserts of its only table, and otherwise what `manifest` says.
-pub fn written(mut manifest: Manifest, rows: &[&[u8]]) -> Vec<u8> {
+pub fn written(manifest: Manifest, rows: &[&[u8]]) -> Vec<u8> {
+    written_as(MemberKind::Inserts, manifest, rows)
+}
+
+/// The same with rows of this kind.
+pub fn written_as(kind: MemberKind, mut manifest: Manifest, rows: &[&[u8]]) -> Vec<u8> {
     let mut draft = Draft::new(&std::env::temp_dir(), 3).unwrap();
-    draft.begin(0, MemberKind::Inserts, &manifest.tables[0].columns).unwrap();
+    draft.begin(0, kind, &kind.columns(&manifest.tables[0].columns)).unwrap();
     for row in rows {
         draft.write_row(row).unwrap();
     }

@@ -11,7 +11,7 @@ use crate::table::Line;
 
 const NAME: &str = "settings";
 
-const SIZES: [&str; 4] = ["256 KiB", "1 MiB", "4 MiB", "15 MiB"];
+const SIZES: [&str; 4] = ["256 KiB", "1 MiB", "2 MiB", "15 MiB"];
 
 pub fn run(extent: Extent) -> Vec<Line> {
     SIZES.into_iter().flat_map(|size| with(size, extent)).collect()

@@ -17,11 +17,9 @@ const MEMORY: f64 = 48.0;
 /// Rows are written in portions, as a table of that size has come about.
 const PORTIONS: u64 = 10;
 
-/// `max_bytes` as it comes. Bundles grow up to it, and the smaller number of rows ends before they have.
-const DEFAULT: &str = "4 MiB";
-
-/// `max_bytes` that both numbers of rows fill: what memory follows rows for, and not the size of a bundle.
-const FILLED: &str = "1 MiB";
+/// `max_bytes` as it comes, and less.
+const DEFAULT: &str = "2 MiB";
+const LESS: &str = "1 MiB";
 
 pub fn run(extent: Extent) -> Vec<Line> {
     let company = company_with(BASE);
@@ -39,10 +37,10 @@ pub fn run(extent: Extent) -> Vec<Line> {
         let other = format!("in a table of {}", grouped(BASE));
         lines.push(Line::new(NAME, what, "s", samples).against(other, &few_in_small).ratio_at_most(1.3));
     }
-    let (company, of_filled) = memory(extent, FILLED);
+    let (company, of_less) = memory(extent, LESS);
     drop(company);
     clear();
-    lines.extend(of_filled);
+    lines.extend(of_less);
     lines
 }
 

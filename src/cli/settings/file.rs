@@ -130,7 +130,7 @@ struct BundleSection {
 
 impl Default for BundleSection {
     fn default() -> Self {
-        Self { max_bytes: ByteSize::mib(4), compression_level: 9, debounce: Duration::from_millis(250) }
+        Self { max_bytes: ByteSize::mib(2), compression_level: 9, debounce: Duration::from_millis(250) }
     }
 }
 
@@ -307,7 +307,7 @@ impl BundleSection {
         let wrong = |why: &str| Failure::new(Kind::Configuration, "reading [bundle]", why);
         if !(SMALLEST_BUNDLE..=LARGEST_BUNDLE).contains(&self.max_bytes.as_u64()) {
             return Err(wrong("max_bytes must be from 64 KiB to 512 MiB")
-                .hint("4 MiB suits most lines; RabbitMQ 4 refuses more than 16 MiB unless told otherwise"));
+                .hint("2 MiB suits most lines; RabbitMQ 4 refuses more than 16 MiB unless told otherwise"));
         }
         if !(1..=19).contains(&self.compression_level) {
             return Err(wrong("compression_level must be from 1 to 19")

@@ -3,8 +3,12 @@
 
 use std::time::Duration;
 
+use salesync::domain::{BundleId, Digest, MemberKind};
+
 use super::{STUCK, comes_to, ends_well, locked};
 use crate::company::{Company, Node, SALES};
+use crate::delivery::{enqueue, manifest_of, seal};
+use crate::forge::{manifest_bytes, written, written_as};
 use crate::halted::Reached;
 use crate::running::{Running, Systemd};
 
@@ -249,6 +253,36 @@ fn rows_that_are_not_as_the_branch_takes_them_to_be_are_put_right_and_told_once(
     let told =
         "SELECT count(*) || ' ' || count(DISTINCT sequence) FROM salesync.incident WHERE kind = 'divergence'";
     assert_eq!(head.value(told), "2 2");
+}
+
+/// No branch says such a thing; but then, too, what counts is what the last of them says.
+#[test]
+fn parts_that_speak_of_the_same_row_are_applied_in_their_order() {
+    let company = Company::of_sales(&["east"]);
+    let (east, head) = (company.branch(), &company.head_office);
+    east.sell("Ink");
+    company.sync();
+    seal(east, 1);
+    let (mut manifest, _) = manifest_of(east.bundles().last().unwrap());
+    manifest.cut.last = false;
+    let first = written(manifest.clone(), &[b"77,2021-05-02,East,Ink,1,1,1,0,1\n"]);
+    manifest.previous = Some(Digest::of(manifest_bytes(&first)));
+    (manifest.sequence, manifest.bundle_id) = (manifest.sequence.next(), BundleId::generate());
+    (manifest.cut.part, manifest.cut.last) = (2, true);
+    enqueue(&company, "east", &first);
+    enqueue(&company, "east", &written_as(MemberKind::Tombstones, manifest, &[b"77\n"]));
+    let lock = locked(head, "east");
+    let applying = Running::start(head, &["apply", "--workers", "2"]);
+    comes_to(head, STUCK, "1");
+    // It has found no such row, and leaves it for its turn.
+    let has_left =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'
+                    AND application_name = 'salesync apply worker' AND query LIKE 'ROLLBACK%'";
+    comes_to(head, has_left, "1");
+    drop(lock);
+    applying.ends().ok();
+    assert_eq!(head.value("SELECT string_agg(id::text, ' ') FROM public.sales"), "1");
+    assert_eq!(head.value("SELECT count(*) FROM salesync.incident"), "0");
 }
 
 #[test]
