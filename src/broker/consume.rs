@@ -1,8 +1,8 @@
 //! Being handed bundles as they come, instead of asking for them.
 //!
 //! Each branch's queue has a consumer on a channel of its own: what goes wrong with one (no queue, no right,
-//! a message kept too long) costs the others nothing. A consumer is handed three bundles and no more until
-//! one of them is answered, so head office has at most three bundles of each branch in memory.
+//! a message kept too long) costs the others nothing. A consumer is handed four bundles and no more until
+//! one of them is answered, so head office has at most four bundles of each branch in memory.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};

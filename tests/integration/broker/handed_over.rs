@@ -24,9 +24,10 @@ fn handed_over(broker: &mut Broker) -> Delivery {
 }
 
 #[test]
-fn a_branch_is_handed_over_two_bundles_at_a_time() {
+fn a_branch_is_handed_over_four_bundles_at_a_time() {
     let (mut broker, _) = prepared(&["east", "west"]);
-    for payload in [b"1", b"2", b"3", b"4"] {
+    let payloads = [b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8"];
+    for payload in payloads {
         publish(&mut broker, "east", payload).unwrap();
         publish(&mut broker, "west", payload).unwrap();
     }
@@ -38,10 +39,10 @@ fn a_branch_is_handed_over_two_bundles_at_a_time() {
     }
     let mut order = Vec::new();
     for _ in 0..2 {
-        let four = [(); 4].map(|()| handed_over(&mut broker));
-        assert!(broker.wait_for_bundle(MOMENT).unwrap().is_none(), "more than two of a branch");
-        assert_eq!(four.iter().filter(|delivery| delivery.branch == "east").count(), 2);
-        for delivery in four {
+        let eight = [(); 8].map(|()| handed_over(&mut broker));
+        assert!(broker.wait_for_bundle(MOMENT).unwrap().is_none(), "more than four of a branch");
+        assert_eq!(eight.iter().filter(|delivery| delivery.branch == "east").count(), 4);
+        for delivery in eight {
             assert!(delivery.is_answerable());
             order.push((delivery.branch.clone(), delivery.payload.clone()));
             broker.acknowledge(delivery).unwrap();
@@ -49,7 +50,7 @@ fn a_branch_is_handed_over_two_bundles_at_a_time() {
     }
     for branch in ["east", "west"] {
         let own = order.iter().filter(|(of, _)| of == branch).map(|(_, payload)| payload.as_slice());
-        assert_eq!(own.collect::<Vec<_>>(), [b"1", b"2", b"3", b"4"]);
+        assert_eq!(own.collect::<Vec<_>>(), payloads);
         assert_eq!(broker.queue_depth(branch).unwrap(), Some(0));
     }
     publish(&mut broker, "west", b"later").unwrap();
