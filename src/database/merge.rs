@@ -48,17 +48,18 @@ impl<'a> Merge<'a> {
         format!("COPY {} ({}) FROM STDIN (FORMAT csv)", self.table, list(self.change.columns.iter(), ""))
     }
 
-    /// One row with the first and the last of the staged rows' keys, as far as their first column goes, as SQL literals.
+    /// One row with the first and the last of the staged rows' keys, as far as their first column goes, as SQL literals. Sorted by what
+    /// they are compared with here, which is not an extension's own order.
     pub(super) fn bounds(&self) -> String {
         let key = key_columns(&self.change.columns);
         let name = key.first().map_or_else(|| "NULL".to_owned(), |column| quote_identifier(&column.name));
         let bound = |order: &str| {
             format!(
-                "(SELECT quote_literal({name}::text) FROM {} ORDER BY {name} {order} LIMIT 1)",
+                "(SELECT quote_literal({name}::text) FROM {} ORDER BY {name} USING OPERATOR(pg_catalog.{order}) LIMIT 1)",
                 self.staging
             )
         };
-        format!("SELECT {}, {}", bound("ASC"), bound("DESC"))
+        format!("SELECT {}, {}", bound("<"), bound(">"))
     }
 
     /// The condition that a row `t` has a staged key, if these are their bounds. Without them the planner could not know that

@@ -121,6 +121,29 @@ fn inserts_of_many_transactions_travel_once_each_whatever_their_key_is() {
     }
 }
 
+/// The program compares such a key by its text, whatever the extension thinks of it.
+#[test]
+fn changes_of_rows_whose_key_is_of_an_extensions_type_find_their_rows() {
+    let company = Company::new(&["east"], "tables = [\"public.item\"]\n");
+    let (east, head) = (company.branch(), &company.head_office);
+    for node in [east, head] {
+        node.sql("CREATE EXTENSION citext SCHEMA public");
+    }
+    head.run(&["init"]).ok();
+    east.sql(
+        "CREATE TABLE public.item (id public.citext COLLATE \"C\" PRIMARY KEY, name text);
+         INSERT INTO public.item VALUES ('a', 'x'), ('B', 'x'), ('c', 'x'), ('D', 'x'), ('e', 'x')",
+    );
+    east.run(&["init"]).ok();
+    company.sync();
+    east.sql(
+        "UPDATE public.item SET name = 'y' WHERE id <> 'e'; DELETE FROM public.item WHERE id IN ('c', 'D')",
+    );
+    company.sync();
+    company.assert_equal("public.item");
+    assert_eq!(head.value("SELECT count(*) FROM salesync.incident"), "0");
+}
+
 /// However much of the log an earlier cut has taken and no receipt has pruned, and whatever the planner knows of it.
 #[test]
 fn a_cut_of_few_rows_never_reads_a_large_table() {
@@ -207,10 +230,6 @@ fn a_log_of_many_rows_that_was_tampered_with_stops_the_cut_and_a_new_epoch_mends
     for (tampering, keys) in [
         ("INSERT INTO salesync.log_{log} (k1, op) VALUES (500, 'I'), (501, 'I')", 2),
         ("INSERT INTO salesync.log_{log} (k1, op) VALUES (1, 'D')", 1),
-        (
-            "DELETE FROM salesync.log_{log} WHERE k1 = 201 AND op = 'I'; UPDATE public.item SET name = 'x' WHERE id = 201",
-            0,
-        ),
     ] {
         let company = company_with_many_new_items("");
         let east = company.branch();
@@ -218,14 +237,12 @@ fn a_log_of_many_rows_that_was_tampered_with_stops_the_cut_and_a_new_epoch_mends
         let log = east.value("SELECT table_id FROM salesync.tracked_table");
         east.sql(&tampering.replace("{log}", &log));
         let sealed = east.bundles();
-        if keys > 0 {
-            let why = format!("{keys} keys were logged in a way that cannot be");
-            for arguments in [&["bundle"][..], &["bundle", "--offline"]] {
-                east.run(arguments).exits(1).says(&[&why, "--since all"]);
-            }
-            assert_eq!(east.bundles(), sealed);
-            east.run(&["bundle", "--since", "all"]).ok();
+        let why = format!("{keys} keys were logged in a way that cannot be");
+        for arguments in [&["bundle"][..], &["bundle", "--offline"]] {
+            east.run(arguments).exits(1).says(&[&why, "--since all"]);
         }
+        assert_eq!(east.bundles(), sealed);
+        east.run(&["bundle", "--since", "all"]).ok();
         company.sync();
         company.assert_equal("public.item");
     }

@@ -2,7 +2,7 @@
 //!
 //! One thread, the one that calls, has the broker's connection and the lock; it fetches messages, publishes
 //! receipts and answers for messages. [Workers](workers) apply. A branch's bundles keep their order: one worker applies
-//! them, a second may load the next one meanwhile, and after each bundle it is another branch's turn.
+//! them, others may load the next ones meanwhile, and after each bundle it is another branch's turn.
 
 mod answers;
 mod assign;
